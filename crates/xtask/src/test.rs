@@ -143,11 +143,12 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
             "--color=no"
         };
         let mut pytest = Command::new(python);
-        // -ra: every skip is listed with its reason.
+        // From compat/, whose pytest.ini says where tests are. -ra: every skip is listed with its
+        // reason.
+        pytest.args(["-m", "pytest", "-ra", colour]).args(args);
         pytest
-            .args(["-m", "pytest", "compat", "-ra", colour])
-            .args(args);
-        pytest.current_dir(&project.root).envs(variables);
+            .current_dir(project.root.join("compat"))
+            .envs(variables);
         // pytest ends with 5 when it ran no test, which is a failure here too.
         process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
     });
@@ -198,6 +199,12 @@ pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()
     let mut bench = Command::new(project.target.join("release/trackway-bench"));
     bench.args(args).current_dir(&project.root).envs(variables);
     bench.env("TRACKWAY_BIN", project.target.join("release/trackway"));
+    if let Some(made) = environments
+        .iter()
+        .find(|made| made.name.starts_with("fasttrackml"))
+    {
+        bench.env("TRACKWAY_FML", made.python().with_file_name("fml"));
+    }
     steps.step("bench", |_| process::run(&mut bench, false));
     Ok(())
 }
