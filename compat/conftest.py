@@ -36,6 +36,7 @@ def pytest_addoption(parser):
         default="trackway",
         help="the server under test; `stock` checks the suites themselves against MLflow",
     )
+    parser.addoption("--url", help="use this running server as the one under test, instead of starting one")
     parser.addoption("--seeds", type=int, default=6, help="how many random sequences the differential test plays")
     parser.addoption("--calls", type=int, default=150, help="how many calls one random sequence makes")
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the durability test kills the server")
@@ -80,8 +81,13 @@ def server_kind(pytestconfig) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(server_kind, tmp_path_factory):
+def server(server_kind, pytestconfig, tmp_path_factory):
     """The server under test, shared by all tests: they keep apart by experiments and names of their own."""
+    if url := pytestconfig.getoption("--url"):
+        started = Server(server_kind, tmp_path_factory.mktemp("none"))
+        started.url = url.rstrip("/")
+        yield started
+        return
     yield from running(Server(server_kind, tmp_path_factory.mktemp("server")))
 
 
