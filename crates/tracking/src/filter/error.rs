@@ -106,7 +106,9 @@ pub(super) fn named(text: &str) -> String {
     } else {
         ""
     };
-    format!("'{clean}{cut}'")
+    // Quotation marks around quotation marks would only confuse.
+    let mark = if clean.starts_with(['\'', '"', '`']) { "" } else { "'" };
+    format!("{mark}{clean}{cut}{mark}")
 }
 
 /// `a, b or c`

@@ -50,7 +50,6 @@ pub(super) fn read_key(
     };
     let (mut key, mut key_start, mut parts) = (String::new(), first.end, 0);
     while lexer.adjacent() == Some('.') {
-        lexer.next();
         let part = lexer.key_part();
         let quoted = matches!(part.kind, Kind::Quoted | Kind::Backticked);
         let piece = match part.kind {

@@ -83,8 +83,10 @@ impl<'a> Lexer<'a> {
         self.text[self.position..].chars().next()
     }
 
-    /// The part of a key behind a dot. Unlike a token it may start with a digit.
+    /// The part of a key behind a dot, the dot skipped. Unlike a token it may start with a digit.
     pub fn key_part(&mut self) -> Token {
+        self.peeked = None;
+        self.position += 1;
         match self.adjacent() {
             Some('\'' | '"' | '`') => self.next(),
             _ => self.take_while(is_word),

@@ -171,7 +171,7 @@ impl<'a> Parser<'a> {
                 format!("{} is not a comparator.", named(found))
             }
             Kind::Word if self.lexer.is_keyword(token, "NOT") => {
-                format!("NOT stands behind the {name}, but not as NOT IN.")
+                "NOT is only known in NOT IN and IS NOT NULL.".to_owned()
             }
             _ => {
                 help.push_str(

@@ -188,11 +188,11 @@ fn wanted(kind: ValueKind) -> (&'static str, &'static str) {
         ),
         ValueKind::WholeOrQuoted => ("a whole number", "Write a whole number, such as 3."),
         ValueKind::QuotedWhole => (
-            "a whole number in quotation marks",
+            "a quoted whole number",
             "Write a whole number in quotation marks, such as '1'.",
         ),
         ValueKind::Text | ValueKind::TextOrBare => (
-            "a text in quotation marks",
+            "a quoted text",
             "Put single or double quotation marks around it, such as 'abc'.",
         ),
     }

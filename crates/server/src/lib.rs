@@ -1,0 +1,114 @@
+//! The HTTP server: MLflow's REST protocol over the tracking store and the artifact store.
+//!
+//! A tour of the room:
+//!
+//! * [`Server`] opens the stores and the sockets, and runs until it is told to stop.
+//! * `router.rs` shows the whole HTTP surface; `state.rs` what handlers can reach.
+//! * `mlflow/` has a file a noun: its requests, its handlers, its answers. `artifacts/` moves files.
+//! * [`wire`] is JSON by protobuf's rules; [`error`] says what an error is to a client.
+//! * `serve.rs` is what every request goes through: [`security`], ids, figures ([`prometheus`]), the log.
+//! * [`config`] is what the server was told at its start. Nothing else here reads the environment.
+
+pub mod access_log;
+pub mod artifacts;
+pub mod config;
+pub mod error;
+mod mlflow;
+pub mod not_built;
+pub mod prometheus;
+mod router;
+pub mod security;
+pub mod serve;
+pub mod server_info;
+mod state;
+pub mod ui;
+pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use trackway_tracking::{OpenError, Options, Store};
+
+use artifacts::ArtifactService;
+use config::{BackendStore, Config};
+use serve::{Bound, Edge, Ended, ListenError, Shutdown};
+use state::AppState;
+
+/// Why a server could not start. The message is for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Artifacts(#[from] artifacts::StartError),
+    #[error("The current directory cannot be read: {0}.")]
+    Directory(std::io::Error),
+}
+
+/// A server with open stores and sockets.
+pub struct Server {
+    config: Config,
+    bound: Bound,
+    edge: Edge,
+    store: Option<Store>,
+}
+
+impl Server {
+    /// Listens first, so that a busy port is told before anything is created, then opens the stores.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let bound = Bound::open(&config).await?;
+        let cwd = std::env::current_dir().map_err(StartError::Directory)?;
+        let artifact_root = config.artifact_root(&cwd);
+        let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root).await?);
+        let figures = prometheus::Metrics::new();
+        let store = if config.artifacts_only {
+            None
+        } else {
+            let BackendStore::Sqlite(path) = &config.backend_store;
+            let store = Store::open(path, &artifact_root, &Options::default()).await?;
+            show_writer(&store, &figures);
+            Some(store)
+        };
+        let app = store.clone().map(|store| AppState { store, artifacts: Arc::clone(&artifacts) });
+        let router = router::router(&config, app, &figures);
+        let edge = Edge::new(router, &config, figures);
+        Ok(Server { config, bound, edge, store })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.bound.addresses()
+    }
+
+    /// Serves until `shutdown`, finishes what was accepted and closes the store.
+    pub async fn run(self, shutdown: Shutdown) -> Ended {
+        let ended = serve::serve(self.edge, self.bound, &self.config.limits, shutdown).await;
+        if let Some(store) = self.store {
+            // Waits for the writer thread, which is blocking work.
+            let closed = tokio::task::spawn_blocking(move || store.close()).await;
+            if let Err(error) = closed {
+                tracing::error!(%error, "the tracking database was not closed cleanly; it recovers at the next start");
+            }
+        }
+        ended
+    }
+}
+
+/// The writer's figures for Prometheus.
+fn show_writer(store: &Store, figures: &prometheus::Metrics) {
+    let stats = |store: &Store, figure: fn(trackway_tracking::WriterStats) -> f64| {
+        let store = store.clone();
+        move || figure(store.writer_stats())
+    };
+    figures.gauge("trackway_store_queue_requests", "Writes that wait for the writer", stats(store, |stats| stats.queued_requests as f64));
+    figures.gauge("trackway_store_queue_bytes", "Bytes that the waiting writes hold", stats(store, |stats| stats.queued_bytes as f64));
+    figures.counter("trackway_store_commits", "Transactions committed", stats(store, |stats| stats.groups as f64));
+    figures.counter("trackway_store_writes", "Writes applied, many to a transaction", stats(store, |stats| stats.requests as f64));
+    figures.counter(
+        "trackway_store_commit_seconds",
+        "Time spent in commits, flush to disk included",
+        stats(store, |stats| stats.commit_micros as f64 / 1e6),
+    );
+}

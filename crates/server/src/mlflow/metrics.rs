@@ -1,0 +1,203 @@
+//! `metrics/get-history`, `get-history-bulk`, `get-history-bulk-interval`, and our own charts
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use trackway_tracking::RunHistory;
+
+use super::runs::{MetricOut, run_id};
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::wire::{self, Params, fields, required};
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct GetHistory {
+    run_id: Option<String>,
+    run_uuid: Option<String>,
+    metric_key: Option<String>,
+    /// Kept as text: MLflow ignores what is no number here.
+    max_results: Option<String>,
+    page_token: Option<String>,
+}
+
+pub(crate) async fn get_history(State(app): State<AppState>, Params(request): Params<GetHistory>) -> Result<Response, ApiError> {
+    let run_id = run_id(request.run_id, request.run_uuid)?;
+    let key = required(request.metric_key, "metric_key")?;
+    let max_results = match request.max_results.and_then(|text| text.parse::<i64>().ok()) {
+        Some(number) => Some(usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
+            ApiError::invalid(format!("Invalid value {number} for parameter 'max_results' supplied. It must be a positive integer."))
+        })?),
+        None => None,
+    };
+    let page = app.store.metric_history(run_id, key.clone(), max_results, request.page_token).await?;
+    let metrics = page
+        .items
+        .iter()
+        .map(|point| MetricOut { key: &key, value: point.value, timestamp: point.timestamp, step: point.step, run_id: None })
+        .collect();
+    Ok(wire::json(&History { metrics, next_page_token: page.next_page_token }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct GetBulk {
+    #[serde(deserialize_with = "fields::list")]
+    run_id: Vec<String>,
+    metric_key: Option<String>,
+    #[serde(deserialize_with = "fields::int64")]
+    max_results: Option<i64>,
+}
+
+pub(crate) async fn get_history_bulk(State(app): State<AppState>, Params(request): Params<GetBulk>) -> Result<Response, ApiError> {
+    const RUNS: usize = 100;
+    const POINTS: i64 = 25_000;
+    if request.run_id.is_empty() {
+        return Err(ApiError::invalid("GetMetricHistoryBulk request must specify at least one run_id."));
+    }
+    if request.run_id.len() > RUNS {
+        return Err(ApiError::invalid(format!(
+            "GetMetricHistoryBulk request cannot specify more than {RUNS} run_ids. Received {} run_ids.",
+            request.run_id.len()
+        )));
+    }
+    let key = request
+        .metric_key
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| ApiError::invalid("GetMetricHistoryBulk request must specify a metric_key."))?;
+    let most = usize::try_from(request.max_results.unwrap_or(POINTS).min(POINTS)).unwrap_or(0);
+    let histories = app.store.metric_history_bulk(request.run_id, key.clone(), most).await?;
+    // This route's answer is not protobuf's in MLflow: its list is there even when empty.
+    Ok(wire::json(&Bulk { metrics: points_out(&histories, &key) }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct GetInterval {
+    #[serde(deserialize_with = "fields::list")]
+    pub(crate) run_ids: Vec<String>,
+    pub(crate) metric_key: Option<String>,
+    #[serde(deserialize_with = "fields::int64")]
+    pub(crate) max_results: Option<i64>,
+    #[serde(deserialize_with = "fields::int64")]
+    pub(crate) start_step: Option<i64>,
+    #[serde(deserialize_with = "fields::int64")]
+    pub(crate) end_step: Option<i64>,
+}
+
+pub(crate) async fn get_history_bulk_interval(State(app): State<AppState>, Params(request): Params<GetInterval>) -> Result<Response, ApiError> {
+    let (key, histories) = sampled(&app, request).await?;
+    Ok(wire::json(&History { metrics: points_out(&histories, &key), next_page_token: None }))
+}
+
+pub(crate) async fn sampled(app: &AppState, request: GetInterval) -> Result<(String, Vec<RunHistory>), ApiError> {
+    const RUNS: usize = 100;
+    const POINTS: i64 = 2500;
+    const HELP: &str = "See the API docs for more information about request parameters.";
+    if request.run_ids.is_empty() {
+        return Err(ApiError::missing("run_ids"));
+    }
+    let key = required(request.metric_key, "metric_key")?;
+    if request.run_ids.len() > RUNS {
+        return Err(ApiError::invalid(format!(
+            "GetMetricHistoryBulkInterval request must specify at most {RUNS} run_ids. Received {} run_ids. {HELP}",
+            request.run_ids.len()
+        )));
+    }
+    let most = request.max_results.unwrap_or(POINTS);
+    if !(1..=POINTS).contains(&most) {
+        return Err(ApiError::invalid(format!("max_results must be between 1 and {POINTS}. {HELP}")));
+    }
+    let steps = steps(request.start_step, request.end_step)?;
+    let histories = app.store.metric_history_sampled(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(1), steps).await?;
+    Ok((key, histories))
+}
+
+fn steps(start: Option<i64>, end: Option<i64>) -> Result<Option<(i64, i64)>, ApiError> {
+    match (start, end) {
+        (Some(start), Some(end)) if start > end => {
+            Err(ApiError::invalid(format!("end_step must be greater than start_step. Found start_step={start} and end_step={end}.")))
+        }
+        (Some(start), Some(end)) => Ok(Some((start, end))),
+        (None, None) => Ok(None),
+        _ => Err(ApiError::invalid("If either start step or end step are specified, both must be specified.")),
+    }
+}
+
+pub(crate) fn points_out<'a>(histories: &'a [RunHistory], key: &'a str) -> Vec<MetricOut<'a>> {
+    let point = |history: &'a RunHistory| {
+        history.points.iter().map(move |point| MetricOut {
+            key,
+            value: point.value,
+            timestamp: point.timestamp,
+            step: point.step,
+            run_id: Some(&history.run_id),
+        })
+    };
+    histories.iter().flat_map(point).collect()
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Bulk<'a> {
+    metrics: Vec<MetricOut<'a>>,
+}
+
+/// `GET /api/trackway/v1/metrics/chart`: a metric of several runs for drawing, in columns. Of each run at most
+/// `max_points` (default 1000) by step, and every peak and dip is among them.
+pub(crate) async fn chart(State(app): State<AppState>, Params(request): Params<Chart>) -> Result<Response, ApiError> {
+    const RUNS: usize = 1000;
+    let key = required(request.metric_key, "metric_key")?;
+    if request.run_ids.is_empty() || request.run_ids.len() > RUNS {
+        return Err(ApiError::invalid(format!("A chart takes 1 to {RUNS} run_ids; {} were given.", request.run_ids.len())));
+    }
+    let most = request.max_points.unwrap_or(1000).clamp(4, 100_000);
+    let steps = steps(request.start_step, request.end_step)?;
+    let histories = app.store.metric_chart(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(4), steps).await?;
+    let series = histories
+        .iter()
+        .map(|history| Series {
+            run_id: &history.run_id,
+            steps: history.points.iter().map(|point| point.step).collect(),
+            timestamps: history.points.iter().map(|point| point.timestamp).collect(),
+            values: history.points.iter().map(|point| point.value.is_finite().then_some(point.value)).collect(),
+        })
+        .collect();
+    Ok(wire::json(&ChartOut { metric_key: &key, series }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Chart {
+    #[serde(deserialize_with = "fields::list")]
+    run_ids: Vec<String>,
+    metric_key: Option<String>,
+    #[serde(deserialize_with = "fields::int64")]
+    max_points: Option<i64>,
+    #[serde(deserialize_with = "fields::int64")]
+    start_step: Option<i64>,
+    #[serde(deserialize_with = "fields::int64")]
+    end_step: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct ChartOut<'a> {
+    metric_key: &'a str,
+    series: Vec<Series<'a>>,
+}
+
+/// Columns of equal length; a NaN is `null`.
+#[derive(Serialize)]
+struct Series<'a> {
+    run_id: &'a str,
+    steps: Vec<i64>,
+    timestamps: Vec<i64>,
+    values: Vec<Option<f64>>,
+}

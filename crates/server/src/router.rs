@@ -1,0 +1,75 @@
+//! The whole HTTP surface. Everything of MLflow's protocol stands under `/api` and `/ajax-api` alike.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::config::Config;
+use crate::mlflow::{experiments, inputs, log, metrics, runs};
+use crate::prometheus::Metrics;
+use crate::server_info::Capabilities;
+use crate::state::AppState;
+use crate::{not_built, server_info, ui};
+
+/// The largest JSON body, in bytes: room for a dataset with the largest profile that MLflow allows (16 MiB), escaped.
+const LARGEST_BODY: usize = 64 << 20;
+
+/// All routes. Without an application only what a server for artifacts alone has.
+pub(crate) fn router(config: &Config, app: Option<AppState>, figures: &Metrics) -> Router {
+    let mut router = Router::new().merge(server_info::routes(config, Capabilities::default())).merge(figures.routes());
+    if let Some(app) = app {
+        let routes = mlflow().layer(DefaultBodyLimit::max(LARGEST_BODY));
+        let prefix = &config.static_prefix;
+        let tracking = Router::new()
+            .nest(&format!("{prefix}/api/2.0/mlflow"), routes.clone())
+            .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), routes.merge(ajax_only()))
+            .nest(&format!("{prefix}/api/trackway/v1"), trackway());
+        router = router.merge(tracking.with_state(app)).merge(ui::routes(config));
+    }
+    not_built::attach(router, config)
+}
+
+#[rustfmt::skip]
+fn mlflow() -> Router<AppState> {
+    Router::new()
+        .route("/experiments/create", post(experiments::create))
+        .route("/experiments/get", get(experiments::get))
+        .route("/experiments/get-by-name", get(experiments::get_by_name))
+        .route("/experiments/search", post(experiments::search).get(experiments::search_by_query))
+        .route("/experiments/update", post(experiments::update))
+        .route("/experiments/delete", post(experiments::delete))
+        .route("/experiments/restore", post(experiments::restore))
+        .route("/experiments/set-experiment-tag", post(experiments::set_tag))
+        .route("/experiments/delete-experiment-tag", post(experiments::delete_tag))
+
+        .route("/runs/create", post(runs::create))
+        .route("/runs/get", get(runs::get))
+        .route("/runs/search", post(runs::search))
+        .route("/runs/update", post(runs::update))
+        .route("/runs/delete", post(runs::delete))
+        .route("/runs/restore", post(runs::restore))
+
+        .route("/runs/log-metric", post(log::metric))
+        .route("/runs/log-parameter", post(log::param))
+        .route("/runs/set-tag", post(log::set_tag))
+        .route("/runs/delete-tag", post(log::delete_tag))
+        .route("/runs/log-batch", post(log::batch))
+        .route("/runs/log-model", post(log::model))
+        .route("/runs/log-inputs", post(inputs::log_inputs))
+        .route("/runs/outputs", post(inputs::log_outputs))
+
+        .route("/metrics/get-history", get(metrics::get_history))
+        .route("/metrics/get-history-bulk-interval", get(metrics::get_history_bulk_interval))
+}
+
+/// What MLflow serves to its own pages only.
+fn ajax_only() -> Router<AppState> {
+    Router::new()
+        .route("/experiments/search-datasets", post(inputs::search_datasets))
+        .route("/metrics/get-history-bulk", get(metrics::get_history_bulk))
+}
+
+/// What MLflow does not have.
+fn trackway() -> Router<AppState> {
+    Router::new().route("/metrics/chart", get(metrics::chart))
+}

@@ -1,0 +1,45 @@
+//! The pool of read connections.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::Connection;
+
+use crate::error::Result;
+
+/// Connections kept open between reads; a burst opens more and closes them again.
+const KEPT: usize = 8;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Readers {
+        Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let connection = super::connect(&self.path)?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000")?;
+                connection
+            }
+        };
+        // One snapshot for all statements of the job.
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        let answer = job(&connection);
+        let ended = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+        if ended.is_ok() {
+            let mut idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner());
+            if idle.len() < KEPT {
+                idle.push(connection);
+            }
+        }
+        answer
+    }
+}

@@ -1,0 +1,134 @@
+//! Experiments, runs, metrics, params, tags, datasets, logged models and the model registry.
+//!
+//! A tour of the room:
+//!
+//! * [`Store`] is the way in: open it once, clone it freely. Each noun has a file with its types and the store's
+//!   methods on it: [`experiments`](Experiment), [`runs`](Run), `log` (what a script sends while it runs),
+//!   [`metrics`](Metric), [`datasets`](Dataset), `logged_models`, `registered_models`, `model_versions`.
+//! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
+//! * [`filter`] parses what users search for; `search` turns it into SQL and cuts pages.
+//! * [`points`] packs metric points into bytes; [`limits`] says what names and values may be.
+//!
+//! Nothing here knows of HTTP. Values are checked where they come in, with MLflow's limits and messages.
+
+mod datasets;
+mod db;
+mod error;
+mod experiments;
+pub mod filter;
+pub mod limits;
+mod log;
+mod metrics;
+mod names;
+pub mod points;
+mod runs;
+mod search;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use datasets::{Dataset, DatasetInput, DatasetSummary};
+pub use db::{OpenError, Options, WriterStats};
+pub use error::{Error, Result};
+pub use experiments::{Experiment, ExperimentSearch};
+pub use metrics::{Metric, RunHistory};
+pub use runs::{LatestMetric, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate};
+pub use search::Page;
+
+use db::Db;
+
+/// Everything that is tracked. Cheap to clone; all clones share one database.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<Db>,
+    artifact_root: Arc<str>,
+}
+
+impl Store {
+    /// Opens or creates the SQLite database at `path`. New experiments keep their artifacts below `artifact_root`.
+    pub async fn open(path: &Path, artifact_root: &str, options: &Options) -> Result<Store, OpenError> {
+        let db = Db::open(path, options)?;
+        let store = Store { db: Arc::new(db), artifact_root: artifact_root.into() };
+        let root = store.artifact_root();
+        store.db.write(0, move |tx| experiments::ensure_default(tx, &root)).await.map_err(OpenError::Default)?;
+        Ok(store)
+    }
+
+    fn artifact_root(&self) -> Arc<str> {
+        Arc::clone(&self.artifact_root)
+    }
+
+    /// What the writer has done since the start.
+    pub fn writer_stats(&self) -> WriterStats {
+        self.db.writer_stats()
+    }
+
+    /// Finishes the writes that were accepted and closes the database. Further writes are refused as "busy".
+    pub fn close(&self) {
+        self.db.close();
+    }
+}
+
+/// A key with a value that may be changed and deleted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tag {
+    pub key: String,
+    pub value: String,
+}
+
+/// A key with a value that never changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Param {
+    pub key: String,
+    pub value: String,
+}
+
+/// What is deleted stays, hidden, until it is restored or purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifecycle {
+    Active,
+    Deleted,
+}
+
+impl Lifecycle {
+    pub fn name(self) -> &'static str {
+        match self {
+            Lifecycle::Active => "active",
+            Lifecycle::Deleted => "deleted",
+        }
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Lifecycle::Active => 0,
+            Lifecycle::Deleted => 1,
+        }
+    }
+
+    pub(crate) fn from_number(number: i64) -> Lifecycle {
+        if number == 0 { Lifecycle::Active } else { Lifecycle::Deleted }
+    }
+}
+
+/// Which lifecycles a search looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ViewType {
+    #[default]
+    ActiveOnly,
+    DeletedOnly,
+    All,
+}
+
+/// Milliseconds since the epoch.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A URI with more path behind it; a query stays at the end, as in `s3://bucket/path?versionId=1`.
+fn join_uri(uri: &str, path: &str) -> String {
+    let (base, query) = uri.find('?').map_or((uri, ""), |at| uri.split_at(at));
+    // `mlflow-artifacts:/` and `s3://bucket/` end in a slash of their own.
+    let slash = if base.ends_with('/') { "" } else { "/" };
+    format!("{base}{slash}{path}{query}")
+}

@@ -1,0 +1,357 @@
+//! Runs: one execution of training code each, with its params, tags, latest metrics, inputs and outputs.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::datasets::{self, DatasetInput};
+use crate::db::{Tx, Weight};
+use crate::error::{Error, Result};
+use crate::filter::{self, Attribute, Entity};
+use crate::search::{Metrics, Page, Query, Side, Sort, Table};
+use crate::{Lifecycle, Param, Store, Tag, ViewType, experiments, limits, metrics, names, now};
+
+/// The tag that mirrors a run's name; the two stay in step both ways.
+pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    Running,
+    Scheduled,
+    Finished,
+    Failed,
+    Killed,
+}
+
+impl RunStatus {
+    pub const ALL: [RunStatus; 5] =
+        [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            RunStatus::Running => "RUNNING",
+            RunStatus::Scheduled => "SCHEDULED",
+            RunStatus::Finished => "FINISHED",
+            RunStatus::Failed => "FAILED",
+            RunStatus::Killed => "KILLED",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<RunStatus> {
+        RunStatus::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// No more points are expected, so that what was logged may be packed.
+    fn has_ended(self) -> bool {
+        matches!(self, RunStatus::Finished | RunStatus::Failed | RunStatus::Killed)
+    }
+}
+
+/// Times are milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunInfo {
+    /// 32 hexadecimal digits.
+    pub run_id: String,
+    pub experiment_id: i64,
+    pub name: String,
+    pub user_id: String,
+    pub status: RunStatus,
+    pub start_time: i64,
+    pub end_time: Option<i64>,
+    pub lifecycle: Lifecycle,
+    pub artifact_uri: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub info: RunInfo,
+    pub metrics: Vec<LatestMetric>,
+    pub params: Vec<Param>,
+    pub tags: Vec<Tag>,
+    pub datasets: Vec<DatasetInput>,
+    /// Ids of the logged models that went in.
+    pub model_inputs: Vec<String>,
+    /// Ids of the logged models that came out, each with the step.
+    pub model_outputs: Vec<(String, i64)>,
+}
+
+/// The last point of one metric: the greatest by step, time and value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatestMetric {
+    pub key: String,
+    pub value: f64,
+    pub timestamp: i64,
+    pub step: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NewRun {
+    pub experiment_id: i64,
+    pub user_id: String,
+    pub start_time: i64,
+    pub tags: Vec<Tag>,
+    /// Empty: taken from the tag `mlflow.runName`, else made up.
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RunUpdate {
+    pub status: Option<RunStatus>,
+    pub end_time: Option<i64>,
+    /// Empty leaves the name as it is.
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RunSearch {
+    pub experiment_ids: Vec<i64>,
+    pub filter: String,
+    pub order_by: Vec<String>,
+    pub view: ViewType,
+    pub max_results: i64,
+    pub page_token: Option<String>,
+}
+
+impl Store {
+    pub async fn create_run(&self, new: NewRun) -> Result<Run> {
+        let bytes = 256 + new.tags.iter().map(|tag| tag.key.len() + tag.value.len()).sum::<usize>();
+        self.db.write(bytes, move |tx| create(tx, new)).await
+    }
+
+    /// Also finds a deleted run, as MLflow does.
+    pub async fn get_run(&self, run_id: String) -> Result<Run> {
+        self.db.read(Weight::Light, move |db| load(db, find(db, &run_id)?)).await
+    }
+
+    pub async fn get_run_info(&self, run_id: String) -> Result<RunInfo> {
+        self.db.read(Weight::Light, move |db| Ok(find(db, &run_id)?.info)).await
+    }
+
+    pub async fn update_run(&self, run_id: String, update: RunUpdate) -> Result<RunInfo> {
+        self.db
+            .write(256, move |tx| {
+                let found = find_active(tx.db, &run_id)?;
+                if update.status.is_some() || update.end_time.is_some() {
+                    tx.db
+                        .prepare_cached("UPDATE run SET status = COALESCE(?2, status), end_time = COALESCE(?3, end_time) WHERE id = ?1")?
+                        .execute((found.row, update.status.map(RunStatus::name), update.end_time))?;
+                }
+                if let Some(name) = update.name.filter(|name| !name.is_empty()) {
+                    rename(tx.db, found.row, &name)?;
+                    set_tag(tx.db, found.row, RUN_NAME_TAG, &name)?;
+                }
+                if update.status.is_some_and(RunStatus::has_ended) {
+                    metrics::compact(tx, found.row)?;
+                }
+                Ok(find(tx.db, &run_id)?.info)
+            })
+            .await
+    }
+
+    /// Deletes a run until it is restored or purged. Deleting it twice is no error, as in MLflow.
+    pub async fn delete_run(&self, run_id: String) -> Result<()> {
+        self.move_run(run_id, Lifecycle::Deleted).await
+    }
+
+    pub async fn restore_run(&self, run_id: String) -> Result<()> {
+        self.move_run(run_id, Lifecycle::Active).await
+    }
+
+    async fn move_run(&self, run_id: String, to: Lifecycle) -> Result<()> {
+        self.db
+            .write(64, move |tx| {
+                let row = find(tx.db, &run_id)?.row;
+                let deleted_time = (to == Lifecycle::Deleted).then(now);
+                tx.db
+                    .prepare_cached("UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1")?
+                    .execute((row, to.number(), deleted_time))?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub async fn search_runs(&self, search: RunSearch) -> Result<Page<Run>> {
+        let limit = limits::check_max_results(search.max_results, limits::SEARCH_RESULTS)?;
+        let filter = filter::parse(Entity::Run, &search.filter)?;
+        let order = filter::parse_order_by(Entity::Run, &search.order_by)?;
+        self.db
+            .read(Weight::Heavy, move |db| {
+                let mut query = Query::new(db, &RUNS, "run r");
+                query.one_of("r.experiment", search.experiment_ids.into_iter().map(Into::into).collect());
+                query.lifecycle("r.lifecycle", search.view);
+                query.filter(&filter)?;
+                // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.
+                query.order(&order, vec![Sort::integer("r.start_time", true)], Sort::text("r.uuid", false))?;
+                query.page(limit, search.page_token.as_deref(), |row| load(db, find_row(db, row.get(0)?)?))
+            })
+            .await
+    }
+}
+
+/// How filters and orders on runs become SQL.
+const RUNS: Table = Table {
+    entity: Entity::Run,
+    id: &["r.id"],
+    attribute: |attribute| match attribute {
+        Attribute::RunId => Some("r.uuid"),
+        Attribute::RunName => Some("r.name"),
+        Attribute::Status => Some("r.status"),
+        Attribute::ArtifactUri => Some("r.artifact_uri"),
+        Attribute::UserId => Some("r.user_id"),
+        Attribute::StartTime => Some("r.start_time"),
+        Attribute::EndTime => Some("r.end_time"),
+        _ => None,
+    },
+    tag: Some(Side { table: "tag", owner: &[("run", "r.id")] }),
+    param: Some(Side { table: "param", owner: &[("run", "r.id")] }),
+    metric: Some(Metrics::OfRun(Side { table: "latest_metric", owner: &[("run", "r.id")] })),
+};
+
+/// A run's information with the number of its row, which everything else of the run is stored under.
+pub(crate) struct Found {
+    pub(crate) row: i64,
+    pub(crate) info: RunInfo,
+}
+
+pub(crate) fn find(db: &Connection, run_id: &str) -> Result<Found> {
+    db.prepare_cached("SELECT * FROM run WHERE uuid = ?1")?
+        .query_row([run_id], from_row)
+        .optional()?
+        .ok_or_else(|| not_found(run_id))
+}
+
+fn find_row(db: &Connection, row: i64) -> Result<Found> {
+    Ok(db.prepare_cached("SELECT * FROM run WHERE id = ?1")?.query_row([row], from_row)?)
+}
+
+pub(crate) fn find_active(db: &Connection, run_id: &str) -> Result<Found> {
+    let found = find(db, run_id)?;
+    check_active(run_id, found.info.lifecycle)?;
+    Ok(found)
+}
+
+/// The row number and the experiment of a run that may be written to; less work than [`find_active`].
+pub(crate) fn active_row(db: &Connection, run_id: &str) -> Result<(i64, i64)> {
+    let found: Option<(i64, i64, i64)> = db
+        .prepare_cached("SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1")?
+        .query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (row, experiment, lifecycle) = found.ok_or_else(|| not_found(run_id))?;
+    check_active(run_id, Lifecycle::from_number(lifecycle))?;
+    Ok((row, experiment))
+}
+
+fn check_active(run_id: &str, lifecycle: Lifecycle) -> Result<()> {
+    if lifecycle == Lifecycle::Active {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("The run {run_id} must be in the 'active' state. Current state is {}.", lifecycle.name())))
+}
+
+fn not_found(run_id: &str) -> Error {
+    Error::NotFound(format!("Run with id={run_id} not found"))
+}
+
+fn from_row(row: &Row) -> rusqlite::Result<Found> {
+    let status: &str = row.get_ref("status")?.as_str()?;
+    Ok(Found {
+        row: row.get("id")?,
+        info: RunInfo {
+            run_id: row.get("uuid")?,
+            experiment_id: row.get("experiment")?,
+            name: row.get("name")?,
+            user_id: row.get("user_id")?,
+            status: RunStatus::from_name(status).unwrap_or(RunStatus::Running),
+            start_time: row.get("start_time")?,
+            end_time: row.get("end_time")?,
+            lifecycle: Lifecycle::from_number(row.get("lifecycle")?),
+            artifact_uri: row.get("artifact_uri")?,
+        },
+    })
+}
+
+fn create(tx: &Tx, new: NewRun) -> Result<Run> {
+    let experiment = experiments::find(tx.db, new.experiment_id)?;
+    experiments::check_active(&experiment)?;
+    let mut tags = new.tags;
+    let tag = tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
+    if let Some(tag) = &tag
+        && !new.name.is_empty()
+        && *tag != new.name
+    {
+        return Err(Error::Invalid(format!(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='{}', mlflow.runName='{tag}').",
+            new.name
+        )));
+    }
+    let name = if new.name.is_empty() { tag.unwrap_or_else(names::random) } else { new.name };
+    tags.retain(|tag| tag.key != RUN_NAME_TAG);
+    tags.push(Tag { key: RUN_NAME_TAG.to_owned(), value: name.clone() });
+    let run_id = uuid::Uuid::new_v4().simple().to_string();
+    let info = RunInfo {
+        artifact_uri: crate::join_uri(&experiment.artifact_location, &format!("{run_id}/artifacts")),
+        run_id,
+        experiment_id: experiment.id,
+        name,
+        user_id: new.user_id,
+        status: RunStatus::Running,
+        start_time: new.start_time,
+        end_time: None,
+        lifecycle: Lifecycle::Active,
+    };
+    let row: i64 = tx
+        .db
+        .prepare_cached(
+            "INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        )?
+        .query_row(
+            (&info.run_id, info.experiment_id, &info.name, &info.user_id, info.status.name(), info.start_time, &info.artifact_uri),
+            |row| row.get(0),
+        )?;
+    for tag in &tags {
+        let fresh = tx.db.prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute((row, &tag.key, &tag.value))?;
+        if fresh == 0 {
+            return Err(Error::BadRequest(format!("The tag '{}' is given twice. Send each tag of a new run once.", tag.key)));
+        }
+    }
+    Ok(Run { info, metrics: vec![], params: vec![], tags, datasets: vec![], model_inputs: vec![], model_outputs: vec![] })
+}
+
+pub(crate) fn rename(db: &Connection, row: i64, name: &str) -> Result<()> {
+    db.prepare_cached("UPDATE run SET name = ?2 WHERE id = ?1")?.execute((row, name))?;
+    Ok(())
+}
+
+pub(crate) fn set_tag(db: &Connection, row: i64, key: &str, value: &str) -> Result<()> {
+    db.prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value")?
+        .execute((row, key, value))?;
+    Ok(())
+}
+
+/// All that hangs on a run.
+fn load(db: &Connection, found: Found) -> Result<Run> {
+    let row = found.row;
+    let mut statement = db.prepare_cached(
+        "SELECT k.name, m.value, m.nan, m.timestamp, m.step FROM latest_metric m JOIN metric_key k ON k.id = m.key WHERE m.run = ?1",
+    )?;
+    let metrics = statement
+        .query_map([row], |row| {
+            let nan: bool = row.get(2)?;
+            let value = if nan { f64::NAN } else { row.get(1)? };
+            Ok(LatestMetric { key: row.get(0)?, value, timestamp: row.get(3)?, step: row.get(4)? })
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut statement = db.prepare_cached("SELECT key, value FROM param WHERE run = ?1")?;
+    let params = statement.query_map([row], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let mut statement = db.prepare_cached("SELECT key, value FROM tag WHERE run = ?1")?;
+    let tags = statement.query_map([row], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let (mut model_inputs, mut model_outputs) = (vec![], vec![]);
+    let mut statement = db.prepare_cached("SELECT direction, model_id, step FROM run_model WHERE run = ?1")?;
+    let mut rows = statement.query([row])?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(0)? == datasets::MODEL_IN {
+            model_inputs.push(row.get(1)?);
+        } else {
+            model_outputs.push((row.get(1)?, row.get(2)?));
+        }
+    }
+    Ok(Run { info: found.info, metrics, params, tags, datasets: datasets::of_run(db, row)?, model_inputs, model_outputs })
+}

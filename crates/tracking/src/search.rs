@@ -1,0 +1,441 @@
+//! From a parsed filter and order to SQL with bound parameters, and pages by keyset.
+//!
+//! A page token holds the sort keys of the last row, so that the next page goes on behind it, however many
+//! rows came or went before it, and a deep page costs what a first one costs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::filter::{Attribute, Comparison, DatasetField, Entity, Field, Op, OrderBy, Value};
+use crate::{Lifecycle, ViewType};
+
+/// One page of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Asks for the next page; `None` at the end.
+    pub next_page_token: Option<String>,
+}
+
+impl<T> Page<T> {
+    pub fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(to).collect(), next_page_token: self.next_page_token }
+    }
+}
+
+/// A table of keys and values that belongs to the searched one.
+#[derive(Clone, Copy)]
+pub(crate) struct Side {
+    pub(crate) table: &'static str,
+    /// Columns that name the owner, each with the owner's expression.
+    pub(crate) owner: &'static [(&'static str, &'static str)],
+}
+
+impl Side {
+    fn on(&self, alias: &str) -> String {
+        let conditions: Vec<_> = self.owner.iter().map(|(column, owner)| format!("{alias}.{column} = {owner}")).collect();
+        conditions.join(" AND ")
+    }
+}
+
+/// How the fields of one entity are found in SQL.
+pub(crate) struct Table {
+    pub(crate) entity: Entity,
+    /// The columns that identify a row; the callback of [`Query::page`] reads them.
+    pub(crate) id: &'static [&'static str],
+    pub(crate) attribute: fn(Attribute) -> Option<&'static str>,
+    pub(crate) tag: Option<Side>,
+    pub(crate) param: Option<Side>,
+    /// Latest metrics by the number of their key (runs), or metrics by name (logged models).
+    pub(crate) metric: Option<Metrics>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Metrics {
+    /// `latest_metric`, by the number of the metric's name.
+    OfRun(Side),
+    /// `logged_model_metric`, by name; the caller may scope it to datasets.
+    OfModel(Side),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Integer,
+    Real,
+    Text,
+}
+
+/// One sort key. Its expression is never NULL, so that pages can be cut by comparison.
+pub(crate) struct Sort {
+    expression: String,
+    descending: bool,
+    kind: Kind,
+}
+
+impl Sort {
+    pub(crate) fn integer(expression: impl Into<String>, descending: bool) -> Sort {
+        Sort { expression: expression.into(), descending, kind: Kind::Integer }
+    }
+
+    pub(crate) fn real(expression: impl Into<String>, descending: bool) -> Sort {
+        Sort { expression: expression.into(), descending, kind: Kind::Real }
+    }
+
+    pub(crate) fn text(expression: impl Into<String>, descending: bool) -> Sort {
+        Sort { expression: expression.into(), descending, kind: Kind::Text }
+    }
+}
+
+/// A search under construction.
+pub(crate) struct Query<'a> {
+    db: &'a Connection,
+    table: &'a Table,
+    from: String,
+    join_parameters: Vec<Sql>,
+    conditions: Vec<String>,
+    parameters: Vec<Sql>,
+    sorts: Vec<Sort>,
+    /// Restricts the metrics of logged models to datasets: SQL on alias `m`, and its parameters.
+    metric_scope: Option<(String, Vec<Sql>)>,
+}
+
+impl<'a> Query<'a> {
+    pub(crate) fn new(db: &'a Connection, table: &'a Table, from: &str) -> Query<'a> {
+        Query {
+            db,
+            table,
+            from: from.to_owned(),
+            join_parameters: Vec::new(),
+            conditions: Vec::new(),
+            parameters: Vec::new(),
+            sorts: Vec::new(),
+            metric_scope: None,
+        }
+    }
+
+    /// Adds a condition with its parameters, written `?` in order.
+    pub(crate) fn condition(&mut self, sql: impl Into<String>, parameters: impl IntoIterator<Item = Sql>) {
+        self.conditions.push(sql.into());
+        self.parameters.extend(parameters);
+    }
+
+    pub(crate) fn scope_metrics(&mut self, sql: String, parameters: Vec<Sql>) {
+        self.metric_scope = Some((sql, parameters));
+    }
+
+    pub(crate) fn lifecycle(&mut self, column: &str, view: ViewType) {
+        match view {
+            ViewType::ActiveOnly => self.condition(format!("{column} = 0"), []),
+            ViewType::DeletedOnly => self.condition(format!("{column} = {}", Lifecycle::Deleted.number()), []),
+            // Both values named, so that an index that begins with the lifecycle still serves.
+            ViewType::All => self.condition(format!("{column} IN (0, 1)"), []),
+        }
+    }
+
+    /// `column IN (…)`; one value is written as an equality, which lets an index give the order as well.
+    pub(crate) fn one_of(&mut self, column: &str, values: Vec<Sql>) {
+        match values.len() {
+            0 => self.condition("0", []),
+            1 => self.condition(format!("{column} = ?"), values),
+            n => self.condition(format!("{column} IN ({})", marks(n)), values),
+        }
+    }
+
+    pub(crate) fn filter(&mut self, comparisons: &[Comparison]) -> Result<()> {
+        for comparison in comparisons {
+            self.comparison(comparison)?;
+        }
+        Ok(())
+    }
+
+    fn comparison(&mut self, comparison: &Comparison) -> Result<()> {
+        let Comparison { field, op, value } = comparison;
+        match field {
+            Field::Attribute(attribute) => {
+                let column = self.column(*attribute)?;
+                // Ids of experiments are numbers that are compared as text.
+                let column = if *attribute == Attribute::ExperimentId { format!("CAST({column} AS TEXT)") } else { column.to_owned() };
+                let (sql, parameters) = compare(&column, *op, value);
+                self.condition(sql, parameters);
+            }
+            Field::Tag(key) => self.side(self.table.tag, key, *op, value)?,
+            Field::Param(key) => self.side(self.table.param, key, *op, value)?,
+            Field::Metric(key) => self.metric(key, *op, value)?,
+            Field::Dataset(field) => {
+                let (joins, column) = match field {
+                    DatasetField::Name => ("", "d.name"),
+                    DatasetField::Digest => ("", "d.digest"),
+                    DatasetField::Context => {
+                        (" JOIN run_dataset_tag c ON c.run = x.run AND c.dataset = x.dataset AND c.key = 'mlflow.data.context'", "c.value")
+                    }
+                };
+                let (sql, parameters) = compare(column, *op, value);
+                let exists = format!(
+                    "EXISTS (SELECT 1 FROM run_dataset x JOIN dataset d ON d.id = x.dataset{joins} WHERE x.run = r.id AND {sql})"
+                );
+                self.condition(exists, parameters);
+            }
+        }
+        Ok(())
+    }
+
+    /// A condition on a tag or a param. One that is missing matches nothing but IS NULL, as MLflow's inner join has it.
+    fn side(&mut self, side: Option<Side>, key: &str, op: Op, value: &Value) -> Result<()> {
+        let side = side.ok_or_else(|| unsupported(self.table.entity))?;
+        let exists = format!("EXISTS (SELECT 1 FROM {} t WHERE {} AND t.key = ?", side.table, side.on("t"));
+        match op {
+            Op::IsNull => self.condition(format!("NOT {exists})"), [Sql::from(key.to_owned())]),
+            Op::IsNotNull => self.condition(format!("{exists})"), [Sql::from(key.to_owned())]),
+            _ => {
+                let (sql, parameters) = compare("t.value", op, value);
+                let parameters = std::iter::once(Sql::from(key.to_owned())).chain(parameters);
+                self.condition(format!("{exists} AND {sql})"), parameters);
+            }
+        }
+        Ok(())
+    }
+
+    fn metric(&mut self, key: &str, op: Op, value: &Value) -> Result<()> {
+        let (sql, parameters) = compare("m.value", op, value);
+        match self.table.metric {
+            Some(Metrics::OfRun(side)) => {
+                // A NaN differs from every number and compares with none, as in MLflow's SQL store.
+                let sql = if op == Op::Ne { format!("(m.nan = 1 OR {sql})") } else { format!("m.nan = 0 AND {sql}") };
+                let key = self.metric_key(key)?;
+                let exists = format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql})", side.table, side.on("m"));
+                self.condition(exists, std::iter::once(Sql::Integer(key)).chain(parameters));
+            }
+            Some(Metrics::OfModel(side)) => {
+                let (scope, scope_parameters) = self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+                let exists = format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql} AND {scope})", side.table, side.on("m"));
+                let parameters = std::iter::once(Sql::from(key.to_owned())).chain(parameters).chain(scope_parameters);
+                self.condition(exists, parameters);
+            }
+            None => return Err(unsupported(self.table.entity)),
+        }
+        Ok(())
+    }
+
+    /// The number of a metric's name; one that no metric has when the name is not known.
+    fn metric_key(&self, name: &str) -> Result<i64> {
+        let id = self.db.prepare_cached("SELECT id FROM metric_key WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+        Ok(id.unwrap_or(-1))
+    }
+
+    /// Sorts by what was asked for, then by `defaults`, then by `last`, which must make the order total.
+    pub(crate) fn order(&mut self, order: &[OrderBy], defaults: Vec<Sort>, last: Sort) -> Result<()> {
+        for (position, OrderBy { field, descending }) in order.iter().enumerate() {
+            let alias = format!("o{position}");
+            match field {
+                Field::Attribute(attribute) => {
+                    let column = self.column(*attribute)?;
+                    self.sort_with_missing_last(column, *descending, kind_of(*attribute));
+                }
+                Field::Tag(key) => self.sort_by_side(self.table.tag, key, &alias, *descending)?,
+                Field::Param(key) => self.sort_by_side(self.table.param, key, &alias, *descending)?,
+                Field::Metric(key) => self.sort_by_metric(key, &alias, *descending)?,
+                Field::Dataset(_) => return Err(Error::invalid("Runs cannot be ordered by datasets.")),
+            }
+        }
+        self.sorts.extend(defaults);
+        self.sorts.push(last);
+        Ok(())
+    }
+
+    /// Missing values come last in both directions, as in MLflow.
+    fn sort_with_missing_last(&mut self, column: &str, descending: bool, kind: Kind) {
+        let nothing = if kind == Kind::Text { "''" } else { "0" };
+        self.sorts.push(Sort::integer(format!("({column} IS NULL)"), false));
+        self.sorts.push(Sort { expression: format!("COALESCE({column}, {nothing})"), descending, kind });
+    }
+
+    fn sort_by_side(&mut self, side: Option<Side>, key: &str, alias: &str, descending: bool) -> Result<()> {
+        let side = side.ok_or_else(|| unsupported(self.table.entity))?;
+        self.from.push_str(&format!(" LEFT JOIN {} {alias} ON {} AND {alias}.key = ?", side.table, side.on(alias)));
+        self.join_parameters.push(Sql::from(key.to_owned()));
+        self.sort_with_missing_last(&format!("{alias}.value"), descending, Kind::Text);
+        Ok(())
+    }
+
+    /// Numbers, then NaN, then missing, in both directions, as in MLflow.
+    fn sort_by_metric(&mut self, key: &str, alias: &str, descending: bool) -> Result<()> {
+        match self.table.metric {
+            Some(Metrics::OfRun(side)) => {
+                let key = self.metric_key(key)?;
+                self.from.push_str(&format!(" LEFT JOIN {} {alias} ON {} AND {alias}.key = ?", side.table, side.on(alias)));
+                self.join_parameters.push(Sql::Integer(key));
+                self.sorts.push(Sort::integer(format!("COALESCE({alias}.nan, 2)"), false));
+                self.sorts.push(Sort::real(format!("COALESCE({alias}.value, 0.0)"), descending));
+            }
+            Some(Metrics::OfModel(side)) => {
+                // Of a metric's many points the latest counts.
+                let (scope, scope_parameters) = self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+                let owner: Vec<_> = side.owner.iter().map(|(column, _)| format!("m.{column}")).collect();
+                let owner = owner.join(", ");
+                self.from.push_str(&format!(
+                    " LEFT JOIN (SELECT {owner}, m.value, row_number() OVER (PARTITION BY {owner} ORDER BY m.timestamp DESC, m.step DESC) AS newest FROM {} m WHERE m.key = ? AND {scope}) {alias} ON {} AND {alias}.newest = 1",
+                    side.table,
+                    side.on(alias)
+                ));
+                self.join_parameters.push(Sql::from(key.to_owned()));
+                self.join_parameters.extend(scope_parameters);
+                self.sort_with_missing_last(&format!("{alias}.value"), descending, Kind::Real);
+            }
+            None => return Err(unsupported(self.table.entity)),
+        }
+        Ok(())
+    }
+
+    /// Runs the search and makes each row's answer with `item`, which reads the columns of [`Table::id`].
+    pub(crate) fn page<T>(mut self, limit: usize, token: Option<&str>, mut item: impl FnMut(&Row) -> Result<T>) -> Result<Page<T>> {
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            let keys = read_token(token, &self.sorts)?;
+            let (sql, parameters) = behind(&self.sorts, &keys);
+            self.condition(sql, parameters);
+        }
+        let ids = self.table.id.len();
+        let columns: Vec<&str> = self.table.id.iter().copied().chain(self.sorts.iter().map(|sort| sort.expression.as_str())).collect();
+        let order: Vec<_> =
+            self.sorts.iter().map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" })).collect();
+        let conditions = if self.conditions.is_empty() { "1".to_owned() } else { self.conditions.join(" AND ") };
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {conditions} ORDER BY {} LIMIT {}",
+            columns.join(", "),
+            self.from,
+            order.join(", "),
+            limit + 1
+        );
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let parameters = rusqlite::params_from_iter(self.join_parameters.iter().chain(&self.parameters));
+        let mut rows = statement.query(parameters)?;
+        let mut items = Vec::new();
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            if items.len() == limit {
+                let Some(keys) = last else { break };
+                return Ok(Page { items, next_page_token: Some(write_token(keys)) });
+            }
+            items.push(item(row)?);
+            if items.len() == limit {
+                let keys: Vec<Sql> = (ids..columns.len()).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+                last = Some(keys);
+            }
+        }
+        Ok(Page { items, next_page_token: None })
+    }
+
+    fn column(&self, attribute: Attribute) -> Result<&'static str> {
+        (self.table.attribute)(attribute).ok_or_else(|| unsupported(self.table.entity))
+    }
+}
+
+fn unsupported(entity: Entity) -> Error {
+    // The parser admits only what the entity has; this is reached when the two disagree.
+    Error::Storage(format!("A search of {entity:?} names a field that its table does not have."))
+}
+
+fn marks(n: usize) -> String {
+    vec!["?"; n].join(", ")
+}
+
+fn compare(column: &str, op: Op, value: &Value) -> (String, Vec<Sql>) {
+    let parameter = match value {
+        Value::Number(number) => vec![Sql::Real(*number)],
+        Value::Integer(number) => vec![Sql::Integer(*number)],
+        Value::Text(text) => vec![Sql::Text(text.clone())],
+        Value::List(texts) => texts.iter().cloned().map(Sql::Text).collect(),
+        Value::None => vec![],
+    };
+    let sql = match op {
+        Op::Eq => format!("{column} = ?"),
+        Op::Ne => format!("{column} <> ?"),
+        Op::Lt => format!("{column} < ?"),
+        Op::Le => format!("{column} <= ?"),
+        Op::Gt => format!("{column} > ?"),
+        Op::Ge => format!("{column} >= ?"),
+        // Connections are set to a LIKE that minds case; a pattern has no escapes.
+        Op::Like => format!("{column} LIKE ?"),
+        Op::ILike => format!("lower({column}) LIKE lower(?)"),
+        Op::In => format!("{column} IN ({})", marks(parameter.len())),
+        Op::NotIn => format!("{column} NOT IN ({})", marks(parameter.len())),
+        Op::IsNull => format!("{column} IS NULL"),
+        Op::IsNotNull => format!("{column} IS NOT NULL"),
+    };
+    (sql, parameter)
+}
+
+fn kind_of(attribute: Attribute) -> Kind {
+    match attribute {
+        Attribute::CreationTime
+        | Attribute::CreationTimestamp
+        | Attribute::EndTime
+        | Attribute::ExperimentId
+        | Attribute::LastUpdateTime
+        | Attribute::LastUpdatedTimestamp
+        | Attribute::StartTime
+        | Attribute::VersionNumber => Kind::Integer,
+        _ => Kind::Text,
+    }
+}
+
+/// "Comes after these keys in the order": `k0 > v0 OR (k0 = v0 AND (k1 > v1 OR …))`.
+fn behind(sorts: &[Sort], keys: &[Sql]) -> (String, Vec<Sql>) {
+    let mut sql = String::new();
+    let mut parameters = Vec::new();
+    let after = |sort: &Sort| if sort.descending { "<" } else { ">" };
+    // Said once more for the first key alone, where an index can use it.
+    if let (Some(sort), Some(key)) = (sorts.first(), keys.first()) {
+        sql.push_str(&format!("{} {}= ? AND ", sort.expression, after(sort)));
+        parameters.push(key.clone());
+    }
+    for (position, (sort, key)) in sorts.iter().zip(keys).enumerate() {
+        let last = position + 1 == sorts.len();
+        sql.push_str(&format!("({} {} ?", sort.expression, after(sort)));
+        parameters.push(key.clone());
+        if !last {
+            sql.push_str(&format!(" OR {} = ? AND ", sort.expression));
+            parameters.push(key.clone());
+        }
+    }
+    sql.push_str(&")".repeat(sorts.len()));
+    (sql, parameters)
+}
+
+fn write_token(keys: Vec<Sql>) -> String {
+    let keys: Vec<Json> = keys
+        .into_iter()
+        .map(|key| match key {
+            Sql::Integer(number) => Json::from(number),
+            // By its bits: a decimal might come back one unit off.
+            Sql::Real(number) => serde_json::json!({ "bits": number.to_bits() }),
+            Sql::Text(text) => Json::from(text),
+            Sql::Null | Sql::Blob(_) => Json::Null,
+        })
+        .collect();
+    BASE64.encode(Json::from(keys).to_string())
+}
+
+fn read_token(token: &str, sorts: &[Sort]) -> Result<Vec<Sql>> {
+    let wrong = || Error::invalid("Invalid page token: it was not made by this search. Start again without a page token.");
+    let bytes = BASE64.decode(token).map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
+    let keys: Vec<Json> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    if keys.len() != sorts.len() {
+        return Err(wrong());
+    }
+    keys.into_iter()
+        .zip(sorts)
+        .map(|(key, sort)| match (sort.kind, key) {
+            (Kind::Integer, Json::Number(number)) => number.as_i64().map(Sql::Integer).ok_or_else(wrong),
+            (Kind::Text, Json::String(text)) => Ok(Sql::Text(text)),
+            (Kind::Real, Json::Object(object)) => {
+                let bits = object.get("bits").and_then(Json::as_u64).ok_or_else(wrong)?;
+                Ok(Sql::Real(f64::from_bits(bits)))
+            }
+            _ => Err(wrong()),
+        })
+        .collect()
+}
