@@ -1,0 +1,211 @@
+//! Object storage behind one narrow interface.
+//!
+//! A [`Remote`] is opened at a location (a folder, a `file:` URL; object stores are further kinds of the
+//! same private enum) and then speaks of keys only: [`RelPath`], valid by type, so that no caller can
+//! name a thing outside of it.
+//!
+//! - reading: [`Remote::get`] gives an [`Object`] with its [`Stat`], from which any range is streamed;
+//!   [`Remote::stat`], [`Remote::list`] (one level, sorted);
+//! - writing: [`Remote::put`] streams a body and stores all of it or nothing; [`Remote::create_if_absent`];
+//! - deleting: [`Remote::delete_file`], [`Remote::delete_tree`];
+//! - what only object stores have: multipart uploads with part ids, signed URLs. A folder answers
+//!   [`Error::Unsupported`], and [`Remote::capabilities`] says so beforehand.
+//!
+//! The local kind (`local/`) does all of it beneath one open directory handle (`local/beneath.rs`): a
+//! symbolic link that leads out of the folder is refused by the kernel, also when it is swapped in while
+//! the request runs. Bodies are written to a staging folder under the root and renamed when complete.
+//! Blocking calls run on tokio's blocking pool, one trip for a small file.
+
+mod error;
+mod local;
+mod location;
+mod multipart;
+mod path;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+pub use error::{Error, Result};
+pub use multipart::{Capabilities, Multipart, Part, PartTarget, SignedUrl};
+pub use path::RelPath;
+
+/// How a remote is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Answer a write only when it is on the disk (fsync of the file and of its directory).
+    pub sync: bool,
+    pub resolve: Resolve,
+}
+
+/// How a local folder makes sure that a path stays beneath it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolve {
+    /// By openat2 where the kernel has it (Linux 5.6), else name by name.
+    #[default]
+    Detect,
+    /// Name by name, refusing every symbolic link: what an old kernel is served with.
+    ByName,
+}
+
+/// What is known of a stored thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub size: u64,
+    pub is_dir: bool,
+    pub modified: Option<SystemTime>,
+    /// Changes whenever the content does; without quotes. Directories have none.
+    pub etag: Option<String>,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub is_dir: bool,
+    /// Zero for directories.
+    pub size: u64,
+}
+
+/// How a body is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PutOptions {
+    /// The length that was announced; a body of another length is refused as incomplete.
+    pub length: Option<u64>,
+    /// Refuse to replace what is there ([`Error::AlreadyExists`]).
+    pub if_absent: bool,
+}
+
+#[derive(Clone)]
+pub struct Remote {
+    kind: Arc<Kind>,
+}
+
+enum Kind {
+    Local(local::Folder),
+}
+
+impl Remote {
+    /// Opens the folder at `location` (a path or a `file:` URL), making it if it is not there.
+    pub async fn open(location: &str, options: Options) -> Result<Remote> {
+        let kind = match location::Location::parse(location)? {
+            location::Location::Local(path) => {
+                Kind::Local(local::Folder::open(path, options).await?)
+            }
+        };
+        Ok(Remote {
+            kind: Arc::new(kind),
+        })
+    }
+
+    /// The folder this remote lies in, if it is one: absolute, as it was when opened.
+    pub fn local_root(&self) -> Option<&std::path::Path> {
+        match &*self.kind {
+            Kind::Local(folder) => Some(folder.path()),
+        }
+    }
+
+    pub fn capabilities(&self) -> Capabilities {
+        match &*self.kind {
+            Kind::Local(_) => Capabilities {
+                multipart: false,
+                signed_urls: false,
+            },
+        }
+    }
+
+    /// A stored file, ready to be streamed.
+    pub async fn get(&self, path: &RelPath) -> Result<Object> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.get(path).await,
+        }
+    }
+
+    pub async fn stat(&self, path: &RelPath) -> Result<Stat> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.stat(path).await,
+        }
+    }
+
+    /// What lies directly in `path`, sorted by name. A missing directory is [`Error::NotFound`].
+    pub async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.list(path).await,
+        }
+    }
+
+    /// Stores a body at `path`, replacing what is there in one step once all of it has arrived. If the
+    /// body fails, or if this future is dropped, nothing is left behind.
+    pub async fn put<S, E>(&self, path: &RelPath, body: S, options: PutOptions) -> Result<Stat>
+    where
+        S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+        E: std::fmt::Display,
+    {
+        match &*self.kind {
+            Kind::Local(folder) => folder.put(path, body, options).await,
+        }
+    }
+
+    /// Stores `content` unless something is there already: of many callers, one succeeds.
+    pub async fn create_if_absent(&self, path: &RelPath, content: Bytes) -> Result<Stat> {
+        let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(content)]);
+        let options = PutOptions {
+            if_absent: true,
+            ..PutOptions::default()
+        };
+        self.put(path, body, options).await
+    }
+
+    pub async fn delete_file(&self, path: &RelPath) -> Result<()> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.delete_file(path).await,
+        }
+    }
+
+    /// Deletes a directory and all below it. It is out of sight at once, then taken apart.
+    pub async fn delete_tree(&self, path: &RelPath) -> Result<()> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.delete_tree(path).await,
+        }
+    }
+}
+
+/// A stored file that was opened: what is streamed is what was there then, also when it is replaced or
+/// deleted meanwhile.
+pub struct Object {
+    stat: Stat,
+    source: local::Source,
+}
+
+impl Object {
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// The bytes of `range`, which is cut to the file's size.
+    pub fn stream(self, range: std::ops::Range<u64>) -> ByteStream {
+        let end = range.end.min(self.stat.size);
+        let range = range.start.min(end)..end;
+        ByteStream(self.source.stream(range))
+    }
+
+    pub fn stream_all(self) -> ByteStream {
+        let all = 0..self.stat.size;
+        self.stream(all)
+    }
+}
+
+/// The bytes of an [`Object`], in pieces of up to 256 KiB. It ends with an error if the file shrinks.
+pub struct ByteStream(local::FileStream);
+
+impl Stream for ByteStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        Pin::new(&mut self.0).poll_next(cx)
+    }
+}
