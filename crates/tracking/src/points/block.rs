@@ -33,8 +33,15 @@ enum Column {
 
 impl Column {
     fn of(values: impl Iterator<Item = i64> + Clone) -> Column {
-        let differences = || values.clone().zip(values.clone().skip(1)).map(|(last, next)| next.wrapping_sub(last));
-        let Some(least) = differences().min() else { return Column::Same };
+        let differences = || {
+            values
+                .clone()
+                .zip(values.clone().skip(1))
+                .map(|(last, next)| next.wrapping_sub(last))
+        };
+        let Some(least) = differences().min() else {
+            return Column::Same;
+        };
         match differences().all(|difference| difference == least) {
             true if least == 0 => Column::Same,
             true => Column::Stride(least),
@@ -78,7 +85,9 @@ impl Column {
         Ok(match self {
             Column::Same => last,
             Column::Stride(stride) => last.wrapping_add(stride),
-            Column::Varied(least) => last.wrapping_add(least).wrapping_add(reader.varint()? as i64),
+            Column::Varied(least) => last
+                .wrapping_add(least)
+                .wrapping_add(reader.varint()? as i64),
         })
     }
 }
@@ -133,20 +142,31 @@ fn decode_single(form: u8, mut reader: Reader) -> Result<(u32, Point), Corrupt> 
         _ => return Err(Corrupt::new("a block's value has an unknown form")),
     };
     reader.finish()?;
-    Ok((key, Point { timestamp, step, value: stored_value(value)? }))
+    Ok((
+        key,
+        Point {
+            timestamp,
+            step,
+            value: stored_value(value)?,
+        },
+    ))
 }
 
 fn encode_many(points: &[(u32, Point)], out: &mut Vec<u8>) {
     let keys = Column::of(points.iter().map(|(key, _)| i64::from(*key)));
     let times = Column::of(points.iter().map(|(_, point)| point.timestamp));
     let steps = Column::of(points.iter().map(|(_, point)| point.step));
-    let narrow = points.iter().all(|(_, point)| as_f32(point.normalised().value).is_some());
+    let narrow = points
+        .iter()
+        .all(|(_, point)| as_f32(point.normalised().value).is_some());
 
     out.reserve(16 + points.len() * 11);
     out.push(MANY);
     out.push(keys.code() | times.code() << 2 | steps.code() << 4 | u8::from(narrow) << 6);
     varint::put(out, points.len() as u64);
-    let Some((first_key, first)) = points.first() else { return };
+    let Some((first_key, first)) = points.first() else {
+        return;
+    };
     keys.put(i64::from(*first_key), out);
     times.put(first.timestamp, out);
     steps.put(first.step, out);
@@ -168,7 +188,11 @@ fn encode_many(points: &[(u32, Point)], out: &mut Vec<u8>) {
 }
 
 /// Reads a block of several points; `each` gets those of key `only`, or all.
-fn decode_many(mut reader: Reader, only: Option<u32>, mut each: impl FnMut(u32, Point)) -> Result<(), Corrupt> {
+fn decode_many(
+    mut reader: Reader,
+    only: Option<u32>,
+    mut each: impl FnMut(u32, Point),
+) -> Result<(), Corrupt> {
     let layout = reader.byte()?;
     if layout & 0x80 != 0 {
         return Err(Corrupt::new("a block has an unknown layout"));
@@ -184,7 +208,10 @@ fn decode_many(mut reader: Reader, only: Option<u32>, mut each: impl FnMut(u32, 
     if keys == Column::Same && only.is_some_and(|only| i64::from(only) != key) {
         return Ok(());
     }
-    let rows = reader.remaining().checked_sub(count * width).ok_or(Corrupt::new("the data ends too early"))?;
+    let rows = reader
+        .remaining()
+        .checked_sub(count * width)
+        .ok_or(Corrupt::new("the data ends too early"))?;
     let mut rows = Reader::new(reader.take(rows)?);
     for index in 0..count {
         if index > 0 {
@@ -202,7 +229,14 @@ fn decode_many(mut reader: Reader, only: Option<u32>, mut each: impl FnMut(u32, 
         } else {
             f64::from_le_bytes(array(bytes))
         };
-        each(id, Point { timestamp, step, value: stored_value(value)? });
+        each(
+            id,
+            Point {
+                timestamp,
+                step,
+                value: stored_value(value)?,
+            },
+        );
     }
     rows.finish()
 }

@@ -66,7 +66,13 @@ impl Point {
 
     /// Whether both are the same member of a run's set of points: equal in every bit once normalised.
     pub fn same(&self, other: &Self) -> bool {
-        let bits = |point: &Self| (point.timestamp, point.step, point.normalised().value.to_bits());
+        let bits = |point: &Self| {
+            (
+                point.timestamp,
+                point.step,
+                point.normalised().value.to_bits(),
+            )
+        };
         bits(self) == bits(other)
     }
 }
@@ -102,7 +108,9 @@ impl Corrupt {
 
 /// Checks a value that was read: stored ones are normalised.
 fn stored_value(value: f64) -> Result<f64, Corrupt> {
-    if value.is_finite() && value.to_bits() != (-0.0f64).to_bits() || value.to_bits() == f64::NAN.to_bits() {
+    if value.is_finite() && value.to_bits() != (-0.0f64).to_bits()
+        || value.to_bits() == f64::NAN.to_bits()
+    {
         Ok(value)
     } else {
         Err(Corrupt::new("a value is one that is never stored"))
