@@ -1,0 +1,62 @@
+//! What can go wrong with artifacts, in the words of MLflow where clients know them.
+
+use trackway_remote as remote;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // These five say what MLflow 3.17 says.
+    #[error("Invalid path")]
+    InvalidPath,
+    #[error(
+        "Invalid artifact path: '{given}'. Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '{plain}'"
+    )]
+    NotPlain { given: String, plain: String },
+    #[error(
+        "Invalid artifact file name: '{name}'. Artifact names starting with '.artifact.uploading.' are reserved."
+    )]
+    ReservedName { name: String },
+    #[error("No such artifact: '{path}'")]
+    NotFound { path: String },
+    #[error("Artifact path refers to a directory, not a file: '{path}'")]
+    IsADirectory { path: String },
+
+    #[error("Artifact path must include a filename (cannot end with '/').")]
+    NoFileName,
+    #[error("The artifact '{path}' cannot be stored: a part of its path is a file.")]
+    BelowAFile { path: String },
+    /// The URI is none that this server may read.
+    #[error("The artifacts at '{uri}' cannot be served: {reason}.")]
+    NotServed { uri: String, reason: &'static str },
+    /// The URI is sound, but there is no way to it from here.
+    #[error("The artifacts at '{uri}' cannot be served: {reason}.")]
+    NotReachable { uri: String, reason: &'static str },
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("The artifact '{path}' was not stored: {reason}.")]
+    Incomplete { path: String, reason: String },
+    #[error("The artifact '{path}' was not stored: there is no room left where the artifacts lie.")]
+    NoSpace { path: String },
+    #[error("The artifact store failed: {0}.")]
+    Store(remote::Error),
+}
+
+impl Error {
+    /// `shown` is the path as the client knows it.
+    pub(crate) fn from_remote(error: remote::Error, shown: impl FnOnce() -> String) -> Error {
+        match error {
+            remote::Error::NotFound { .. } => Error::NotFound { path: shown() },
+            remote::Error::IsADirectory { .. } => Error::IsADirectory { path: shown() },
+            remote::Error::NotADirectory { .. } => Error::BelowAFile { path: shown() },
+            remote::Error::InvalidPath { .. } => Error::InvalidPath,
+            remote::Error::NoSpace { .. } => Error::NoSpace { path: shown() },
+            remote::Error::Incomplete { reason, .. } => Error::Incomplete {
+                path: shown(),
+                reason,
+            },
+            error @ remote::Error::Unsupported { .. } => Error::Unsupported(error.to_string()),
+            error => Error::Store(error),
+        }
+    }
+}

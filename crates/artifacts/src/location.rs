@@ -1,0 +1,138 @@
+//! A place below which artifacts lie: the whole destination, or the folder of one run or model.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use trackway_remote::{self as remote, Object, PutOptions, RelPath, Remote, Stat};
+
+use crate::error::{Error, Result};
+use crate::path::{ArtifactPath, UPLOADING};
+
+#[derive(Clone)]
+pub struct Location {
+    remote: Remote,
+    base: RelPath,
+    /// Errors show paths as the client counts them: for what is proxied from the destination, else from here.
+    shown_from_base: bool,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Relative to the location.
+    pub path: String,
+    pub is_dir: bool,
+    pub size: u64,
+}
+
+impl Artifact {
+    pub fn file_name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}
+
+impl Location {
+    pub(crate) fn new(remote: Remote, base: RelPath, shown_from_base: bool) -> Location {
+        Location {
+            remote,
+            base,
+            shown_from_base,
+        }
+    }
+
+    /// What lies directly in `path`, sorted by name. As in MLflow, nothing lies in what is missing or a file.
+    pub async fn list(&self, path: &ArtifactPath) -> Result<Vec<Artifact>> {
+        let dir = path.as_rel_path();
+        let entries = match self.remote.list(&self.full(dir)?).await {
+            Err(remote::Error::NotFound { .. } | remote::Error::NotADirectory { .. }) => Vec::new(),
+            outcome => outcome.map_err(|error| self.error(error, path))?,
+        };
+        Ok(entries
+            .into_iter()
+            .filter(|entry| !entry.name.starts_with(UPLOADING))
+            .map(|entry| Artifact {
+                path: match dir.is_root() {
+                    true => entry.name,
+                    false => format!("{dir}/{}", entry.name),
+                },
+                is_dir: entry.is_dir,
+                size: entry.size,
+            })
+            .collect())
+    }
+
+    pub async fn stat(&self, path: &ArtifactPath) -> Result<Stat> {
+        let full = self.full(path.as_rel_path())?;
+        let stat = self.remote.stat(&full).await;
+        let stat = stat.map_err(|error| self.read_error(error, path))?;
+        match stat.is_dir {
+            true => Err(Error::IsADirectory {
+                path: self.shown(path),
+            }),
+            false => Ok(stat),
+        }
+    }
+
+    /// A file, ready to be streamed.
+    pub async fn open(&self, path: &ArtifactPath) -> Result<Object> {
+        let full = self.full(path.as_rel_path())?;
+        let object = self.remote.get(&full).await;
+        object.map_err(|error| self.read_error(error, path))
+    }
+
+    /// Stores all of `body`, or nothing.
+    pub async fn put<S, E>(&self, path: &ArtifactPath, body: S, length: Option<u64>) -> Result<Stat>
+    where
+        S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+        E: std::fmt::Display,
+    {
+        let full = self.full(path.target()?)?;
+        let options = PutOptions {
+            length,
+            ..PutOptions::default()
+        };
+        let stored = self.remote.put(&full, body, options).await;
+        stored.map_err(|error| self.error(error, path))
+    }
+
+    /// Deletes a file or a directory with all in it. As in MLflow, what is missing is deleted already.
+    pub async fn delete(&self, path: &ArtifactPath) -> Result<()> {
+        let full = self.full(path.as_rel_path())?;
+        let outcome = match self.remote.delete_file(&full).await {
+            Err(remote::Error::IsADirectory { .. }) => self.remote.delete_tree(&full).await,
+            outcome => outcome,
+        };
+        match outcome {
+            Err(remote::Error::NotFound { .. } | remote::Error::NotADirectory { .. }) => Ok(()),
+            outcome => outcome.map_err(|error| self.error(error, path)),
+        }
+    }
+
+    /// For what only object stores can: multipart uploads and signed URLs.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Where `path` lies in [`Location::remote`].
+    pub fn full(&self, path: &RelPath) -> Result<RelPath> {
+        self.base.join(path).map_err(|_| Error::InvalidPath)
+    }
+
+    /// What lies below a file is missing, as MLflow sees it.
+    fn read_error(&self, error: remote::Error, path: &ArtifactPath) -> Error {
+        match self.error(error, path) {
+            Error::BelowAFile { path } => Error::NotFound { path },
+            error => error,
+        }
+    }
+
+    fn error(&self, error: remote::Error, path: &ArtifactPath) -> Error {
+        Error::from_remote(error, || self.shown(path))
+    }
+
+    fn shown(&self, path: &ArtifactPath) -> String {
+        match self.shown_from_base && !self.base.is_root() {
+            true => format!("{}/{}", self.base, path.as_str()),
+            false => path.as_str().to_owned(),
+        }
+    }
+}
