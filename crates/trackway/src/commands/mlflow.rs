@@ -1,0 +1,109 @@
+//! `trackway mlflow …` and a link named `mlflow`: MLflow's command line, as far as it is built.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+use trackway_server::server_info::PROTOCOL_VERSION;
+
+use super::server::{self, ServerArgs};
+use crate::failure::Failure;
+
+/// The commands of `mlflow` 3.17 that are not built yet.
+const NOT_BUILT: [&str; 22] = [
+    "agent",
+    "ai-commands",
+    "artifacts",
+    "assistant",
+    "autolog",
+    "crypto",
+    "datasets",
+    "db",
+    "demo",
+    "deployments",
+    "doctor",
+    "experiments",
+    "gc",
+    "mcp",
+    "migrate-filestore",
+    "models",
+    "run",
+    "runs",
+    "sagemaker",
+    "scorers",
+    "skills",
+    "traces",
+];
+
+/// MLflow's command line, by Trackway
+#[derive(Debug, Parser)]
+#[command(name = "mlflow", arg_required_else_help = true)]
+pub struct MlflowCli {
+    #[command(flatten)]
+    pub args: MlflowArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct MlflowArgs {
+    /// Print the version of MLflow's protocol that is spoken, and exit
+    #[arg(long)]
+    version: bool,
+
+    /// Not built yet: set the variables of the file before the start instead
+    #[arg(long, value_name = "PATH", global = false)]
+    env_file: Option<OsString>,
+
+    #[command(subcommand)]
+    command: Option<MlflowCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum MlflowCommand {
+    /// Run the tracking server: the same as `trackway server`
+    Server(ServerArgs),
+    /// The same as `server`
+    Ui(ServerArgs),
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+pub fn run(args: MlflowArgs) -> Result<(), Failure> {
+    if args.version {
+        println!(
+            "mlflow, version {PROTOCOL_VERSION} (Trackway {})",
+            env!("CARGO_PKG_VERSION")
+        );
+        return Ok(());
+    }
+    // The file may name the database; starting without it could store in the wrong place.
+    if args.env_file.is_some() {
+        return Err(Failure::Usage(
+            "--env-file is not built yet in Trackway. Set the variables before the start, for example `set -a; . ./file; set +a`."
+                .to_owned(),
+        ));
+    }
+    match args.command {
+        Some(MlflowCommand::Server(args) | MlflowCommand::Ui(args)) => server::run(args),
+        Some(MlflowCommand::Other(words)) => Err(unknown(&words)),
+        None => Err(Failure::Usage(
+            "Name a command, for example `mlflow server`. `mlflow --help` lists them.".to_owned(),
+        )),
+    }
+}
+
+fn unknown(words: &[OsString]) -> Failure {
+    let name = words
+        .first()
+        .map(|word| word.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    if NOT_BUILT.contains(&name.as_str()) {
+        return Failure::NotBuilt(format!(
+            "`mlflow {name}` is not built yet in Trackway {}. Built are `mlflow server` and `mlflow ui`. For the rest use \
+             MLflow's own command; with MLFLOW_TRACKING_URI set, it talks to a Trackway server.",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    Failure::Usage(format!(
+        "No such command '{name}'. `mlflow --help` lists the commands."
+    ))
+}

@@ -1,0 +1,587 @@
+//! Flags and environment variables become a configuration: read once, judged once.
+//!
+//! A flag wins over its variable, and an empty variable is none, as in MLflow. What only tunes Python's servers gets a
+//! note. What protects or redirects data is honoured, or the server does not start.
+
+use std::path::PathBuf;
+
+use trackway_server::config::{
+    BackendStore, Config, ConfigError, XFrameOptions, parse_static_prefix, without_password,
+};
+use trackway_server::security::{AllowedHosts, AllowedOrigins};
+use trackway_server::ui;
+
+use super::ServerArgs;
+use super::python_options;
+use crate::failure::Failure;
+use crate::logging::Format;
+
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+#[derive(Debug)]
+pub struct Settings {
+    pub config: Config,
+    /// Whether somebody chose the database, rather than nobody.
+    pub backend_store_given: bool,
+    pub log_format: Format,
+    pub log_level: String,
+    /// Sentences for the person who started the server.
+    pub notes: Vec<String>,
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::Usage(error.0)
+    }
+}
+
+impl Settings {
+    pub fn read(args: ServerArgs, environment: Environment<'_>) -> Result<Settings, Failure> {
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let text = |flag: &Option<String>, name: &str| {
+            flag.clone()
+                .filter(|value| !value.is_empty())
+                .or_else(|| variable(name))
+        };
+        let mut notes = Vec::new();
+        refuse_what_is_not_built(&args, &variable)?;
+
+        let mut config = Config::default();
+        if let Some(host) = text(&args.host, "MLFLOW_HOST") {
+            config.host = host;
+        }
+        if let Some(port) = text(&args.port, "MLFLOW_PORT") {
+            config.port = parse_port(&port)?;
+        }
+        if let Some(prefix) = text(&args.static_prefix, "MLFLOW_STATIC_PREFIX") {
+            config.static_prefix = parse_static_prefix(&prefix)?;
+        }
+
+        config.artifacts_only =
+            args.artifacts_only || switch(&variable, "MLFLOW_ARTIFACTS_ONLY")?.unwrap_or(false);
+        config.serve_artifacts = match (args.serve_artifacts, args.no_serve_artifacts) {
+            (true, _) => true,
+            (_, true) => false,
+            _ => switch(&variable, "MLFLOW_SERVE_ARTIFACTS")?.unwrap_or(true),
+        };
+        if config.artifacts_only && !config.serve_artifacts {
+            return usage(
+                "--artifacts-only together with --no-serve-artifacts leaves nothing to serve. Leave out one of them.",
+            );
+        }
+        let store = text(&args.backend_store_uri, "MLFLOW_BACKEND_STORE_URI");
+        if let Some(uri) = &store {
+            if config.artifacts_only {
+                return usage(&format!(
+                    "--artifacts-only opens no database, but --backend-store-uri names one: {}. Leave out one of them.",
+                    without_password(uri)
+                ));
+            }
+            config.backend_store = BackendStore::parse(uri)?;
+        }
+        check_registry(
+            text(&args.registry_store_uri, "MLFLOW_REGISTRY_STORE_URI"),
+            &config,
+        )?;
+        config.default_artifact_root =
+            text(&args.default_artifact_root, "MLFLOW_DEFAULT_ARTIFACT_ROOT");
+        if let Some(destination) = text(&args.artifacts_destination, "MLFLOW_ARTIFACTS_DESTINATION")
+        {
+            config.artifacts_destination = destination;
+        }
+
+        read_security(&args, &variable, &mut config, &mut notes)?;
+        config.ui_dir = args
+            .ui_dir
+            .clone()
+            .or_else(|| variable("TRACKWAY_UI_DIR").map(PathBuf::from));
+        if let Some(dir) = &config.ui_dir {
+            ui::check_dir(dir)?;
+        }
+        read_python_options(&args, &variable, &mut notes)?;
+
+        let log_format = match text(&args.log_format, "TRACKWAY_LOG_FORMAT") {
+            Some(format) => Format::parse(&format)?,
+            None => Format::default(),
+        };
+        let log_level = match text(&args.log_level, "TRACKWAY_LOG_LEVEL") {
+            Some(level) => level,
+            None if args.dev => "info,trackway=debug,trackway_server=debug".to_owned(),
+            None => "info".to_owned(),
+        };
+        Ok(Settings {
+            config,
+            backend_store_given: store.is_some(),
+            log_format,
+            log_level,
+            notes,
+        })
+    }
+}
+
+fn usage<T>(message: &str) -> Result<T, Failure> {
+    Err(Failure::Usage(message.to_owned()))
+}
+
+/// What would protect data, or send it elsewhere, and is not here: to start without it would be worse than not to start.
+fn refuse_what_is_not_built(
+    args: &ServerArgs,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Failure> {
+    if let Some(name) = &args.app_name {
+        return usage(&format!(
+            "--app-name {name} asks for users and passwords, which Trackway does not have yet. Started without them, the server \
+             would let everybody in. Put a proxy that asks for passwords before it, and leave out --app-name"
+        ));
+    }
+    let workspaces = match (args.enable_workspaces, args.disable_workspaces) {
+        (true, _) => true,
+        (_, true) => false,
+        _ => switch(variable, "MLFLOW_ENABLE_WORKSPACES")?.unwrap_or(false),
+    };
+    if workspaces {
+        return usage(
+            "--enable-workspaces keeps teams apart, which Trackway cannot do yet. Start one server with a database of its own \
+             for each team, or leave out --enable-workspaces (and MLFLOW_ENABLE_WORKSPACES).",
+        );
+    }
+    if let Some(name) = variable("MLFLOW_WORKSPACE") {
+        return usage(&format!(
+            "MLFLOW_WORKSPACE={name} is meant for clients. Unset it before the server starts."
+        ));
+    }
+    let given = |flag: &Option<String>, name: &str| flag.is_some() || variable(name).is_some();
+    if given(
+        &args.read_replica_backend_store_uri,
+        "MLFLOW_READ_REPLICA_BACKEND_STORE_URI",
+    ) {
+        return usage(
+            "--read-replica-backend-store-uri is not built yet in Trackway: one SQLite file serves reads and writes. Leave it out \
+             (and MLFLOW_READ_REPLICA_BACKEND_STORE_URI).",
+        );
+    }
+    if given(&args.trace_archival_config, "MLFLOW_TRACE_ARCHIVAL_CONFIG") {
+        return usage(
+            "--trace-archival-config is not built yet in Trackway, which has no traces. Leave it out (and MLFLOW_TRACE_ARCHIVAL_CONFIG).",
+        );
+    }
+    Ok(())
+}
+
+fn check_registry(registry: Option<String>, config: &Config) -> Result<(), Failure> {
+    let Some(registry) = registry else {
+        return Ok(());
+    };
+    if BackendStore::parse(&registry)? == config.backend_store {
+        return Ok(());
+    }
+    usage(&format!(
+        "--registry-store-uri {} is another database than --backend-store-uri. Trackway keeps models and runs in one. Leave it out \
+         (and MLFLOW_REGISTRY_STORE_URI), or give both the same value.",
+        without_password(&registry)
+    ))
+}
+
+fn read_security(
+    args: &ServerArgs,
+    variable: &dyn Fn(&str) -> Option<String>,
+    config: &mut Config,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let text = |flag: &Option<String>, name: &str| {
+        flag.clone()
+            .filter(|value| !value.is_empty())
+            .or_else(|| variable(name))
+    };
+    if let Some(hosts) = text(&args.allowed_hosts, "MLFLOW_SERVER_ALLOWED_HOSTS") {
+        config.allowed_hosts = AllowedHosts::parse(&hosts);
+    }
+    if let Some(origins) = text(
+        &args.cors_allowed_origins,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
+    ) {
+        config.cors_allowed_origins = AllowedOrigins::parse(&origins);
+    }
+    if let Some(word) = text(&args.x_frame_options, "MLFLOW_SERVER_X_FRAME_OPTIONS") {
+        config.x_frame_options = XFrameOptions::parse(&word)?;
+    }
+    config.disable_security_middleware = args.disable_security_middleware
+        || switch(variable, "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE")?.unwrap_or(false);
+    if config.disable_security_middleware {
+        notes.push("Neither Host nor Origin is checked (--disable-security-middleware): any web page that a user opens can use this server.".to_owned());
+        return Ok(());
+    }
+    if config.allowed_hosts.any() {
+        notes.push(
+            "Every Host header is accepted (--allowed-hosts '*'), so DNS rebinding is not stopped."
+                .to_owned(),
+        );
+    }
+    if config.cors_allowed_origins.any() {
+        notes.push("Every origin is accepted (--cors-allowed-origins '*'): any web page that a user opens can use this server.".to_owned());
+    }
+    Ok(())
+}
+
+/// Notes on what tunes Python's servers and has no meaning here; refusals for the rest.
+fn read_python_options(
+    args: &ServerArgs,
+    variable: &dyn Fn(&str) -> Option<String>,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let text = |flag: &Option<String>, name: &str| {
+        flag.clone()
+            .filter(|value| !value.is_empty())
+            .or_else(|| variable(name))
+    };
+    let mut ignored = |flag: &str, why: &str| notes.push(format!("{flag} has no effect: {why}"));
+    if text(&args.workers, "MLFLOW_WORKERS").is_some() {
+        ignored("--workers", "one process does the work.");
+    }
+    if text(&args.expose_prometheus, "MLFLOW_EXPOSE_PROMETHEUS").is_some() {
+        ignored(
+            "--expose-prometheus",
+            "/metrics is always there, and needs no folder.",
+        );
+    }
+    if args.dev {
+        ignored(
+            "--dev",
+            "there is nothing to reload. Every request is logged.",
+        );
+    }
+    if args.secrets_cache_ttl.is_some() || args.secrets_cache_max_size.is_some() {
+        ignored(
+            "--secrets-cache-ttl and --secrets-cache-max-size",
+            "there are no stored secrets to cache.",
+        );
+    }
+    if text(&args.workspace_store_uri, "MLFLOW_WORKSPACE_STORE_URI").is_some() {
+        ignored("--workspace-store-uri", "workspaces are off.");
+    }
+    for (server, given) in [
+        (
+            &python_options::UVICORN,
+            text(&args.uvicorn_opts, "MLFLOW_UVICORN_OPTS"),
+        ),
+        (
+            &python_options::GUNICORN,
+            text(&args.gunicorn_opts, "MLFLOW_GUNICORN_OPTS"),
+        ),
+        (&python_options::WAITRESS, args.waitress_opts.clone()),
+    ] {
+        if let Some(given) = given
+            && let Some(note) = server.judge(&given).map_err(Failure::Usage)?
+        {
+            notes.push(note);
+        }
+    }
+    Ok(())
+}
+
+fn parse_port(text: &str) -> Result<u16, Failure> {
+    text.trim().parse().map_err(|_| {
+        Failure::Usage(format!(
+            "--port takes a number from 0 (a free port) to 65535, and not '{text}'."
+        ))
+    })
+}
+
+/// A yes-or-no variable, with the words that MLflow's command line knows.
+fn switch(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<bool>, Failure> {
+    let Some(value) = variable(name) else {
+        return Ok(None);
+    };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "t" | "yes" | "y" | "on" => Ok(Some(true)),
+        "" | "0" | "false" | "f" | "no" | "n" | "off" => Ok(Some(false)),
+        _ => usage(&format!("{name} takes true or false, and not '{value}'.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: ServerArgs,
+    }
+
+    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let args = Only::try_parse_from([&["server"], flags].concat())
+            .map_err(|error| error.to_string())?
+            .args;
+        let variables: HashMap<String, String> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Settings::read(args, &|name| variables.get(name).cloned()).map_err(
+            |failure| match failure {
+                Failure::Usage(message) => message,
+                other => panic!("{other:?} is no error of usage"),
+            },
+        )
+    }
+
+    fn ok(flags: &[&str], variables: &[(&str, &str)]) -> Settings {
+        read(flags, variables).unwrap()
+    }
+
+    #[test]
+    fn without_flags_everything_is_local_and_silent() {
+        let settings = ok(&[], &[]);
+        assert_eq!(
+            (settings.config.host.as_str(), settings.config.port),
+            ("127.0.0.1", 5000)
+        );
+        assert_eq!(
+            settings.config.backend_store,
+            BackendStore::Sqlite("trackway.db".into())
+        );
+        assert_eq!(settings.config.artifacts_destination, "./mlartifacts");
+        assert!(
+            settings.config.serve_artifacts
+                && !settings.config.artifacts_only
+                && !settings.backend_store_given
+        );
+        assert!(!settings.config.disable_security_middleware);
+        assert_eq!(settings.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn flags_win_over_variables_and_empty_variables_are_none() {
+        let variables = [
+            ("MLFLOW_HOST", "0.0.0.0"),
+            ("MLFLOW_PORT", "8080"),
+            ("MLFLOW_BACKEND_STORE_URI", "sqlite:///env.db"),
+            ("MLFLOW_ARTIFACTS_DESTINATION", "./env"),
+            ("MLFLOW_DEFAULT_ARTIFACT_ROOT", "./root"),
+            ("MLFLOW_STATIC_PREFIX", "/env"),
+        ];
+        let config = ok(&[], &variables).config;
+        assert_eq!(
+            (
+                config.host.as_str(),
+                config.port,
+                config.static_prefix.as_str()
+            ),
+            ("0.0.0.0", 8080, "/env")
+        );
+        assert_eq!(config.backend_store, BackendStore::Sqlite("env.db".into()));
+        assert_eq!(config.artifacts_destination, "./env");
+        assert_eq!(config.default_artifact_root.as_deref(), Some("./root"));
+
+        let flags = [
+            "-h",
+            "::1",
+            "-p",
+            "0",
+            "--backend-store-uri",
+            "sqlite:///flag.db",
+            "--static-prefix=/flag",
+        ];
+        let config = ok(&flags, &variables).config;
+        assert_eq!(
+            (
+                config.host.as_str(),
+                config.port,
+                config.static_prefix.as_str()
+            ),
+            ("::1", 0, "/flag")
+        );
+        assert_eq!(config.backend_store, BackendStore::Sqlite("flag.db".into()));
+
+        let settings = ok(
+            &["--backend-store-uri", ""],
+            &variables.map(|(name, _)| (name, "")),
+        );
+        assert_eq!(
+            (settings.config.host.as_str(), settings.config.port),
+            ("127.0.0.1", 5000)
+        );
+        assert!(!settings.backend_store_given);
+        // As click: the last one counts.
+        assert_eq!(ok(&["-p", "1", "--port", "2"], &[]).config.port, 2);
+    }
+
+    #[test]
+    fn ports() {
+        for bad in ["x", "-1", "65536", "5000.0"] {
+            let error = read(&["--port", bad], &[]).unwrap_err();
+            assert_eq!(
+                error,
+                format!("--port takes a number from 0 (a free port) to 65535, and not '{bad}'.")
+            );
+        }
+    }
+
+    #[test]
+    fn switches_know_the_words_of_click() {
+        for (word, expected) in [
+            ("true", true),
+            ("T", true),
+            ("1", true),
+            ("on", true),
+            ("false", false),
+            ("0", false),
+            ("No", false),
+            ("off", false),
+        ] {
+            assert_eq!(
+                ok(&[], &[("MLFLOW_SERVE_ARTIFACTS", word)])
+                    .config
+                    .serve_artifacts,
+                expected,
+                "{word}"
+            );
+            let off = ok(&[], &[("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", word)]);
+            assert_eq!(off.config.disable_security_middleware, expected, "{word}");
+        }
+        assert!(
+            read(&[], &[("MLFLOW_SERVE_ARTIFACTS", "bogus")])
+                .unwrap_err()
+                .contains("takes true or false, and not 'bogus'")
+        );
+        assert!(
+            ok(
+                &["--serve-artifacts"],
+                &[("MLFLOW_SERVE_ARTIFACTS", "false")]
+            )
+            .config
+            .serve_artifacts
+        );
+        assert!(
+            !ok(&["--serve-artifacts", "--no-serve-artifacts"], &[])
+                .config
+                .serve_artifacts
+        );
+    }
+
+    #[test]
+    fn what_protects_or_redirects_and_is_not_built_stops_the_start() {
+        for (flags, says) in [
+            (vec!["--app-name", "basic-auth"], "let everybody in"),
+            (vec!["--enable-workspaces"], "keeps teams apart"),
+            (
+                vec!["--read-replica-backend-store-uri", "sqlite:///r.db"],
+                "not built yet",
+            ),
+            (
+                vec!["--registry-store-uri", "sqlite:///other.db"],
+                "is another database",
+            ),
+            (
+                vec!["--registry-store-uri", "postgresql://a:pw@h/d"],
+                "PostgreSQL",
+            ),
+            (vec!["--trace-archival-config", "x.yaml"], "has no traces"),
+            (
+                vec!["--uvicorn-opts", "--ssl-keyfile k.pem --ssl-certfile c.pem"],
+                "--ssl-keyfile",
+            ),
+            (vec!["--gunicorn-opts", "--certfile=c.pem"], "--certfile"),
+            (vec!["--backend-store-uri", "./mlruns"], "file store"),
+            (
+                vec!["--artifacts-only", "--backend-store-uri", "sqlite:///x.db"],
+                "opens no database",
+            ),
+            (
+                vec!["--artifacts-only", "--no-serve-artifacts"],
+                "leaves nothing to serve",
+            ),
+            (
+                vec!["--x-frame-options", "foo"],
+                "Choose SAMEORIGIN, DENY or NONE.",
+            ),
+            (vec!["--static-prefix", "foo"], "must begin with a '/'"),
+            (vec!["--ui-dir", "/nonexistent"], "holds no index.html"),
+            (vec!["--log-format", "xml"], "Choose text or json."),
+        ] {
+            let error = read(&flags, &[]).unwrap_err();
+            assert!(error.contains(says), "{flags:?}: {error}");
+            assert!(!error.contains("pw"), "{error}");
+        }
+        for (name, value) in [
+            ("MLFLOW_ENABLE_WORKSPACES", "true"),
+            ("MLFLOW_WORKSPACE", "team"),
+            ("MLFLOW_READ_REPLICA_BACKEND_STORE_URI", "x"),
+            ("MLFLOW_REGISTRY_STORE_URI", "sqlite:///other.db"),
+            ("MLFLOW_TRACE_ARCHIVAL_CONFIG", "x.yaml"),
+            ("MLFLOW_UVICORN_OPTS", "--ssl-certfile=c"),
+        ] {
+            assert!(read(&[], &[(name, value)]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_means_the_same_is_fine() {
+        ok(&["--registry-store-uri", "sqlite:///trackway.db"], &[]);
+        ok(
+            &[
+                "--registry-store-uri",
+                "sqlite:///x.db",
+                "--backend-store-uri",
+                "sqlite:///x.db",
+            ],
+            &[],
+        );
+        ok(
+            &["--disable-workspaces"],
+            &[("MLFLOW_ENABLE_WORKSPACES", "true")],
+        );
+        ok(&[], &[("MLFLOW_ENABLE_WORKSPACES", "false")]);
+    }
+
+    #[test]
+    fn what_only_tunes_gets_a_note() {
+        for (flags, says) in [
+            (
+                vec!["--workers", "4"],
+                "--workers has no effect: one process",
+            ),
+            (vec!["-w", "1"], "--workers"),
+            (
+                vec!["--expose-prometheus", "./prom"],
+                "/metrics is always there",
+            ),
+            (vec!["--dev"], "nothing to reload"),
+            (vec!["--secrets-cache-ttl", "30"], "no stored secrets"),
+            (vec!["--workspace-store-uri", "x"], "workspaces are off"),
+            (
+                vec![
+                    "--uvicorn-opts",
+                    "--log-level debug --timeout-keep-alive=30",
+                ],
+                "--uvicorn-opts",
+            ),
+            (
+                vec!["--gunicorn-opts", "--timeout 120 -k gevent"],
+                "--gunicorn-opts",
+            ),
+            (vec!["--waitress-opts", "--threads=8"], "--waitress-opts"),
+            (
+                vec!["--allowed-hosts", "*"],
+                "Every Host header is accepted",
+            ),
+            (
+                vec!["--cors-allowed-origins", "*"],
+                "Every origin is accepted",
+            ),
+            (
+                vec!["--disable-security-middleware"],
+                "Neither Host nor Origin is checked",
+            ),
+        ] {
+            let notes = ok(&flags, &[]).notes;
+            assert_eq!(notes.len(), 1, "{flags:?}: {notes:?}");
+            assert!(notes[0].contains(says), "{flags:?}: {notes:?}");
+        }
+    }
+}
