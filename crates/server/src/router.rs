@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 
 use crate::config::Config;
-use crate::mlflow::{experiments, inputs, log, metrics, runs};
+use crate::mlflow::{experiments, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
 use crate::prometheus::Metrics;
 use crate::server_info::Capabilities;
 use crate::state::AppState;
@@ -60,6 +60,34 @@ fn mlflow() -> Router<AppState> {
 
         .route("/metrics/get-history", get(metrics::get_history))
         .route("/metrics/get-history-bulk-interval", get(metrics::get_history_bulk_interval))
+
+        .route("/logged-models", post(logged_models::create))
+        .route("/logged-models/search", post(logged_models::search))
+        .route("/logged-models/{model_id}", get(logged_models::get).patch(logged_models::finalize).delete(logged_models::delete))
+        .route("/logged-models/{model_id}/tags", patch(logged_models::set_tags))
+        .route("/logged-models/{model_id}/tags/{key}", delete(logged_models::delete_tag))
+        .route("/logged-models/{model_id}/params", post(logged_models::log_params))
+
+        .route("/registered-models/create", post(registered_models::create))
+        .route("/registered-models/get", get(registered_models::get))
+        .route("/registered-models/search", get(registered_models::search))
+        .route("/registered-models/update", patch(registered_models::update))
+        .route("/registered-models/rename", post(registered_models::rename))
+        .route("/registered-models/delete", delete(registered_models::delete))
+        .route("/registered-models/set-tag", post(registered_models::set_tag))
+        .route("/registered-models/delete-tag", delete(registered_models::delete_tag))
+        .route("/registered-models/alias", post(registered_models::set_alias).get(registered_models::get_alias).delete(registered_models::delete_alias))
+        .route("/registered-models/get-latest-versions", post(registered_models::latest_versions).get(registered_models::latest_versions_by_query))
+
+        .route("/model-versions/create", post(model_versions::create))
+        .route("/model-versions/get", get(model_versions::get))
+        .route("/model-versions/search", get(model_versions::search))
+        .route("/model-versions/update", patch(model_versions::update))
+        .route("/model-versions/delete", delete(model_versions::delete))
+        .route("/model-versions/transition-stage", post(model_versions::transition_stage))
+        .route("/model-versions/set-tag", post(model_versions::set_tag))
+        .route("/model-versions/delete-tag", delete(model_versions::delete_tag))
+        .route("/model-versions/get-download-uri", get(model_versions::get_download_uri))
 }
 
 /// What MLflow serves to its own pages only.

@@ -72,20 +72,23 @@ fn series(count: usize, value: Value) -> Vec<Point> {
     (0..count).map(&mut point).collect()
 }
 
-/// Seconds that one of many repetitions takes.
+/// Seconds that one of many repetitions takes: the best of several tries, since other work disturbs.
 fn seconds(mut work: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
     let mut repetitions = 1;
-    loop {
+    let begin = Instant::now();
+    while begin.elapsed().as_secs_f64() < 0.15 {
         let start = Instant::now();
         for _ in 0..repetitions {
             work();
         }
         let elapsed = start.elapsed().as_secs_f64();
-        if elapsed > 0.1 {
-            return elapsed / f64::from(repetitions);
+        best = best.min(elapsed / f64::from(repetitions));
+        if elapsed < 0.001 {
+            repetitions *= 2;
         }
-        repetitions *= 2;
     }
+    best
 }
 
 fn line(name: &str, points: usize, bytes: usize, write: f64, read: f64) {

@@ -18,9 +18,12 @@ mod experiments;
 pub mod filter;
 pub mod limits;
 mod log;
+mod logged_models;
 mod metrics;
+mod model_versions;
 mod names;
 pub mod points;
+mod registered_models;
 mod runs;
 mod search;
 
@@ -32,7 +35,12 @@ pub use datasets::{Dataset, DatasetInput, DatasetSummary};
 pub use db::{OpenError, Options, WriterStats};
 pub use error::{Error, Result};
 pub use experiments::{Experiment, ExperimentSearch};
+pub use logged_models::{
+    DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus, NewLoggedModel,
+};
 pub use metrics::{Metric, RunHistory};
+pub use model_versions::{ModelVersion, NewModelVersion};
+pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};
 pub use runs::{LatestMetric, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate};
 pub use search::Page;
 

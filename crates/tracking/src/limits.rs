@@ -28,6 +28,11 @@ pub fn check_key(key: &str, path: &str) -> Result<()> {
             "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).",
         ));
     }
+    check_path(key, path)
+}
+
+/// A name that, taken for a path, stays itself.
+pub(crate) fn check_path(key: &str, path: &str) -> Result<()> {
     let normal = normal_path(key);
     if normal != key || normal == "." || normal.starts_with("..") || normal.starts_with('/') {
         return Err(invalid_value(

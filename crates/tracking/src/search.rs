@@ -123,8 +123,9 @@ impl<'a> Query<'a> {
         self.parameters.extend(parameters);
     }
 
-    pub(crate) fn scope_metrics(&mut self, sql: String, parameters: Vec<Sql>) {
-        self.metric_scope = Some((sql, parameters));
+    /// From here on metrics of logged models count only where this condition on alias `m` holds.
+    pub(crate) fn scope_metrics(&mut self, scope: Option<(String, Vec<Sql>)>) {
+        self.metric_scope = scope;
     }
 
     pub(crate) fn lifecycle(&mut self, column: &str, view: ViewType) {
@@ -228,22 +229,29 @@ impl<'a> Query<'a> {
 
     /// Sorts by what was asked for, then by `defaults`, then by `last`, which must make the order total.
     pub(crate) fn order(&mut self, order: &[OrderBy], defaults: Vec<Sort>, last: Sort) -> Result<()> {
-        for (position, OrderBy { field, descending }) in order.iter().enumerate() {
-            let alias = format!("o{position}");
-            match field {
-                Field::Attribute(attribute) => {
-                    let column = self.column(*attribute)?;
-                    self.sort_with_missing_last(column, *descending, kind_of(*attribute));
-                }
-                Field::Tag(key) => self.sort_by_side(self.table.tag, key, &alias, *descending)?,
-                Field::Param(key) => self.sort_by_side(self.table.param, key, &alias, *descending)?,
-                Field::Metric(key) => self.sort_by_metric(key, &alias, *descending)?,
-                Field::Dataset(_) => return Err(Error::invalid("Runs cannot be ordered by datasets.")),
-            }
-        }
+        order.iter().try_for_each(|key| self.order_by(key))?;
         self.sorts.extend(defaults);
         self.sorts.push(last);
         Ok(())
+    }
+
+    pub(crate) fn then_by(&mut self, sort: Sort) {
+        self.sorts.push(sort);
+    }
+
+    pub(crate) fn order_by(&mut self, OrderBy { field, descending }: &OrderBy) -> Result<()> {
+        let alias = format!("o{}", self.sorts.len());
+        match field {
+            Field::Attribute(attribute) => {
+                let column = self.column(*attribute)?;
+                self.sort_with_missing_last(column, *descending, kind_of(*attribute));
+                Ok(())
+            }
+            Field::Tag(key) => self.sort_by_side(self.table.tag, key, &alias, *descending),
+            Field::Param(key) => self.sort_by_side(self.table.param, key, &alias, *descending),
+            Field::Metric(key) => self.sort_by_metric(key, &alias, *descending),
+            Field::Dataset(_) => Err(Error::invalid("Runs cannot be ordered by datasets.")),
+        }
     }
 
     /// Missing values come last in both directions, as in MLflow.

@@ -5,7 +5,11 @@
 pub mod experiments;
 pub mod inputs;
 pub mod log;
+pub mod logged_models;
 pub mod metrics;
+mod model_sources;
+pub mod model_versions;
+pub mod registered_models;
 pub mod runs;
 
 use serde::{Deserialize, Serialize};

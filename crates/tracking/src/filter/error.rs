@@ -107,7 +107,11 @@ pub(super) fn named(text: &str) -> String {
         ""
     };
     // Quotation marks around quotation marks would only confuse.
-    let mark = if clean.starts_with(['\'', '"', '`']) { "" } else { "'" };
+    let mark = if clean.starts_with(['\'', '"', '`']) {
+        ""
+    } else {
+        "'"
+    };
     format!("{mark}{clean}{cut}{mark}")
 }
 

@@ -14,32 +14,33 @@ pub(super) fn read_key(
 ) -> Result<Field, FilterError> {
     let first = lexer.next();
     let text = lexer.text;
+    let no_key = || {
+        let message = format!(
+            "{} stands where a key is expected.",
+            named(&text[first.start..first.end])
+        );
+        let help = format!(
+            "A key comes first, its value behind the comparator: {}",
+            entity.example()
+        );
+        FilterError::new(text, first.start, message, help)
+    };
     if lexer.adjacent() != Some('.') {
-        return match first.kind {
-            Kind::Word => checked_field(entity, place, text, None, lexer.slice(first), first.start),
-            Kind::Backticked => {
-                checked_field(entity, place, text, None, lexer.inner(first), first.start)
-            }
-            Kind::Quoted if lexer.slice(first).starts_with('"') => {
-                checked_field(entity, place, text, None, lexer.inner(first), first.start)
-            }
-            Kind::Unclosed => Err(unclosed(lexer, first)),
-            _ => {
-                let found = named(lexer.slice(first));
-                let message = format!("{found} stands where a key is expected.");
-                let help = format!(
-                    "A key comes first, its value behind the comparator: {}",
-                    entity.example()
-                );
-                Err(FilterError::new(text, first.start, message, help))
-            }
+        let key = match first.kind {
+            Kind::Word => lexer.slice(first),
+            Kind::Backticked => lexer.inner(first),
+            Kind::Quoted if lexer.slice(first).starts_with('"') => lexer.inner(first),
+            Kind::Unclosed => return Err(unclosed(lexer, first)),
+            _ => return Err(no_key()),
         };
+        return checked_field(entity, place, text, None, key, first.start);
     }
     let kind = match first.kind {
         Kind::Word => lexer.slice(first),
         // As MLflow for runs; double quotes are refused there.
         Kind::Backticked => lexer.inner(first),
-        _ => {
+        Kind::Unclosed => return Err(unclosed(lexer, first)),
+        Kind::Quoted => {
             let message = format!(
                 "Quotation marks stand around {}, the kind of a key.",
                 named(lexer.inner(first))
@@ -47,6 +48,7 @@ pub(super) fn read_key(
             let help = format!("Leave them out: {}", entity.example());
             return Err(FilterError::new(text, first.start, message, help));
         }
+        _ => return Err(no_key()),
     };
     let (mut key, mut key_start, mut parts) = (String::new(), first.end, 0);
     while lexer.adjacent() == Some('.') {

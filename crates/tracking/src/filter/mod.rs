@@ -24,6 +24,8 @@ mod lexer;
 mod order_by;
 mod parser;
 mod print;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use error::FilterError;

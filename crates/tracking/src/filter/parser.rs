@@ -55,6 +55,7 @@ impl<'a> Parser<'a> {
     /// the end.
     fn conjunction(&mut self) -> Result<Vec<Comparison>, FilterError> {
         let mut comparisons = Vec::new();
+        let mut joined = true;
         loop {
             let token = self.lexer.peek();
             if token.kind == Kind::End {
@@ -62,20 +63,23 @@ impl<'a> Parser<'a> {
             }
             if self.lexer.is_keyword(token, "AND") {
                 self.lexer.next();
+                joined = true;
                 continue;
             }
             if comparisons.len() == MAX_COMPARISONS {
                 let message = format!("The filter has more than {MAX_COMPARISONS} conditions.");
                 return Err(self.error(token.start, message, "Use fewer, or a list behind IN."));
             }
-            comparisons.push(self.condition(comparisons.is_empty())?);
+            comparisons.push(self.condition(joined)?);
+            joined = false;
         }
     }
 
-    fn condition(&mut self, first: bool) -> Result<Comparison, FilterError> {
+    /// `joined` says that AND, or nothing, stands before it.
+    fn condition(&mut self, joined: bool) -> Result<Comparison, FilterError> {
         let start = self.lexer.peek();
         if !matches!(start.kind, Kind::Word | Kind::Quoted | Kind::Backticked) {
-            return Err(self.no_condition(start, first));
+            return Err(self.no_condition(start, joined));
         }
         for keyword in ["OR", "NOT"] {
             if self.lexer.is_keyword(start, keyword) {
@@ -84,7 +88,11 @@ impl<'a> Parser<'a> {
                 return Err(self.error(start.start, message, help));
             }
         }
-        let field = read_key(self.entity, Place::Filter, &mut self.lexer)?;
+        let field = match read_key(self.entity, Place::Filter, &mut self.lexer) {
+            Ok(field) => field,
+            Err(error) if joined || error.position != start.start => return Err(error),
+            Err(_) => return Err(self.no_condition(start, joined)),
+        };
         let rules = self.entity.rules(&field);
         let (op, op_at) = self.op(&field, rules.ops)?;
         if !rules.ops.contains(&op) {
@@ -104,7 +112,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What stands where a condition should start, and cannot start one.
-    fn no_condition(&self, token: Token, first: bool) -> FilterError {
+    fn no_condition(&self, token: Token, joined: bool) -> FilterError {
         let found = named(self.lexer.slice(token));
         let example = format!("Conditions look like {}", self.entity.example());
         let (message, help) = match token.kind {
@@ -121,7 +129,7 @@ impl<'a> Parser<'a> {
                 "A parenthesis stands where a condition is expected.".into(),
                 "Parentheses are only for the list behind IN and NOT IN; conditions are joined with AND.".into(),
             ),
-            _ if first => (format!("{found} stands where a condition is expected."), example),
+            _ if joined => (format!("{found} stands where a condition is expected."), example),
             _ => (
                 format!("{found} stands behind a whole condition."),
                 "Write AND and the next condition there. A text with blanks or quotation marks in it needs \
@@ -166,22 +174,23 @@ impl<'a> Parser<'a> {
         let message = match token.kind {
             Kind::End => format!("The {name} stands alone, a comparator is missing behind it."),
             Kind::Unclosed => return unclosed(&self.lexer, token),
-            Kind::Comment => format!("{} starts a comment, but filters hold none.", named(found)),
             Kind::Comparator | Kind::Word if is_foreign_comparator(found) => {
                 format!("{} is not a comparator.", named(found))
             }
             Kind::Word if self.lexer.is_keyword(token, "NOT") => {
                 "NOT is only known in NOT IN and IS NOT NULL.".to_owned()
             }
-            _ => {
+            kind => {
                 help.push_str(
                     " A key with other characters than letters, digits, '_' and '.' needs backticks: \
                      metrics.`val loss`.",
                 );
-                format!(
-                    "{} stands behind the {name}, where a comparator is expected.",
-                    named(found)
-                )
+                let found = named(found);
+                if kind == Kind::Comment {
+                    format!("{found} starts a comment, but filters hold none.")
+                } else {
+                    format!("{found} stands behind the {name}, where a comparator is expected.")
+                }
             }
         };
         self.error(token.start, message, help)

@@ -49,6 +49,10 @@ impl Parser<'_> {
             Kind::Backticked => format!(
                 "{found} is a key, because backticks stand around it, and the {name} is compared with {what}."
             ),
+            Kind::Quoted => {
+                let text = named(self.lexer.inner(token));
+                format!("The {name} is compared with the text {text}, which is not {what}.")
+            }
             _ => format!("The {name} is compared with {found}, which is not {what}."),
         };
         self.error(token.start, message, help)
@@ -145,7 +149,7 @@ impl Parser<'_> {
                 return Err(unclosed(&self.lexer, token));
             }
             let text = unescape(self.lexer.inner(token)).map_err(|(at, message)| {
-                let help = "Double the backslash if it is meant as such.";
+                let help = r"Write \n for the end of a line, and \\ for a backslash.";
                 self.error(token.start + 1 + at, message, help)
             })?;
             if kind == ValueKind::QuotedWhole {
@@ -178,9 +182,13 @@ impl Parser<'_> {
 /// What a value must be, and an example.
 fn wanted(kind: ValueKind) -> (&'static str, &'static str) {
     match kind {
-        ValueKind::Metric | ValueKind::Number => (
+        ValueKind::Metric => (
             "a number",
             "Write a number without quotation marks, such as 0.5.",
+        ),
+        ValueKind::Number => (
+            "a number",
+            "Write a number without quotation marks, such as 1700000000000.",
         ),
         ValueKind::Whole => (
             "a whole number",

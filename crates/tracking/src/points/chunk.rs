@@ -8,6 +8,7 @@ use std::hash::Hasher;
 
 use pco::ChunkConfig;
 use pco::data_types::Number;
+use pco::metadata::DeltaEncoding;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 
 use super::varint::{self, Reader};
@@ -34,8 +35,9 @@ const PCO_F64: u8 = 4;
 /// Added to the form where there are NaNs: their places come first.
 const WITH_NANS: u8 = 0x80;
 
-/// Level 4 of pco's 12: within 1 % of what level 8 makes of noisy series, in a third of the time.
-const LEVEL: usize = 4;
+/// Level 6 of pco's 12: half as fast as level 4 at worst and up to 2 % smaller on noise, 40 % where values repeat; level 8
+/// gains nothing more that is worth its time.
+const LEVEL: usize = 6;
 /// A column is given to pco only if it is longer than this without it: it writes about 20 bytes before the first number.
 const WORTH_COMPRESSING: usize = 24;
 
@@ -375,6 +377,12 @@ fn decompress<T: Number + Default>(reader: &mut Reader, count: usize) -> Result<
     let read = || {
         let (file, data) = FileDecompressor::new(data)?;
         let (mut chunk, data) = file.chunk_decompressor::<T, _>(data)?;
+        if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
+            && config.window_n_log > MAX_READ_POINTS.ilog2()
+        {
+            // It would be allocated: up to 2^24 numbers, where there are `count`.
+            return Ok((Vec::new(), false));
+        }
         let mut page = chunk.page_decompressor(data, count)?;
         let mut numbers = vec![T::default(); count];
         let progress = page.read(&mut numbers)?;

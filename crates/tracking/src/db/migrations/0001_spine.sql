@@ -194,7 +194,7 @@ CREATE TABLE model_version (
     version INTEGER NOT NULL,
     creation_time INTEGER NOT NULL,
     last_update_time INTEGER NOT NULL,
-    description TEXT NOT NULL DEFAULT '',
+    description TEXT,
     user_id TEXT NOT NULL DEFAULT '',
     stage TEXT NOT NULL DEFAULT 'None',
     source TEXT NOT NULL,

@@ -1,0 +1,312 @@
+//! Registered models: named lines of model versions, with tags and aliases.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::db::{Tx, Weight};
+use crate::error::{Error, Result};
+use crate::filter::{self, Attribute, Comparison, Entity, Field, Op, Value};
+use crate::model_versions::{self, ModelVersion};
+use crate::search::{Page, Query, Side, Sort, Table};
+use crate::{Store, Tag, limits, now};
+
+/// Prompts are registered models that carry this tag with the value `true`; searches for models leave them out.
+pub const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+
+/// Times are milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisteredModel {
+    pub name: String,
+    pub creation_time: i64,
+    pub last_update_time: i64,
+    pub description: String,
+    pub tags: Vec<Tag>,
+    pub aliases: Vec<Alias>,
+    /// The newest version of each stage that has one.
+    pub latest_versions: Vec<ModelVersion>,
+}
+
+impl RegisteredModel {
+    pub fn is_prompt(&self) -> bool {
+        self.tags.iter().any(|tag| tag.key == PROMPT_TAG && tag.value.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// A name that stands for one version, and can be moved to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alias {
+    pub alias: String,
+    pub version: i64,
+}
+
+/// A search of registered models or of model versions.
+#[derive(Debug, Clone, Default)]
+pub struct RegistrySearch {
+    pub filter: String,
+    pub order_by: Vec<String>,
+    pub max_results: usize,
+    pub page_token: Option<String>,
+}
+
+impl Store {
+    pub async fn create_registered_model(&self, name: String, description: String, tags: Vec<Tag>) -> Result<RegisteredModel> {
+        check_name(&name, "name")?;
+        tags.iter().try_for_each(|tag| limits::check_registry_tag(&tag.key, &tag.value))?;
+        self.db
+            .write(name.len() + description.len() + 256, move |tx| {
+                let now = now();
+                let fresh = tx
+                    .db
+                    .prepare_cached("INSERT INTO registered_model VALUES (?1, ?2, ?2, ?3) ON CONFLICT DO NOTHING")?
+                    .execute((&name, now, &description))?;
+                if fresh == 0 {
+                    return Err(Error::AlreadyExists(format!("Registered Model (name={name}) already exists.")));
+                }
+                tags.iter().try_for_each(|tag| put_tag(tx, &name, tag))?;
+                load(tx.db, &name)
+            })
+            .await
+    }
+
+    pub async fn get_registered_model(&self, name: String) -> Result<RegisteredModel> {
+        self.db.read(Weight::Light, move |db| load(db, &name)).await
+    }
+
+    /// Without a description the stored one is cleared, as in MLflow.
+    pub async fn update_registered_model(&self, name: String, description: Option<String>) -> Result<RegisteredModel> {
+        self.db
+            .write(name.len() + 256, move |tx| {
+                find(tx.db, &name)?;
+                tx.db
+                    .prepare_cached("UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1")?
+                    .execute((&name, description.unwrap_or_default(), now()))?;
+                load(tx.db, &name)
+            })
+            .await
+    }
+
+    /// Versions, tags and aliases come along.
+    pub async fn rename_registered_model(&self, name: String, new_name: String) -> Result<RegisteredModel> {
+        check_name(&new_name, "new_name")?;
+        self.db
+            .write(name.len() + new_name.len() + 64, move |tx| {
+                find(tx.db, &name)?;
+                if name != new_name && find(tx.db, &new_name).is_ok() {
+                    return Err(Error::AlreadyExists(format!("Registered Model (name={new_name}) already exists.")));
+                }
+                let now = now();
+                tx.db
+                    .prepare_cached("UPDATE registered_model SET name = ?2, last_update_time = ?3 WHERE name = ?1")?
+                    .execute((&name, &new_name, now))?;
+                tx.db.prepare_cached("UPDATE model_version SET last_update_time = ?2 WHERE name = ?1")?.execute((&new_name, now))?;
+                load(tx.db, &new_name)
+            })
+            .await
+    }
+
+    /// Deletes a model for good, with its versions; a model of that name made later counts from 1 again.
+    pub async fn delete_registered_model(&self, name: String) -> Result<()> {
+        self.db
+            .write(name.len(), move |tx| {
+                let gone = tx.db.prepare_cached("DELETE FROM registered_model WHERE name = ?1")?.execute([&name])?;
+                if gone == 0 {
+                    return Err(not_found(&name));
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    pub async fn set_registered_model_tag(&self, name: String, tag: Tag) -> Result<()> {
+        limits::check_registry_tag(&tag.key, &tag.value)?;
+        self.db
+            .write(name.len() + tag.value.len() + 64, move |tx| {
+                find(tx.db, &name)?;
+                put_tag(tx, &name, &tag)
+            })
+            .await
+    }
+
+    /// Deleting a tag that is not there is no error, as in MLflow.
+    pub async fn delete_registered_model_tag(&self, name: String, key: String) -> Result<()> {
+        limits::check_key(&key, "key")?;
+        self.db
+            .write(name.len() + key.len(), move |tx| {
+                find(tx.db, &name)?;
+                tx.db.prepare_cached("DELETE FROM registered_model_tag WHERE name = ?1 AND key = ?2")?.execute((&name, &key))?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub async fn set_alias(&self, name: String, alias: String, version: i64) -> Result<()> {
+        check_alias(&alias)?;
+        self.db
+            .write(name.len() + alias.len(), move |tx| {
+                model_versions::find(tx.db, &name, version)?;
+                tx.db
+                    .prepare_cached("INSERT INTO registered_model_alias VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET version = excluded.version")?
+                    .execute((&name, &alias, version))?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Deleting an alias that is not there is no error, as in MLflow.
+    pub async fn delete_alias(&self, name: String, alias: String) -> Result<()> {
+        self.db
+            .write(name.len() + alias.len(), move |tx| {
+                find(tx.db, &name)?;
+                tx.db.prepare_cached("DELETE FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?.execute((&name, &alias))?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub async fn get_version_by_alias(&self, name: String, alias: String) -> Result<ModelVersion> {
+        self.db
+            .read(Weight::Light, move |db| {
+                find(db, &name)?;
+                let version: Option<i64> = db
+                    .prepare_cached("SELECT version FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?
+                    .query_row((&name, &alias), |row| row.get(0))
+                    .optional()?;
+                // Not a 404: MLflow's clients tell a missing alias from a missing model by this code.
+                let version = version.ok_or_else(|| Error::Invalid(format!("Registered model alias {alias} not found.")))?;
+                model_versions::load_with_aliases(db, &name, version)
+            })
+            .await
+    }
+
+    /// The newest version of each of these stages, or of all stages.
+    pub async fn get_latest_versions(&self, name: String, stages: Vec<String>) -> Result<Vec<ModelVersion>> {
+        let stages = stages.iter().map(|stage| model_versions::canonical_stage(stage)).collect::<Result<Vec<_>>>()?;
+        self.db
+            .read(Weight::Light, move |db| {
+                find(db, &name)?;
+                let mut latest = latest_versions(db, &name)?;
+                if !stages.is_empty() {
+                    latest.retain(|version| stages.contains(&version.stage.as_str()));
+                }
+                Ok(latest)
+            })
+            .await
+    }
+
+    pub async fn search_registered_models(&self, search: RegistrySearch) -> Result<Page<RegisteredModel>> {
+        let filter = filter::parse(Entity::RegisteredModel, &search.filter)?;
+        let order = filter::parse_order_by(Entity::RegisteredModel, &search.order_by)?;
+        self.db
+            .read(Weight::Heavy, move |db| {
+                let mut query = Query::new(db, &REGISTERED_MODELS, "registered_model r");
+                filter_without_prompts(&mut query, &filter, "r.name", "registered_model_tag")?;
+                query.order(&order, vec![], Sort::text("r.name", false))?;
+                query.page(search.max_results, search.page_token.as_deref(), |row| load(db, &row.get::<_, String>(0)?))
+            })
+            .await
+    }
+}
+
+/// How filters and orders on registered models become SQL.
+const REGISTERED_MODELS: Table = Table {
+    entity: Entity::RegisteredModel,
+    id: &["r.name"],
+    attribute: |attribute| match attribute {
+        Attribute::Name => Some("r.name"),
+        Attribute::LastUpdatedTimestamp => Some("r.last_update_time"),
+        _ => None,
+    },
+    tag: Some(Side { table: "registered_model_tag", owner: &[("name", "r.name")] }),
+    param: None,
+    metric: None,
+};
+
+/// Applies a filter, and leaves prompts out unless the filter asks for them. What a filter says of the prompt's tag
+/// otherwise (`!= 'true'`) is dropped: models do not have the tag, so it would match none. As MLflow 3.17 does.
+pub(crate) fn filter_without_prompts(query: &mut Query, filter: &[Comparison], name: &str, tags: &str) -> Result<()> {
+    let on_prompt = |comparison: &&Comparison| matches!(&comparison.field, Field::Tag(key) if key == PROMPT_TAG);
+    let asks_for_prompts = filter.iter().find(on_prompt).is_some_and(|Comparison { op, value, .. }| match (op, value) {
+        (Op::Eq, Value::Text(text)) => text.eq_ignore_ascii_case("true"),
+        (Op::Ne, Value::Text(text)) => text.eq_ignore_ascii_case("false"),
+        _ => false,
+    });
+    if asks_for_prompts {
+        return query.filter(filter);
+    }
+    let rest: Vec<Comparison> = filter.iter().filter(|comparison| !on_prompt(comparison)).cloned().collect();
+    query.condition(format!("NOT EXISTS (SELECT 1 FROM {tags} p WHERE p.name = {name} AND p.key = '{PROMPT_TAG}' AND p.value = 'true')"), []);
+    query.filter(&rest)
+}
+
+fn put_tag(tx: &Tx, name: &str, tag: &Tag) -> Result<()> {
+    tx.db
+        .prepare_cached("INSERT INTO registered_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .execute((name, &tag.key, &tag.value))?;
+    Ok(())
+}
+
+pub(crate) fn find(db: &Connection, name: &str) -> Result<RegisteredModel> {
+    db.prepare_cached("SELECT * FROM registered_model WHERE name = ?1")?.query_row([name], from_row).optional()?.ok_or_else(|| not_found(name))
+}
+
+fn load(db: &Connection, name: &str) -> Result<RegisteredModel> {
+    let mut model = find(db, name)?;
+    let mut statement = db.prepare_cached("SELECT key, value FROM registered_model_tag WHERE name = ?1")?;
+    model.tags = statement.query_map([name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let mut statement = db.prepare_cached("SELECT alias, version FROM registered_model_alias WHERE name = ?1")?;
+    model.aliases = statement.query_map([name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    model.latest_versions = latest_versions(db, name)?;
+    Ok(model)
+}
+
+fn latest_versions(db: &Connection, name: &str) -> Result<Vec<ModelVersion>> {
+    let mut statement =
+        db.prepare_cached("SELECT max(version) FROM model_version WHERE name = ?1 AND stage <> ?2 GROUP BY stage ORDER BY 1")?;
+    let versions = statement.query_map((name, model_versions::DELETED), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    versions.into_iter().map(|version| model_versions::find(db, name, version)).collect()
+}
+
+fn from_row(row: &Row) -> rusqlite::Result<RegisteredModel> {
+    Ok(RegisteredModel {
+        name: row.get("name")?,
+        creation_time: row.get("creation_time")?,
+        last_update_time: row.get("last_update_time")?,
+        description: row.get("description")?,
+        tags: vec![],
+        aliases: vec![],
+        latest_versions: vec![],
+    })
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound(format!("Registered Model with name={name} not found"))
+}
+
+fn check_name(name: &str, parameter: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::Invalid(format!("Missing value for required parameter '{parameter}'.")));
+    }
+    if name.contains(['/', ':']) {
+        return Err(Error::Invalid(format!("Invalid model name '{name}'. Names cannot contain '/' or ':'.")));
+    }
+    limits::check_path(name, parameter)
+}
+
+fn check_alias(alias: &str) -> Result<()> {
+    if alias.is_empty() {
+        return Err(Error::invalid("Missing value for required parameter 'alias'."));
+    }
+    if !alias.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+        return Err(Error::Invalid(format!(
+            "Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
+        )));
+    }
+    limits::check_length("Registered model alias name", 255, alias)?;
+    if alias.eq_ignore_ascii_case("latest") {
+        return Err(Error::invalid("'latest' alias name (case insensitive) is reserved."));
+    }
+    let is_version = |rest: &str| !rest.is_empty() && rest.chars().all(char::is_numeric);
+    if alias.strip_prefix(['v', 'V']).is_some_and(is_version) {
+        return Err(Error::Invalid(format!("Version alias name '{alias}' is reserved.")));
+    }
+    Ok(())
+}
