@@ -62,14 +62,14 @@ pub(super) fn read_key(
             _ => lexer.slice(part),
         };
         if piece.is_empty() {
-            let message = format!("The key behind '{kind}.' is empty, or a part of it is.");
+            let message = "The key behind the dot is empty, or a part of it is.";
             let help = "No blank stands around the dot. A key with other characters than letters, digits, \
                         '_' and '.' needs backticks around it: metrics.`val loss`.";
             return Err(FilterError::new(text, part.start, message, help));
         }
         if quoted && (parts > 0 || lexer.adjacent() == Some('.')) {
-            let message = format!("Only a part of the key behind '{kind}.' is quoted.");
-            let help = format!("Put the marks around the whole key: {kind}.`a.b`.");
+            let message = "Only a part of the key behind the dot is quoted.";
+            let help = "Put the marks around the whole key, as in metrics.`a.b`.";
             return Err(FilterError::new(text, part.start, message, help));
         }
         if parts == 0 {

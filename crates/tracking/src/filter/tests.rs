@@ -539,7 +539,7 @@ Accepted there: =, !=, >, >=, < or <=. A key with other characters than letters,
         (
             Entity::Run,
             "metrics. > 1",
-            r#"The key behind 'metrics.' is empty, or a part of it is.
+            r#"The key behind the dot is empty, or a part of it is.
     metrics. > 1
             ^
 No blank stands around the dot. A key with other characters than letters, digits, '_' and '.' needs backticks around it: metrics.`val loss`."#,
@@ -555,10 +555,10 @@ Write ` behind its last character."#,
         (
             Entity::Run,
             "metrics.`a`.`b` > 1",
-            r#"Only a part of the key behind 'metrics.' is quoted.
+            r#"Only a part of the key behind the dot is quoted.
     metrics.`a`.`b` > 1
             ^
-Put the marks around the whole key: metrics.`a.b`."#,
+Put the marks around the whole key, as in metrics.`a.b`."#,
         ),
         (
             Entity::Run,
