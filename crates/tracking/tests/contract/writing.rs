@@ -1,0 +1,79 @@
+//! The writer: groups, failures inside them, a full queue, several processes on one file.
+
+use trackway_tracking::{Error, Options, Store};
+
+use crate::{fresh, open, param, point, run, tag};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_wrong_request_fails_alone_in_its_group() {
+    let fresh = fresh().await;
+    let store = &fresh.store;
+    let id = run(store, "r", 1).await.info.run_id;
+    store.log_param(id.clone(), param("p", "fixed")).await.unwrap();
+    let mut writes = Vec::new();
+    for i in 0..400_i64 {
+        let (store, id) = (store.clone(), id.clone());
+        writes.push(tokio::spawn(async move {
+            if i % 4 == 0 {
+                // Interns a new metric name, then is refused: the name's number must not be remembered.
+                let batch = store.log_batch(id, vec![point(&format!("new{i}"), 0, 0, 1.0)], vec![param("p", "other")], vec![]).await;
+                assert!(matches!(batch, Err(Error::Invalid(_))));
+            } else {
+                store.log_metric(id, point(&format!("new{}", i - i % 4), i, i, 1.0)).await.unwrap();
+            }
+        }));
+    }
+    for write in writes {
+        write.await.unwrap();
+    }
+    let stored = store.get_run(id.clone()).await.unwrap();
+    assert_eq!(stored.metrics.len(), 100);
+    for metric in stored.metrics {
+        let points = store.metric_history(id.clone(), metric.key, None, None).await.unwrap().items;
+        assert_eq!(points.len(), 3);
+    }
+    let stats = store.writer_stats();
+    assert!(stats.groups < stats.requests, "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_queue_says_busy() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { queue_requests: 4, ..Options::default() };
+    let store = Store::open(&dir.path().join("trackway.db"), "mlflow-artifacts:/", &options).await.unwrap();
+    let id = run(&store, "r", 1).await.info.run_id;
+    let mut writes = Vec::new();
+    for i in 0..2000 {
+        let (store, id) = (store.clone(), id.clone());
+        writes.push(tokio::spawn(async move { store.set_tag(id, tag(&format!("k{i}"), "v")).await }));
+    }
+    let mut stored = 0;
+    for write in writes {
+        match write.await.unwrap() {
+            Ok(()) => stored += 1,
+            Err(error) => assert!(matches!(error, Error::Busy(_)), "{error}"),
+        }
+    }
+    let tags = store.get_run(id).await.unwrap().tags.len();
+    assert_eq!(tags, stored + 1, "what was answered is there, and nothing else");
+}
+
+#[tokio::test]
+async fn two_stores_share_one_file() {
+    let fresh = fresh().await;
+    let other = open(fresh.dir.path()).await;
+    let id = run(&fresh.store, "r", 1).await.info.run_id;
+    for i in 0..20 {
+        let store = if i % 2 == 0 { &fresh.store } else { &other };
+        store.log_metric(id.clone(), point(&format!("m{}", i % 3), i, i, 1.0)).await.unwrap();
+    }
+    assert_eq!(other.get_run(id).await.unwrap().metrics.len(), 3);
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_no_more() {
+    let fresh = fresh().await;
+    let id = run(&fresh.store, "r", 1).await.info.run_id;
+    fresh.store.close();
+    assert!(matches!(fresh.store.log_metric(id, point("m", 0, 0, 1.0)).await, Err(Error::Busy(_))));
+}
