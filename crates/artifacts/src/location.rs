@@ -1,8 +1,13 @@
 //! A place below which artifacts lie: the whole destination, or the folder of one run or model.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::Stream;
-use trackway_remote::{self as remote, Object, PutOptions, RelPath, Remote, Stat};
+use trackway_remote::{
+    self as remote, Capabilities, Multipart, Object, Part, PutOptions, RelPath, Remote, SignedUrl,
+    Stat,
+};
 
 use crate::error::{Error, Result};
 use crate::path::{ArtifactPath, UPLOADING};
@@ -107,13 +112,51 @@ impl Location {
         }
     }
 
-    /// For what only object stores can: multipart uploads and signed URLs.
-    pub fn remote(&self) -> &Remote {
-        &self.remote
+    /// Whether the storage knows multipart uploads and signed URLs.
+    pub fn capabilities(&self) -> Capabilities {
+        self.remote.capabilities()
     }
 
-    /// Where `path` lies in [`Location::remote`].
-    pub fn full(&self, path: &RelPath) -> Result<RelPath> {
+    /// Begins an upload in parts.
+    pub async fn create_multipart(&self, path: &ArtifactPath, parts: u32) -> Result<Multipart> {
+        let full = self.full(path.target()?)?;
+        let created = self.remote.create_multipart(&full, parts).await;
+        created.map_err(|error| self.error(error, path))
+    }
+
+    pub async fn complete_multipart(
+        &self,
+        path: &ArtifactPath,
+        upload_id: &str,
+        parts: &[Part],
+    ) -> Result<()> {
+        let full = self.full(path.target()?)?;
+        let completed = self
+            .remote
+            .complete_multipart(&full, upload_id, parts)
+            .await;
+        completed.map_err(|error| self.error(error, path))
+    }
+
+    pub async fn abort_multipart(&self, path: &ArtifactPath, upload_id: &str) -> Result<()> {
+        let full = self.full(path.target()?)?;
+        let aborted = self.remote.abort_multipart(&full, upload_id).await;
+        aborted.map_err(|error| self.error(error, path))
+    }
+
+    pub async fn sign_get(&self, path: &ArtifactPath, valid_for: Duration) -> Result<SignedUrl> {
+        let full = self.full(path.as_rel_path())?;
+        let signed = self.remote.sign_get(&full, valid_for).await;
+        signed.map_err(|error| self.read_error(error, path))
+    }
+
+    pub async fn sign_put(&self, path: &ArtifactPath, valid_for: Duration) -> Result<SignedUrl> {
+        let full = self.full(path.target()?)?;
+        let signed = self.remote.sign_put(&full, valid_for).await;
+        signed.map_err(|error| self.error(error, path))
+    }
+
+    fn full(&self, path: &RelPath) -> Result<RelPath> {
         self.base.join(path).map_err(|_| Error::InvalidPath)
     }
 

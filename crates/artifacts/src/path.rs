@@ -43,6 +43,19 @@ impl ArtifactPath {
         Ok(ArtifactPath { text, path })
     }
 
+    /// The file `name`, which is taken literally, in this directory.
+    pub fn child(&self, name: &str) -> Result<ArtifactPath> {
+        let name = RelPath::new(name).map_err(|_| Error::InvalidPath)?;
+        if name.is_root() || name.names().count() > 1 || !is_safe(name.as_str()) {
+            return Err(Error::InvalidPath);
+        }
+        let path = self.path.join(&name).map_err(|_| Error::InvalidPath)?;
+        Ok(ArtifactPath {
+            text: path.to_string(),
+            path,
+        })
+    }
+
     /// Where it lies.
     pub fn as_rel_path(&self) -> &RelPath {
         &self.path
