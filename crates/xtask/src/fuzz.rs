@@ -52,7 +52,6 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
         build.args([
             "build",
             "--release",
-            "--locked",
             "--manifest-path",
             "fuzz/Cargo.toml",
             "--target",

@@ -57,7 +57,6 @@ pub fn lint(project: &Project, steps: &mut Steps) {
             "clippy",
             "--workspace",
             "--all-targets",
-            "--locked",
             "--",
             "-D",
             "warnings",
@@ -70,7 +69,6 @@ pub fn lint(project: &Project, steps: &mut Steps) {
             "clippy",
             "--manifest-path",
             "fuzz/Cargo.toml",
-            "--locked",
             "--",
             "-D",
             "warnings",
@@ -103,14 +101,7 @@ fn rust(project: &Project, steps: &mut Steps, args: &[String]) {
     steps.step("Rust tests", |closing| {
         let mut nextest = project.cargo();
         nextest
-            .args([
-                "nextest",
-                "run",
-                "--workspace",
-                "--locked",
-                "--color",
-                colour(),
-            ])
+            .args(["nextest", "run", "--workspace", "--color", colour()])
             .args(args);
         process::watch(
             &mut nextest,
@@ -125,7 +116,7 @@ fn rust(project: &Project, steps: &mut Steps, args: &[String]) {
             process::run(
                 project
                     .cargo()
-                    .args(["test", "--doc", "--workspace", "--locked", "--quiet"]),
+                    .args(["test", "--doc", "--workspace", "--quiet"]),
                 project.ci,
             )
         });
@@ -187,7 +178,6 @@ pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()
     build.args([
         "build",
         "--release",
-        "--locked",
         "--package",
         "trackway",
         "--package",
@@ -218,18 +208,10 @@ fn clients(
     what: &str,
 ) -> Option<(PathBuf, Vec<(String, OsString)>)> {
     let built = steps.step("build of the binary", |_| {
-        let binary = [
-            "build",
-            "--locked",
-            "--package",
-            "trackway",
-            "--bin",
-            "trackway",
-        ];
+        let binary = ["build", "--package", "trackway", "--bin", "trackway"];
         process::run(project.cargo().args(binary), project.ci)?;
         let example = [
             "build",
-            "--locked",
             "--package",
             "trackway-tracking",
             "--example",
