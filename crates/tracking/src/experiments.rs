@@ -39,7 +39,8 @@ impl Store {
             limits::check_experiment_tag(&tag.key, &tag.value)?;
         }
         let root = self.artifact_root();
-        self.db.write(name.len() + 256, move |tx| insert(tx, &name, artifact_location.as_deref(), &root, &tags)).await
+        let request = format!("experiment {name:?} {artifact_location:?} {tags:?}");
+        self.db.create(request, move |tx| insert(tx, &name, artifact_location.as_deref(), &root, &tags)).await
     }
 
     /// Also finds a deleted experiment, as MLflow does.

@@ -112,8 +112,7 @@ pub struct LoggedModelSearch {
 impl Store {
     pub async fn create_logged_model(&self, new: NewLoggedModel) -> Result<LoggedModel> {
         check_name(&new.name)?;
-        let bytes = 512 + new.params.iter().map(|param| param.key.len() + param.value.len()).sum::<usize>();
-        self.db.write(bytes, move |tx| create(tx, new)).await
+        self.db.create(format!("{new:?}"), move |tx| create(tx, new)).await
     }
 
     pub async fn get_logged_model(&self, model_id: String) -> Result<LoggedModel> {

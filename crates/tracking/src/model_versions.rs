@@ -61,7 +61,7 @@ pub struct NewModelVersion {
 impl Store {
     pub async fn create_model_version(&self, new: NewModelVersion) -> Result<ModelVersion> {
         new.tags.iter().try_for_each(|tag| limits::check_registry_tag(&tag.key, &tag.value))?;
-        self.db.write(512 + new.source.len() + new.description.len(), move |tx| create(tx, &new)).await
+        self.db.create(format!("{new:?}"), move |tx| create(tx, &new)).await
     }
 
     pub async fn get_model_version(&self, name: String, version: i64) -> Result<ModelVersion> {

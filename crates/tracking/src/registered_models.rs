@@ -52,7 +52,7 @@ impl Store {
         check_name(&name, "name")?;
         tags.iter().try_for_each(|tag| limits::check_registry_tag(&tag.key, &tag.value))?;
         self.db
-            .write(name.len() + description.len() + 256, move |tx| {
+            .create(format!("registered model {name:?} {description:?} {tags:?}"), move |tx| {
                 let now = now();
                 let fresh = tx
                     .db

@@ -3,6 +3,7 @@
 //! Today that is SQLite. PostgreSQL gets a file of its own beside `sqlite.rs`; the statements in the
 //! modules above keep to what both engines understand.
 
+mod lost_answers;
 mod migrations;
 mod readers;
 mod writer;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::error::Result;
+use lost_answers::{Awaiting, LostAnswers};
 use readers::Readers;
 pub(crate) use writer::Tx;
 use writer::Writer;
@@ -55,6 +57,7 @@ impl Default for Options {
 pub(crate) struct Db {
     writer: Writer,
     readers: Arc<Readers>,
+    lost_answers: Arc<LostAnswers>,
 }
 
 /// How long a read may keep its thread: a few rows are read where the request runs, more goes to a blocking thread.
@@ -75,7 +78,11 @@ impl Db {
         migrations::migrate(&connection, path)?;
         // Fewer, larger checkpoints: hot pages are then written to the database once for many commits.
         connection.execute_batch("PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864")?;
-        Ok(Db { writer: Writer::start(connection, options)?, readers: Arc::new(Readers::new(path)) })
+        Ok(Db {
+            writer: Writer::start(connection, options)?,
+            readers: Arc::new(Readers::new(path)),
+            lost_answers: Arc::default(),
+        })
     }
 
     /// Runs `job` in the next group of the writer and waits until that group is on disk.
@@ -85,7 +92,22 @@ impl Db {
         bytes: usize,
         job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.write(bytes, job).await
+        self.writer.write(bytes, job, None)?.await.unwrap_or_else(|_| Err(lost_answers::stopped()))
+    }
+
+    /// The same for a job that creates something: a client that lost the answer and asks the same again is given it.
+    /// `request` is what was asked, in full.
+    pub(crate) async fn create<T: Send + 'static>(
+        &self,
+        request: String,
+        job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if let Some(answer) = self.lost_answers.claim(&request).await {
+            return Ok(answer);
+        }
+        let unheard = lost_answers::keeper(request.clone(), Arc::clone(&self.lost_answers));
+        let answer = self.writer.write(512 + 2 * request.len(), job, Some(unheard))?;
+        Awaiting::new(answer, request, Arc::clone(&self.lost_answers)).heard().await
     }
 
     /// Runs `job` on one consistent snapshot of the database.

@@ -95,7 +95,11 @@ struct Write<T, F> {
     job: Option<F>,
     outcome: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
+    /// Takes the answer when nobody waits for it any more.
+    unheard: Option<Unheard<T>>,
 }
+
+type Unheard<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
 impl<T: Send, F: FnOnce(&Tx) -> Result<T> + Send> Request for Write<T, F> {
     fn apply(&mut self, tx: &Tx) -> bool {
@@ -111,7 +115,9 @@ impl<T: Send, F: FnOnce(&Tx) -> Result<T> + Send> Request for Write<T, F> {
             (None, Ok(())) => Err(Error::Storage("An error inside the server broke this request off; nothing of it was stored.".to_owned())),
         };
         // The caller may be gone; what it asked for is done all the same.
-        let _ = self.answer.send(answer);
+        if let (Err(answer), Some(unheard)) = (self.answer.send(answer), self.unheard) {
+            unheard(answer);
+        }
     }
 }
 
@@ -170,17 +176,17 @@ impl Writer {
         })
     }
 
-    pub(super) async fn write<T: Send + 'static>(
+    /// Queues a job. The answer comes when its group is on disk.
+    pub(super) fn write<T: Send + 'static>(
         &self,
         bytes: usize,
         job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+        unheard: Option<Unheard<T>>,
+    ) -> Result<oneshot::Receiver<Result<T>>> {
         let (answer, answered) = oneshot::channel();
-        let request = Box::new(Write { job: Some(job), outcome: None, answer });
+        let request = Box::new(Write { job: Some(job), outcome: None, answer, unheard });
         self.enqueue(Job { bytes, request })?;
-        answered.await.unwrap_or_else(|_| {
-            Err(Error::Storage("The writer of the tracking database broke this request off; nothing of it was stored.".to_owned()))
-        })
+        Ok(answered)
     }
 
     fn enqueue(&self, job: Job) -> Result<()> {

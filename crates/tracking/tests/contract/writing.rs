@@ -1,6 +1,8 @@
 //! The writer: groups, failures inside them, a full queue, several processes on one file.
 
-use trackway_tracking::{Error, Options, Store};
+use std::time::Duration;
+
+use trackway_tracking::{Error, NewRun, Options, RunSearch, Store};
 
 use crate::{fresh, open, param, point, run, tag};
 
@@ -76,4 +78,23 @@ async fn a_closed_store_takes_no_more() {
     let id = run(&fresh.store, "r", 1).await.info.run_id;
     fresh.store.close();
     assert!(matches!(fresh.store.log_metric(id, point("m", 0, 0, 1.0)).await, Err(Error::Busy(_))));
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_was_lost_is_not_done_twice() {
+    let fresh = fresh().await;
+    let store = &fresh.store;
+    let new = NewRun { start_time: 1, ..NewRun::default() };
+    // The caller goes away at various moments: right after asking, or when the writer is about done.
+    for wait in [0, 1, 20] {
+        let lost = tokio::time::timeout(Duration::ZERO, store.create_run(new.clone())).await;
+        assert!(lost.is_err(), "the writer answers no sooner than the disk");
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let again = store.create_run(new.clone()).await.unwrap().info.run_id;
+        // Once told, the answer is spent: the same request is a new run.
+        let other = store.create_run(new.clone()).await.unwrap().info.run_id;
+        assert_ne!(again, other);
+    }
+    let search = RunSearch { experiment_ids: vec![0], max_results: 100, ..RunSearch::default() };
+    assert_eq!(store.search_runs(search).await.unwrap().items.len(), 6);
 }
