@@ -32,7 +32,6 @@ use trackway_tracking::{OpenError, Options, Store};
 use artifacts::ArtifactService;
 use config::{BackendStore, Config};
 use serve::{Bound, Edge, Ended, ListenError, Shutdown};
-use state::AppState;
 
 /// Why a server could not start. The message is for the person who started it.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +70,7 @@ impl Server {
             show_writer(&store, &figures);
             Some(store)
         };
-        let app = store.clone().map(|store| AppState { store, artifacts: Arc::clone(&artifacts) });
-        let router = router::router(&config, app, &figures);
+        let router = router::router(&config, store.clone(), artifacts, &figures);
         let edge = Edge::new(router, &config, figures);
         Ok(Server { config, bound, edge, store })
     }

@@ -1,9 +1,14 @@
 //! The whole HTTP surface. Everything of MLflow's protocol stands under `/api` and `/ajax-api` alike.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, patch, post};
 
+use trackway_tracking::Store;
+
+use crate::artifacts::{self, ArtifactService};
 use crate::config::Config;
 use crate::mlflow::{experiments, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
 use crate::prometheus::Metrics;
@@ -14,17 +19,29 @@ use crate::{not_built, server_info, ui};
 /// The largest JSON body, in bytes: room for a dataset with the largest profile that MLflow allows (16 MiB), escaped.
 const LARGEST_BODY: usize = 64 << 20;
 
-/// All routes. Without an application only what a server for artifacts alone has.
-pub(crate) fn router(config: &Config, app: Option<AppState>, figures: &Metrics) -> Router {
-    let mut router = Router::new().merge(server_info::routes(config, Capabilities::default())).merge(figures.routes());
-    if let Some(app) = app {
-        let routes = mlflow().layer(DefaultBodyLimit::max(LARGEST_BODY));
-        let prefix = &config.static_prefix;
-        let tracking = Router::new()
-            .nest(&format!("{prefix}/api/2.0/mlflow"), routes.clone())
-            .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), routes.merge(ajax_only()))
-            .nest(&format!("{prefix}/api/trackway/v1"), trackway());
-        router = router.merge(tracking.with_state(app)).merge(ui::routes(config));
+/// All routes. Without a tracking store only what a server for artifacts alone has.
+/// As in MLflow, the static prefix stands before all of them, `/api` included; only `/metrics` goes without.
+pub(crate) fn router(config: &Config, store: Option<Store>, artifacts: Arc<ArtifactService>, figures: &Metrics) -> Router {
+    let prefix = &config.static_prefix;
+    let mut router = Router::new()
+        .merge(server_info::routes(config, Capabilities::default()))
+        .merge(figures.routes())
+        .nest(&format!("{prefix}/api/2.0/mlflow-artifacts"), artifacts::proxy_routes())
+        .nest(&format!("{prefix}/ajax-api/2.0/mlflow-artifacts"), artifacts::proxy_routes())
+        .with_state(Arc::clone(&artifacts));
+    if let Some(store) = store {
+        let mlflow = mlflow().merge(artifacts::mlflow_routes()).layer(DefaultBodyLimit::max(LARGEST_BODY));
+        let ajax = ajax_only().layer(DefaultBodyLimit::max(LARGEST_BODY)).merge(artifacts::ajax_routes());
+        let pages = Router::new()
+            .nest(&format!("{prefix}/api/2.0/mlflow"), mlflow.clone())
+            .nest(&format!("{prefix}/api/trackway/v1"), trackway())
+            .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), mlflow.merge(ajax));
+        let pages = if prefix.is_empty() {
+            pages.merge(artifacts::page_routes())
+        } else {
+            pages.nest(prefix, artifacts::page_routes())
+        };
+        router = router.merge(pages.with_state(AppState { store, artifacts })).merge(ui::routes(config));
     }
     not_built::attach(router, config)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use trackway_tracking::Store;
 
-use crate::artifacts::ArtifactService;
+use crate::artifacts::{ArtifactService, LocationSource};
+use crate::error::ApiError;
+use crate::mlflow::model_versions::parse_version;
 
 /// Cheap to clone, as axum clones it for every request.
 #[derive(Clone)]
@@ -17,5 +19,20 @@ pub struct AppState {
 impl FromRef<AppState> for Arc<ArtifactService> {
     fn from_ref(app: &AppState) -> Arc<ArtifactService> {
         Arc::clone(&app.artifacts)
+    }
+}
+
+impl LocationSource for AppState {
+    async fn run_artifact_uri(&self, run_id: &str) -> Result<String, ApiError> {
+        Ok(self.store.get_run_info(run_id.to_owned()).await?.artifact_uri)
+    }
+
+    async fn logged_model_artifact_uri(&self, model_id: &str) -> Result<String, ApiError> {
+        Ok(self.store.get_logged_model(model_id.to_owned()).await?.artifact_uri)
+    }
+
+    async fn model_version_artifact_uri(&self, name: &str, version: &str) -> Result<String, ApiError> {
+        let version = self.store.get_model_version(name.to_owned(), parse_version(version)?).await?;
+        Ok(version.download_uri().to_owned())
     }
 }
