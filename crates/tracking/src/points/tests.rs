@@ -28,17 +28,15 @@ impl Seeded {
     }
 }
 
+type Value = fn(usize, &mut Seeded) -> f64;
+
 /// A training loop: a step each 120 ms, give or take 4, now and then a pause.
 fn series(count: usize, mut value: impl FnMut(usize, &mut Seeded) -> f64) -> Vec<Point> {
     let mut seeded = Seeded(7);
     let mut time = 1_767_000_000_000.0;
     let mut point = |index| {
         time += 120.0 + 4.0 * seeded.normal() + if seeded.unit() < 0.01 { 80.0 } else { 0.0 };
-        Point {
-            timestamp: time as i64,
-            step: index as i64,
-            value: value(index, &mut seeded),
-        }
+        Point { timestamp: time as i64, step: index as i64, value: value(index, &mut seeded) }
     };
     (0..count).map(&mut point).collect()
 }
@@ -59,15 +57,8 @@ fn assert_same(read: &[Point], written: &[Point]) {
     assert_eq!(read.len(), written.len());
     for (read, written) in read.iter().zip(written) {
         let written = written.normalised();
-        assert_eq!(
-            read.value.to_bits(),
-            written.value.to_bits(),
-            "{read:?} {written:?}"
-        );
-        assert_eq!(
-            (read.timestamp, read.step),
-            (written.timestamp, written.step)
-        );
+        assert_eq!(read.value.to_bits(), written.value.to_bits(), "{read:?} {written:?}");
+        assert_eq!((read.timestamp, read.step), (written.timestamp, written.step));
     }
 }
 
@@ -80,10 +71,7 @@ fn block(points: &[(u32, Point)]) -> Vec<u8> {
         points.iter().map(|(key, _)| key).collect::<Vec<_>>()
     );
     let points: Vec<Point> = points.iter().map(|(_, point)| *point).collect();
-    assert_same(
-        &read.iter().map(|(_, point)| *point).collect::<Vec<_>>(),
-        &points,
-    );
+    assert_same(&read.iter().map(|(_, point)| *point).collect::<Vec<_>>(), &points);
     data
 }
 
@@ -97,10 +85,7 @@ fn chunk(points: &[Point]) -> Vec<u8> {
 }
 
 fn per_point(points: &[Point]) -> f64 {
-    let bytes: usize = points
-        .chunks(MAX_CHUNK_POINTS)
-        .map(|points| chunk(points).len())
-        .sum();
+    let bytes: usize = points.chunks(MAX_CHUNK_POINTS).map(|points| chunk(points).len()).sum();
     bytes as f64 / points.len() as f64
 }
 
@@ -128,11 +113,7 @@ fn narrow_value() -> impl Strategy<Value = f64> {
 }
 
 fn point() -> impl Strategy<Value = Point> {
-    (integer(), integer(), value()).prop_map(|(timestamp, step, value)| Point {
-        timestamp,
-        step,
-        value,
-    })
+    (integer(), integer(), value()).prop_map(|(timestamp, step, value)| Point { timestamp, step, value })
 }
 
 /// Whole columns of one kind, as they come: mixtures would hide the special forms.
@@ -142,9 +123,7 @@ fn points() -> impl Strategy<Value = Vec<Point>> {
             prop_oneof![
                 vec(integer(), size),
                 (integer(), integer()).prop_map(move |(first, stride)| {
-                    (0..size as i64)
-                        .map(|index| first.wrapping_add(stride.wrapping_mul(index)))
-                        .collect()
+                    (0..size as i64).map(|index| first.wrapping_add(stride.wrapping_mul(index))).collect()
                 }),
                 (integer(), vec(0..40i64, size)).prop_map(|(first, mut deltas)| {
                     deltas.iter_mut().fold(first, |last, delta| {
@@ -166,11 +145,7 @@ fn points() -> impl Strategy<Value = Vec<Point>> {
                 .into_iter()
                 .zip(steps)
                 .zip(values)
-                .map(|((timestamp, step), value)| Point {
-                    timestamp,
-                    step,
-                    value,
-                })
+                .map(|((timestamp, step), value)| Point { timestamp, step, value })
                 .collect()
         })
     };
@@ -269,11 +244,7 @@ proptest! {
 
 #[test]
 fn history_order_is_that_of_mlflows_store() {
-    let point = |timestamp, step, value| Point {
-        timestamp,
-        step,
-        value,
-    };
+    let point = |timestamp, step, value| Point { timestamp, step, value };
     let ordered = [
         point(-5, 9, 9.0),
         point(1, -1, 9.0),
@@ -294,28 +265,13 @@ fn history_order_is_that_of_mlflows_store() {
 
 #[test]
 fn values_are_normalised() {
-    let stored = |value| {
-        Point {
-            timestamp: 0,
-            step: 0,
-            value,
-        }
-        .normalised()
-        .value
-    };
+    let stored = |value| Point { timestamp: 0, step: 0, value }.normalised().value;
     assert_eq!(stored(f64::INFINITY), f64::MAX);
     assert_eq!(stored(f64::NEG_INFINITY), f64::MIN);
     assert_eq!(stored(-0.0).to_bits(), 0);
-    assert_eq!(
-        stored(f64::from_bits(0xfff8_0000_0000_0001)).to_bits(),
-        f64::NAN.to_bits()
-    );
+    assert_eq!(stored(f64::from_bits(0xfff8_0000_0000_0001)).to_bits(), f64::NAN.to_bits());
     assert_eq!(stored(-5e-324), -5e-324);
-    let zero = |value| Point {
-        timestamp: 0,
-        step: 0,
-        value,
-    };
+    let zero = |value| Point { timestamp: 0, step: 0, value };
     assert!(zero(0.0).same(&zero(-0.0)));
     assert!(!zero(0.0).same(&zero(f64::NAN)));
 }
@@ -329,15 +285,9 @@ fn any_damage_to_a_chunk_is_found() {
         for bit in 0..8 {
             let mut damaged = whole.clone();
             damaged[index] ^= 1 << bit;
-            assert!(
-                decode_chunk(&damaged, &mut out).is_err(),
-                "byte {index}, bit {bit}"
-            );
+            assert!(decode_chunk(&damaged, &mut out).is_err(), "byte {index}, bit {bit}");
         }
-        assert!(
-            decode_chunk(&whole[..index], &mut out).is_err(),
-            "cut to {index} bytes"
-        );
+        assert!(decode_chunk(&whole[..index], &mut out).is_err(), "cut to {index} bytes");
     }
     assert_same(&out, &points);
 }
@@ -347,11 +297,7 @@ fn any_damage_to_a_chunk_is_found() {
 fn damage_behind_a_right_checksum_never_panics() {
     let mut seeded = Seeded(1);
     let nans = |index: usize, seeded: &mut Seeded| {
-        if index % 7 == 3 {
-            f64::NAN
-        } else {
-            loss(index, seeded)
-        }
+        if index % 7 == 3 { f64::NAN } else { loss(index, seeded) }
     };
     for points in [series(20, loss), series(300, loss_f32), series(700, nans)] {
         let (_, whole) = encode_chunk(&points);
@@ -361,11 +307,7 @@ fn damage_behind_a_right_checksum_never_panics() {
             let mut damaged = body.to_vec();
             for _ in 0..=seeded.bits() % 3 {
                 // The front is where the counts and tables are.
-                let reach = if seeded.bits() % 2 == 0 {
-                    damaged.len().min(60)
-                } else {
-                    damaged.len()
-                };
+                let reach = if seeded.bits().is_multiple_of(2) { damaged.len().min(60) } else { damaged.len() };
                 let index = (seeded.bits() % reach as u64) as usize;
                 damaged[index] = seeded.bits() as u8;
             }
@@ -382,10 +324,7 @@ fn truncated_blocks_are_refused() {
     let points = series(50, loss);
     for data in [block(&keyed(&points)), block(&keyed(&points[..1]))] {
         for length in 0..data.len() {
-            assert!(
-                decode_block(&data[..length]).is_err(),
-                "cut to {length} bytes"
-            );
+            assert!(decode_block(&data[..length]).is_err(), "cut to {length} bytes");
         }
         let mut longer = data.clone();
         longer.push(0);
@@ -395,91 +334,31 @@ fn truncated_blocks_are_refused() {
     // A count that no data backs: refused before anything is reserved for it.
     assert!(decode_block(&[1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0]).is_err());
     assert!(
-        decode_chunk(
-            &seal_chunk(vec![1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 0]),
-            &mut Vec::new()
-        )
-        .is_err()
+        decode_chunk(&seal_chunk(vec![1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 0]), &mut Vec::new()).is_err()
     );
 }
 
 #[test]
 fn stored_formats_stay_readable() {
-    let single = block(&[(
-        3,
-        Point {
-            timestamp: 1_767_000_000_000,
-            step: 5,
-            value: 0.5,
-        },
-    )]);
-    assert_eq!(
-        single,
-        [0x22, 0x00, 0x5e, 0x01, 0x0b, 0x2c, 3, 10, 0x3f, 0xe0]
-    );
-    let points: Vec<(u32, Point)> = (0..3)
-        .map(|i| {
-            (
-                7,
-                Point {
-                    timestamp: 100 + i * i,
-                    step: i,
-                    value: i as f64,
-                },
-            )
-        })
-        .collect();
+    let single = block(&[(3, Point { timestamp: 1_767_000_000_000, step: 5, value: 0.5 })]);
+    assert_eq!(single, [0x22, 0x00, 0x5e, 0x01, 0x0b, 0x2c, 3, 10, 0x3f, 0xe0]);
+    let points: Vec<(u32, Point)> =
+        (0..3).map(|i| (7, Point { timestamp: 100 + i * i, step: i, value: i as f64 })).collect();
     assert_eq!(
         block(&points),
-        [
-            1,
-            0b0101_1000,
-            3,
-            14,
-            0xc8,
-            1,
-            2,
-            0,
-            2,
-            0,
-            2,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0x80,
-            0x3f,
-            0,
-            0,
-            0,
-            0x40
-        ]
+        [1, 0b0101_1000, 3, 14, 0xc8, 1, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]
     );
     let points: Vec<Point> = points.into_iter().map(|(_, point)| point).collect();
     let data = chunk(&points);
     assert_eq!(
         data[..data.len() - 4],
-        [
-            1, 3, 2, 0xc8, 1, 2, 0b1000, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40
-        ]
+        [1, 3, 2, 0xc8, 1, 2, 0b1000, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]
     );
 }
 
 #[test]
 fn one_point_takes_few_bytes() {
-    let size = |value| {
-        block(&[(
-            40,
-            Point {
-                timestamp: 1_767_000_000_000,
-                step: 50,
-                value,
-            },
-        )])
-        .len()
-    };
+    let size = |value| block(&[(40, Point { timestamp: 1_767_000_000_000, step: 50, value })]).len();
     assert_eq!(size(1.0), 10);
     assert_eq!(size(f64::NAN), 10);
     assert_eq!(size(f64::from(0.1f32)), 12);
@@ -493,41 +372,24 @@ fn blocks_of_a_thousand_are_compact() {
     assert!(per_point(&keyed(&noise)) < 9.1);
     assert!(per_point(&keyed(&series(1000, loss_f32))) < 5.1);
     let one_step = noise.iter().zip(0..);
-    let one_step = one_step.map(|(point, key)| {
-        (
-            key,
-            Point {
-                timestamp: 1_767_000_000_000,
-                step: 7,
-                ..*point
-            },
-        )
-    });
+    let one_step = one_step.map(|(point, key)| (key, Point { timestamp: 1_767_000_000_000, step: 7, ..*point }));
     assert!(per_point(&one_step.collect::<Vec<_>>()) < 8.1);
 }
 
 #[test]
 fn long_series_take_few_bytes() {
-    let bounds: [(&str, fn(usize, &mut Seeded) -> f64, f64); 8] = [
+    let bounds: [(&str, Value, f64); 8] = [
         ("noisy float32", loss_f32, 3.6),
         ("noisy float64", loss, 7.4),
         ("uniform float64", |_, seeded| seeded.unit(), 7.6),
         ("gaussian float64", |_, seeded| seeded.normal() * 1e3, 7.9),
-        (
-            "four decimals",
-            |_, seeded| (9000.0 + 30.0 * seeded.normal()).round() / 1e4,
-            1.8,
-        ),
+        ("four decimals", |_, seeded| (9000.0 + 30.0 * seeded.normal()).round() / 1e4, 1.8),
         ("integers", |index, _| index as f64 * 128.0, 0.75),
         ("constant", |_, _| 0.001, 0.7),
         (
             "diverged",
             |index, seeded| {
-                if index < 500 {
-                    loss_f32(index, seeded)
-                } else {
-                    f64::NAN
-                }
+                if index < 500 { loss_f32(index, seeded) } else { f64::NAN }
             },
             2.5,
         ),
@@ -535,10 +397,7 @@ fn long_series_take_few_bytes() {
     for (name, value, bound) in bounds {
         for count in [1000, 8192, 20_000] {
             let found = per_point(&series(count, value));
-            assert!(
-                found <= bound,
-                "{name}, {count} points: {found:.3} bytes a point, more than {bound}"
-            );
+            assert!(found <= bound, "{name}, {count} points: {found:.3} bytes a point, more than {bound}");
         }
     }
 }
