@@ -48,7 +48,7 @@ class Answer:
     def missing(self, *parts: str) -> "Answer":
         return self.refused(404, "RESOURCE_DOES_NOT_EXIST", *parts)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.request[:600]} -> {self.status} {self.text[:800]}"
 
 
