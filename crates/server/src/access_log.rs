@@ -65,10 +65,7 @@ pub fn request_id() -> Option<RequestId> {
 
 /// Runs one request's work where [`request_id`] and [`RememberRoute`] find it, and tells its route and id afterwards.
 pub(crate) async fn in_request<T>(work: impl Future<Output = T>) -> (T, Route, Option<RequestId>) {
-    let request = InProgress {
-        id: Cell::new(None),
-        route: RefCell::new(None),
-    };
+    let request = InProgress { id: Cell::new(None), route: RefCell::new(None) };
     REQUEST
         .scope(request, async {
             let done = work.await;

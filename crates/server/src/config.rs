@@ -81,9 +81,7 @@ impl Config {
         if has_scheme(root) || root.starts_with('/') {
             return root.to_owned();
         }
-        cwd.join(root.strip_prefix("./").unwrap_or(root))
-            .to_string_lossy()
-            .into_owned()
+        cwd.join(root.strip_prefix("./").unwrap_or(root)).to_string_lossy().into_owned()
     }
 }
 
@@ -120,10 +118,7 @@ impl BackendStore {
         let refuse = |message: String| Err(ConfigError(message));
         let shown = without_password(uri);
         let scheme = if has_scheme(uri) {
-            uri.split(':')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase()
+            uri.split(':').next().unwrap_or_default().to_ascii_lowercase()
         } else {
             String::new()
         };
@@ -188,17 +183,13 @@ fn parse_sqlite(uri: &str) -> Result<BackendStore, ConfigError> {
         }
     }
     let path = percent_decode_str(path).decode_utf8().map_err(|_| {
-        ConfigError(format!(
-            "The backend store {uri} does not decode to UTF-8 text. Check its percent signs."
-        ))
+        ConfigError(format!("The backend store {uri} does not decode to UTF-8 text. Check its percent signs."))
     })?;
     if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
         return Err(in_memory(uri));
     }
     if path.contains('\0') {
-        return Err(ConfigError(format!(
-            "The backend store {uri} contains a NUL byte, which no path can."
-        )));
+        return Err(ConfigError(format!("The backend store {uri} contains a NUL byte, which no path can.")));
     }
     Ok(BackendStore::Sqlite(PathBuf::from(path.as_ref())))
 }
@@ -216,9 +207,7 @@ pub fn has_scheme(uri: &str) -> bool {
         Some((scheme, _)) => {
             scheme.len() > 1
                 && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
         }
         None => false,
     }
@@ -255,9 +244,9 @@ impl XFrameOptions {
             "SAMEORIGIN" => Ok(XFrameOptions::SameOrigin),
             "DENY" => Ok(XFrameOptions::Deny),
             "NONE" => Ok(XFrameOptions::None),
-            _ => Err(ConfigError(format!(
-                "--x-frame-options does not know '{text}'. Choose SAMEORIGIN, DENY or NONE."
-            ))),
+            _ => {
+                Err(ConfigError(format!("--x-frame-options does not know '{text}'. Choose SAMEORIGIN, DENY or NONE.")))
+            }
         }
     }
 
@@ -272,11 +261,7 @@ impl XFrameOptions {
 
 /// Checks `--static-prefix` with the rules of MLflow 3.17. Characters that would need escaping in a path are refused, too.
 pub fn parse_static_prefix(text: &str) -> Result<String, ConfigError> {
-    let refuse = |why: &str| {
-        Err(ConfigError(format!(
-            "--static-prefix {why} It is '{text}'."
-        )))
-    };
+    let refuse = |why: &str| Err(ConfigError(format!("--static-prefix {why} It is '{text}'.")));
     if text.is_empty() {
         return Ok(String::new());
     }
@@ -290,11 +275,7 @@ pub fn parse_static_prefix(text: &str) -> Result<String, ConfigError> {
     if !text.chars().all(plain) {
         return refuse("may hold letters, digits and -._~!$&'()+,;=:@ between its slashes.");
     }
-    if text
-        .split('/')
-        .skip(1)
-        .any(|part| matches!(part, "" | "." | ".."))
-    {
+    if text.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
         return refuse("must not have an empty part, '.' or '..' in it.");
     }
     Ok(text.to_owned())
@@ -334,10 +315,7 @@ mod tests {
             ("sqlite://x.db", "three slashes"),
             ("sqlite:x.db", "three slashes"),
             ("sqlite+pysqlcipher:///x.db", "driver `sqlite+pysqlcipher`"),
-            (
-                "postgresql://ann:secret@db/ml",
-                "postgresql://ann:***@db/ml is a PostgreSQL database",
-            ),
+            ("postgresql://ann:secret@db/ml", "postgresql://ann:***@db/ml is a PostgreSQL database"),
             ("postgresql+psycopg2://db/ml", "PostgreSQL"),
             ("mysql+pymysql://db/ml", "driver `mysql+pymysql`"),
             ("mssql+pyodbc://db/ml", "driver `mssql+pyodbc`"),
@@ -351,10 +329,7 @@ mod tests {
         ] {
             let error = BackendStore::parse(uri).expect_err(uri).to_string();
             assert!(error.contains(says), "{uri}: {error}");
-            assert!(
-                error.contains("sqlite:///") || error.contains("path alone"),
-                "{uri}: {error}"
-            );
+            assert!(error.contains("sqlite:///") || error.contains("path alone"), "{uri}: {error}");
             assert!(!error.contains("secret"), "{uri}: {error}");
         }
     }
@@ -364,27 +339,16 @@ mod tests {
         for good in ["", "/mlflow", "/a/b", "/team-1/ml.flow"] {
             assert_eq!(parse_static_prefix(good).as_deref(), Ok(good));
         }
-        for bad in [
-            "mlflow", "/mlflow/", "/", "/a//b", "/a/../b", "/{x}", "/a b", "/a?b", "/a#b", "/ä",
-        ] {
+        for bad in ["mlflow", "/mlflow/", "/", "/a//b", "/a/../b", "/{x}", "/a b", "/a?b", "/a#b", "/ä"] {
             assert!(parse_static_prefix(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn frame_options() {
-        assert_eq!(
-            XFrameOptions::parse("sameorigin").map(XFrameOptions::header),
-            Ok(Some("SAMEORIGIN"))
-        );
-        assert_eq!(
-            XFrameOptions::parse("DENY").map(XFrameOptions::header),
-            Ok(Some("DENY"))
-        );
-        assert_eq!(
-            XFrameOptions::parse("None").map(XFrameOptions::header),
-            Ok(None)
-        );
+        assert_eq!(XFrameOptions::parse("sameorigin").map(XFrameOptions::header), Ok(Some("SAMEORIGIN")));
+        assert_eq!(XFrameOptions::parse("DENY").map(XFrameOptions::header), Ok(Some("DENY")));
+        assert_eq!(XFrameOptions::parse("None").map(XFrameOptions::header), Ok(None));
         assert!(XFrameOptions::parse("ALLOW-FROM x").is_err());
     }
 
@@ -399,10 +363,7 @@ mod tests {
         assert_eq!(with(None, true).artifact_root(cwd), "mlflow-artifacts:/");
         assert_eq!(with(None, false).artifact_root(cwd), "/work dir/mlruns");
         assert_eq!(with(Some("s3://b/x"), true).artifact_root(cwd), "s3://b/x");
-        assert_eq!(
-            with(Some("./art"), true).artifact_root(cwd),
-            "/work dir/art"
-        );
+        assert_eq!(with(Some("./art"), true).artifact_root(cwd), "/work dir/art");
         assert_eq!(with(Some("/srv/art"), false).artifact_root(cwd), "/srv/art");
     }
 }

@@ -21,19 +21,11 @@ struct Group {
 }
 
 const fn not_implemented(path: &'static str, is: &'static str) -> Group {
-    Group {
-        path,
-        is,
-        status: StatusCode::NOT_IMPLEMENTED,
-    }
+    Group { path, is, status: StatusCode::NOT_IMPLEMENTED }
 }
 
 const fn absent(path: &'static str, is: &'static str) -> Group {
-    Group {
-        path,
-        is,
-        status: StatusCode::NOT_FOUND,
-    }
+    Group { path, is, status: StatusCode::NOT_FOUND }
 }
 
 /// Under `/api/<version>/` and `/ajax-api/<version>/`. A path covers itself and everything below it; the first match counts.
@@ -71,8 +63,7 @@ const GROUPS: &[Group] = &[
 
 /// The OTLP route, where clients of 3.4 and later send spans. A client that finds the second sentence in the
 /// message of an error stops sending spans for the rest of its run.
-const OTLP: &str =
-    "Traces are not built yet in Trackway. REST OTLP span logging is not supported by this server.";
+const OTLP: &str = "Traces are not built yet in Trackway. REST OTLP span logging is not supported by this server.";
 
 /// Answers every path that no route has, and every method that a route lacks.
 pub fn attach<S: Clone + Send + Sync + 'static>(router: Router<S>, config: &Config) -> Router<S> {
@@ -82,9 +73,7 @@ pub fn attach<S: Clone + Send + Sync + 'static>(router: Router<S>, config: &Conf
             let response = unknown_path(&prefix, &method, uri.path());
             async move { response }
         })
-        .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
-            wrong_method(&method, uri.path())
-        })
+        .method_not_allowed_fallback(|method: Method, uri: Uri| async move { wrong_method(&method, uri.path()) })
 }
 
 fn unknown_path(prefix: &str, method: &Method, path: &str) -> Response {
@@ -97,19 +86,11 @@ fn unknown_path(prefix: &str, method: &Method, path: &str) -> Response {
     if below.starts_with("/gateway/") {
         return refuse("The AI gateway", StatusCode::NOT_IMPLEMENTED);
     }
-    let api = below
-        .strip_prefix("/api/")
-        .or_else(|| below.strip_prefix("/ajax-api/"));
-    let in_version = api.and_then(|api| {
-        api.strip_prefix("2.0/")
-            .or_else(|| api.strip_prefix("3.0/"))
-    });
+    let api = below.strip_prefix("/api/").or_else(|| below.strip_prefix("/ajax-api/"));
+    let in_version = api.and_then(|api| api.strip_prefix("2.0/").or_else(|| api.strip_prefix("3.0/")));
     if let Some(asked) = in_version {
         for group in GROUPS {
-            if asked
-                .strip_prefix(group.path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            {
+            if asked.strip_prefix(group.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
                 return refuse(group.is, group.status);
             }
         }
@@ -118,19 +99,9 @@ fn unknown_path(prefix: &str, method: &Method, path: &str) -> Response {
 }
 
 fn refuse(group: &str, status: StatusCode) -> Response {
-    let verb = if group.ends_with('s') && !group.starts_with("The ") {
-        "are"
-    } else {
-        "is"
-    };
-    let message = format!(
-        "{group} {verb} not built yet in Trackway, so this server has nothing at this path."
-    );
-    let code = if status == StatusCode::NOT_IMPLEMENTED {
-        "NOT_IMPLEMENTED"
-    } else {
-        "ENDPOINT_NOT_FOUND"
-    };
+    let verb = if group.ends_with('s') && !group.starts_with("The ") { "are" } else { "is" };
+    let message = format!("{group} {verb} not built yet in Trackway, so this server has nothing at this path.");
+    let code = if status == StatusCode::NOT_IMPLEMENTED { "NOT_IMPLEMENTED" } else { "ENDPOINT_NOT_FOUND" };
     json_error(status, code, &message)
 }
 
@@ -141,15 +112,8 @@ fn no_such_path(method: &Method, path: &str) -> Response {
 
 /// The router adds the Allow header.
 fn wrong_method(method: &Method, path: &str) -> Response {
-    let message = format!(
-        "This server does not know the method {method} at {}",
-        shown(path)
-    );
-    json_error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "ENDPOINT_NOT_FOUND",
-        &message,
-    )
+    let message = format!("This server does not know the method {method} at {}", shown(path));
+    json_error(StatusCode::METHOD_NOT_ALLOWED, "ENDPOINT_NOT_FOUND", &message)
 }
 
 /// A path as an error quotes it: what a client sent comes back, but not a novel of it.
@@ -164,10 +128,7 @@ pub(crate) fn json_error(status: StatusCode, error_code: &str, message: &str) ->
     let body = serde_json::json!({ "error_code": error_code, "message": message }).to_string();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -179,134 +140,33 @@ mod tests {
 
     use super::*;
 
-    async fn ask(
-        prefix: &str,
-        method: &str,
-        path: &str,
-    ) -> (u16, serde_json::Value, Option<String>) {
-        let config = Config {
-            static_prefix: prefix.to_owned(),
-            ..Config::default()
-        };
-        let router = Router::new().route(
-            &format!("{prefix}/api/2.0/mlflow/runs/get"),
-            get(|| async { "run" }),
-        );
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
+    async fn ask(prefix: &str, method: &str, path: &str) -> (u16, serde_json::Value, Option<String>) {
+        let config = Config { static_prefix: prefix.to_owned(), ..Config::default() };
+        let router = Router::new().route(&format!("{prefix}/api/2.0/mlflow/runs/get"), get(|| async { "run" }));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let response = attach(router, &config).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
-        let allow = response
-            .headers()
-            .get("allow")
-            .map(|value| value.to_str().unwrap().to_owned());
-        let body = axum::body::to_bytes(response.into_body(), 10_000)
-            .await
-            .unwrap();
-        (
-            status,
-            serde_json::from_slice(&body).unwrap_or_default(),
-            allow,
-        )
+        let allow = response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default(), allow)
     }
 
     #[tokio::test]
     async fn groups_that_are_not_built_say_so() {
         for (method, path, status, code, says) in [
-            (
-                "POST",
-                "/api/3.0/mlflow/traces",
-                501,
-                "NOT_IMPLEMENTED",
-                "Traces are not built yet",
-            ),
-            (
-                "GET",
-                "/api/2.0/mlflow/traces/tr-1/info",
-                501,
-                "NOT_IMPLEMENTED",
-                "Traces are",
-            ),
-            (
-                "POST",
-                "/ajax-api/3.0/mlflow/traces/search",
-                501,
-                "NOT_IMPLEMENTED",
-                "Traces are",
-            ),
-            (
-                "POST",
-                "/api/3.0/mlflow/traces/tr-1/assessments",
-                501,
-                "NOT_IMPLEMENTED",
-                "Traces are",
-            ),
-            (
-                "POST",
-                "/v1/traces",
-                501,
-                "NOT_IMPLEMENTED",
-                "REST OTLP span logging is not supported",
-            ),
-            (
-                "POST",
-                "/ajax-api/3.0/mlflow/datasets/search",
-                501,
-                "NOT_IMPLEMENTED",
-                "Evaluation datasets are",
-            ),
-            (
-                "POST",
-                "/api/2.0/mlflow/webhooks",
-                501,
-                "NOT_IMPLEMENTED",
-                "Webhooks are",
-            ),
-            (
-                "GET",
-                "/ajax-api/3.0/jobs/1",
-                501,
-                "NOT_IMPLEMENTED",
-                "Jobs are",
-            ),
-            (
-                "POST",
-                "/gateway/mlflow/v1/chat/completions",
-                501,
-                "NOT_IMPLEMENTED",
-                "The AI gateway is",
-            ),
-            (
-                "GET",
-                "/ajax-api/2.0/mlflow/gateway-proxy",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "The AI gateway is",
-            ),
-            (
-                "GET",
-                "/ajax-api/2.0/mlflow/users/current",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "user directory is",
-            ),
-            (
-                "GET",
-                "/ajax-api/3.0/mlflow/assistant/config",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "The assistant is",
-            ),
-            (
-                "GET",
-                "/api/3.0/mlflow/workspaces",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "Workspaces are",
-            ),
+            ("POST", "/api/3.0/mlflow/traces", 501, "NOT_IMPLEMENTED", "Traces are not built yet"),
+            ("GET", "/api/2.0/mlflow/traces/tr-1/info", 501, "NOT_IMPLEMENTED", "Traces are"),
+            ("POST", "/ajax-api/3.0/mlflow/traces/search", 501, "NOT_IMPLEMENTED", "Traces are"),
+            ("POST", "/api/3.0/mlflow/traces/tr-1/assessments", 501, "NOT_IMPLEMENTED", "Traces are"),
+            ("POST", "/v1/traces", 501, "NOT_IMPLEMENTED", "REST OTLP span logging is not supported"),
+            ("POST", "/ajax-api/3.0/mlflow/datasets/search", 501, "NOT_IMPLEMENTED", "Evaluation datasets are"),
+            ("POST", "/api/2.0/mlflow/webhooks", 501, "NOT_IMPLEMENTED", "Webhooks are"),
+            ("GET", "/ajax-api/3.0/jobs/1", 501, "NOT_IMPLEMENTED", "Jobs are"),
+            ("POST", "/gateway/mlflow/v1/chat/completions", 501, "NOT_IMPLEMENTED", "The AI gateway is"),
+            ("GET", "/ajax-api/2.0/mlflow/gateway-proxy", 404, "ENDPOINT_NOT_FOUND", "The AI gateway is"),
+            ("GET", "/ajax-api/2.0/mlflow/users/current", 404, "ENDPOINT_NOT_FOUND", "user directory is"),
+            ("GET", "/ajax-api/3.0/mlflow/assistant/config", 404, "ENDPOINT_NOT_FOUND", "The assistant is"),
+            ("GET", "/api/3.0/mlflow/workspaces", 404, "ENDPOINT_NOT_FOUND", "Workspaces are"),
             (
                 "GET",
                 "/api/2.0/mlflow/tracesmore",
@@ -314,35 +174,16 @@ mod tests {
                 "ENDPOINT_NOT_FOUND",
                 "nothing at GET /api/2.0/mlflow/tracesmore",
             ),
-            (
-                "GET",
-                "/api/4.0/mlflow/traces",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "nothing at",
-            ),
-            (
-                "GET",
-                "/nope",
-                404,
-                "ENDPOINT_NOT_FOUND",
-                "nothing at GET /nope",
-            ),
+            ("GET", "/api/4.0/mlflow/traces", 404, "ENDPOINT_NOT_FOUND", "nothing at"),
+            ("GET", "/nope", 404, "ENDPOINT_NOT_FOUND", "nothing at GET /nope"),
         ] {
             let (answered, body, _) = ask("", method, path).await;
             assert_eq!(answered, status, "{path}");
             assert_eq!(body["error_code"], code, "{path}");
-            assert!(
-                body["message"].as_str().unwrap().contains(says),
-                "{path}: {body}"
-            );
+            assert!(body["message"].as_str().unwrap().contains(says), "{path}: {body}");
             let under_prefix = ask("/pre", method, &format!("/pre{path}")).await;
             assert_eq!(under_prefix.0, status, "/pre{path}");
-            assert_eq!(
-                ask("/pre", method, path).await.0,
-                404,
-                "{path} without its prefix"
-            );
+            assert_eq!(ask("/pre", method, path).await.0, 404, "{path} without its prefix");
         }
     }
 

@@ -26,9 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Seconds: from a metric that is logged at once to an answer that a person waits for.
-const LATENCY_BUCKETS: [f64; 13] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const LATENCY_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// All figures of one server. Cheap to clone.
 #[derive(Clone)]
@@ -121,42 +119,19 @@ impl Metrics {
             Unit::Seconds,
             inner.latency.clone(),
         );
-        registry.register(
-            "trackway_http_requests_in_flight",
-            "Requests being worked on",
-            inner.in_flight.clone(),
-        );
-        registry.register(
-            "trackway_http_connections",
-            "Open connections",
-            inner.connections.clone(),
-        );
+        registry.register("trackway_http_requests_in_flight", "Requests being worked on", inner.in_flight.clone());
+        registry.register("trackway_http_connections", "Open connections", inner.connections.clone());
         registry.register_collector(Box::new(Process::new()));
-        Metrics {
-            inner: Arc::new(Inner {
-                registry: Mutex::new(registry),
-                ..inner
-            }),
-        }
+        Metrics { inner: Arc::new(Inner { registry: Mutex::new(registry), ..inner }) }
     }
 
     /// Shows a value that goes up and down. `read` is called for each visit of Prometheus, so it must be quick.
-    pub fn gauge(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) {
+    pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.figure(name, help, Kind::Gauge, Box::new(read));
     }
 
     /// Shows a value that only grows; Prometheus sees `name` with `_total` behind it.
-    pub fn counter(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) {
+    pub fn counter(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.figure(name, help, Kind::Counter, Box::new(read));
     }
 
@@ -167,27 +142,13 @@ impl Metrics {
         histogram
     }
 
-    fn figure(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        kind: Kind,
-        read: Box<dyn Fn() -> f64 + Send + Sync>,
-    ) {
-        self.registry().register_collector(Box::new(Figure {
-            name,
-            help,
-            kind,
-            read,
-        }));
+    fn figure(&self, name: &'static str, help: &'static str, kind: Kind, read: Box<dyn Fn() -> f64 + Send + Sync>) {
+        self.registry().register_collector(Box::new(Figure { name, help, kind, read }));
     }
 
     fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
         // Nothing is left half done when a holder of this lock panics: what is registered is registered.
-        self.inner
-            .registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The page for Prometheus.
@@ -205,11 +166,7 @@ impl Metrics {
             get(move || async move {
                 match metrics.page() {
                     Ok(page) => ([(header::CONTENT_TYPE, OPEN_METRICS)], page).into_response(),
-                    Err(_) => (
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "The figures could not be written.",
-                    )
-                        .into_response(),
+                    Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "The figures could not be written.").into_response(),
                 }
             }),
         )
@@ -223,24 +180,11 @@ impl Metrics {
         InFlight::new(self.inner.connections.clone())
     }
 
-    pub(crate) fn request_ended(
-        &self,
-        method: &Method,
-        route: Route,
-        status: StatusCode,
-        took: Duration,
-    ) {
+    pub(crate) fn request_ended(&self, method: &Method, route: Route, status: StatusCode, took: Duration) {
         let method = method_label(method);
         let asked = Asked { method, route };
-        self.inner
-            .latency
-            .get_or_create(&asked)
-            .observe(took.as_secs_f64());
-        let answered = Answered {
-            method,
-            route: asked.route,
-            status: status.as_u16(),
-        };
+        self.inner.latency.get_or_create(&asked).observe(took.as_secs_f64());
+        let answered = Answered { method, route: asked.route, status: status.as_u16() };
         self.inner.requests.get_or_create(&answered).inc();
     }
 }
@@ -290,10 +234,7 @@ struct Figure {
 
 impl fmt::Debug for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Figure")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        f.debug_struct("Figure").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -303,13 +244,7 @@ impl Collector for Figure {
     }
 }
 
-fn encode_figure(
-    encoder: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
-    kind: Kind,
-    value: f64,
-) -> fmt::Result {
+fn encode_figure(encoder: &mut DescriptorEncoder, name: &str, help: &str, kind: Kind, value: f64) -> fmt::Result {
     match kind {
         Kind::Gauge => {
             let gauge = ConstGauge::new(value);
@@ -330,43 +265,20 @@ struct Process {
 
 impl Process {
     fn new() -> Process {
-        let started = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |since| since.as_secs_f64());
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         Process { started }
     }
 }
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let start_time = (
-            "process_start_time_seconds",
-            "When this process began, since 1970",
-        );
-        encode_figure(
-            &mut encoder,
-            start_time.0,
-            start_time.1,
-            Kind::Gauge,
-            self.started,
-        )?;
+        let start_time = ("process_start_time_seconds", "When this process began, since 1970");
+        encode_figure(&mut encoder, start_time.0, start_time.1, Kind::Gauge, self.started)?;
         if let Some(bytes) = resident_memory() {
-            encode_figure(
-                &mut encoder,
-                "process_resident_memory_bytes",
-                "Memory in use",
-                Kind::Gauge,
-                bytes,
-            )?;
+            encode_figure(&mut encoder, "process_resident_memory_bytes", "Memory in use", Kind::Gauge, bytes)?;
         }
         if let Some(seconds) = cpu_seconds() {
-            encode_figure(
-                &mut encoder,
-                "process_cpu_seconds",
-                "Processor time used",
-                Kind::Counter,
-                seconds,
-            )?;
+            encode_figure(&mut encoder, "process_cpu_seconds", "Processor time used", Kind::Counter, seconds)?;
         }
         if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
             encode_figure(
@@ -409,18 +321,8 @@ mod tests {
         let groups = metrics.histogram("trackway_store_group", "Writes in one commit", &[1.0, 8.0]);
         groups.observe(5.0);
         let open = metrics.request_began();
-        metrics.request_ended(
-            &Method::POST,
-            Route::None,
-            StatusCode::FORBIDDEN,
-            Duration::from_micros(700),
-        );
-        metrics.request_ended(
-            &Method::from_bytes(b"BREW").unwrap(),
-            Route::None,
-            StatusCode::OK,
-            Duration::ZERO,
-        );
+        metrics.request_ended(&Method::POST, Route::None, StatusCode::FORBIDDEN, Duration::from_micros(700));
+        metrics.request_ended(&Method::from_bytes(b"BREW").unwrap(), Route::None, StatusCode::OK, Duration::ZERO);
 
         let page = metrics.page().unwrap();
         for line in [
@@ -434,19 +336,11 @@ mod tests {
             "trackway_http_request_duration_seconds_bucket{le=\"0.0005\",method=\"POST\",route=\"none\"} 0",
             "trackway_http_request_duration_seconds_bucket{le=\"0.001\",method=\"POST\",route=\"none\"} 1",
         ] {
-            assert!(
-                page.lines().any(|shown| shown == line),
-                "{line} is missing in\n{page}"
-            );
+            assert!(page.lines().any(|shown| shown == line), "{line} is missing in\n{page}");
         }
         assert!(page.ends_with("# EOF\n"));
         drop(open);
-        assert!(
-            metrics
-                .page()
-                .unwrap()
-                .contains("trackway_http_requests_in_flight 0\n")
-        );
+        assert!(metrics.page().unwrap().contains("trackway_http_requests_in_flight 0\n"));
     }
 
     #[test]
@@ -459,10 +353,7 @@ mod tests {
             "process_open_fds ",
             "process_start_time_seconds ",
         ] {
-            let line = page
-                .lines()
-                .find(|line| line.starts_with(name))
-                .unwrap_or_else(|| panic!("{name} in\n{page}"));
+            let line = page.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{page}"));
             let value: f64 = line[name.len()..].parse().unwrap();
             assert!(value >= 0.0, "{line}");
         }

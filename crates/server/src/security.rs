@@ -26,7 +26,8 @@ const FRAMED_BY_NOTEBOOKS: &str = "/static-files/lib/notebook-trace-renderer";
 
 const METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS, PATCH";
 const METHODS_FOR_ANY_ORIGIN: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
-const PREFLIGHT_VARY: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network";
+const PREFLIGHT_VARY: &str =
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network";
 
 const WORKSPACE: HeaderName = HeaderName::from_static("x-mlflow-workspace");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -57,10 +58,7 @@ impl Security {
             enabled: !config.disable_security_middleware,
             hosts: config.allowed_hosts.clone(),
             origins: config.cors_allowed_origins.clone(),
-            frame_options: config
-                .x_frame_options
-                .header()
-                .map(HeaderValue::from_static),
+            frame_options: config.x_frame_options.header().map(HeaderValue::from_static),
             health: format!("{}/health", config.static_prefix),
             version: format!("{}/version", config.static_prefix),
             static_prefix: config.static_prefix.clone(),
@@ -70,23 +68,14 @@ impl Security {
     /// Lets a request pass, or answers it: refusals and preflights end here.
     // A refusal is as large as any answer; boxing it would cost the rare case only, but every caller would unbox.
     #[allow(clippy::result_large_err)]
-    pub fn check(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Passed, Response> {
+    pub fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Passed, Response> {
         // Not a browser matter: a client that believes in workspaces would mix its data with everybody's. Stock answers 500
         // here, which clients try again and again.
         if let Some(workspace) = headers.get(WORKSPACE)
             && !workspace.as_bytes().trim_ascii().is_empty()
             && !path.ends_with("/mlflow/server-info")
         {
-            return Err(answer(
-                StatusCode::BAD_REQUEST,
-                "application/json",
-                NO_WORKSPACES,
-            ));
+            return Err(answer(StatusCode::BAD_REQUEST, "application/json", NO_WORKSPACES));
         }
         if !self.enabled {
             return Ok(Passed::default());
@@ -129,10 +118,7 @@ impl Security {
         if !self.enabled {
             return;
         }
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(value) = &self.frame_options
             && !passed.framed_by_notebooks
         {
@@ -140,37 +126,21 @@ impl Security {
         }
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = passed.origin else { return };
-        headers.insert(
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("*"),
-        );
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
         if self.origins.any {
             // Never together with credentials: a browser then sends neither cookies nor passwords.
-            headers.insert(
-                header::ACCESS_CONTROL_ALLOW_ORIGIN,
-                HeaderValue::from_static("*"),
-            );
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             return;
         }
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            HeaderValue::from_static("true"),
-        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         if self.origins.may_read(&origin) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
     }
 
-    fn is_foreign(
-        &self,
-        origin: Option<&HeaderValue>,
-        host: Option<&HeaderValue>,
-        headers: &HeaderMap,
-    ) -> bool {
+    fn is_foreign(&self, origin: Option<&HeaderValue>, host: Option<&HeaderValue>, headers: &HeaderMap) -> bool {
         let Some(origin) = origin.filter(|origin| !origin.is_empty()) else {
-            return headers
-                .get(SEC_FETCH_SITE)
-                .is_some_and(|site| site == "cross-site");
+            return headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
         };
         let Ok(origin) = origin.to_str() else {
             return true;
@@ -182,56 +152,27 @@ impl Security {
         self.hosts.any || !same().unwrap_or(false)
     }
 
-    fn preflight(
-        &self,
-        origin: &HeaderValue,
-        wanted: &HeaderValue,
-        headers: &HeaderMap,
-    ) -> Response {
+    fn preflight(&self, origin: &HeaderValue, wanted: &HeaderValue, headers: &HeaderMap) -> Response {
         let any = self.origins.any;
         let methods = if any { METHODS_FOR_ANY_ORIGIN } else { METHODS };
         let known_origin = any || self.origins.may_read(origin);
-        let known_method = wanted
-            .to_str()
-            .is_ok_and(|wanted| methods.split(", ").any(|method| method == wanted));
+        let known_method = wanted.to_str().is_ok_and(|wanted| methods.split(", ").any(|method| method == wanted));
         let mut response = match (known_origin, known_method) {
             (true, true) => answer(StatusCode::OK, "text/plain; charset=utf-8", "OK"),
-            (false, true) => answer(
-                StatusCode::BAD_REQUEST,
-                "text/plain; charset=utf-8",
-                "Disallowed CORS origin",
-            ),
-            (true, false) => answer(
-                StatusCode::BAD_REQUEST,
-                "text/plain; charset=utf-8",
-                "Disallowed CORS method",
-            ),
-            (false, false) => answer(
-                StatusCode::BAD_REQUEST,
-                "text/plain; charset=utf-8",
-                "Disallowed CORS origin, method",
-            ),
+            (false, true) => answer(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", "Disallowed CORS origin"),
+            (true, false) => answer(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", "Disallowed CORS method"),
+            (false, false) => {
+                answer(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", "Disallowed CORS origin, method")
+            }
         };
         let answered = response.headers_mut();
-        answered.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static(methods),
-        );
-        answered.insert(
-            header::ACCESS_CONTROL_MAX_AGE,
-            HeaderValue::from_static("600"),
-        );
+        answered.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+        answered.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         if any {
-            answered.insert(
-                header::ACCESS_CONTROL_ALLOW_ORIGIN,
-                HeaderValue::from_static("*"),
-            );
+            answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         } else {
             answered.insert(header::VARY, HeaderValue::from_static(PREFLIGHT_VARY));
-            answered.insert(
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
+            answered.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             if known_origin {
                 answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             }
@@ -244,10 +185,7 @@ impl Security {
 }
 
 fn changes_state(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::POST | Method::PUT | Method::DELETE | Method::PATCH
-    )
+    matches!(*method, Method::POST | Method::PUT | Method::DELETE | Method::PATCH)
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: &'static str) -> Response {
@@ -255,10 +193,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: &'static str) ->
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -273,9 +208,7 @@ fn is_localhost(origin: &str) -> bool {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host_port.split(':').next().unwrap_or_default(),
     };
-    ["localhost", "127.0.0.1", "::1"]
-        .iter()
-        .any(|local| host.eq_ignore_ascii_case(local))
+    ["localhost", "127.0.0.1", "::1"].iter().any(|local| host.eq_ignore_ascii_case(local))
 }
 
 /// Whether the origin is one of this machine whose page may also read answers: by http alone.
@@ -283,15 +216,13 @@ fn is_readable_localhost(origin: &str) -> bool {
     let Some(rest) = origin.strip_prefix("http://") else {
         return false;
     };
-    ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|local| match rest.strip_prefix(local) {
-            Some("") => true,
-            Some(port) => port
-                .strip_prefix(':')
-                .is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())),
-            None => false,
-        })
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| match rest.strip_prefix(local) {
+        Some("") => true,
+        Some(port) => {
+            port.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+        }
+        None => false,
+    })
 }
 
 /// The Host headers that are accepted.
@@ -312,10 +243,7 @@ impl Default for AllowedHosts {
         patterns.extend(["192.168.", "10."].map(|start| Pattern::Prefix(start.to_owned())));
         patterns.extend((16..32).map(|second| Pattern::Prefix(format!("172.{second}."))));
         patterns.extend(["fc00:", "fd00:"].map(|start| Pattern::Prefix(start.to_owned())));
-        AllowedHosts {
-            any: false,
-            patterns,
-        }
+        AllowedHosts { any: false, patterns }
     }
 }
 
@@ -323,10 +251,7 @@ impl AllowedHosts {
     /// Reads a list with commas. Only an entry with a `*` is a pattern, as in stock; the others are compared as they stand.
     pub fn parse(list: &str) -> AllowedHosts {
         let patterns = parse_list(list);
-        AllowedHosts {
-            any: patterns.contains(&Pattern::Any),
-            patterns,
-        }
+        AllowedHosts { any: patterns.contains(&Pattern::Any), patterns }
     }
 
     /// Whether every Host is accepted.
@@ -355,10 +280,7 @@ pub struct AllowedOrigins {
 impl AllowedOrigins {
     pub fn parse(list: &str) -> AllowedOrigins {
         let patterns = parse_list(list);
-        AllowedOrigins {
-            any: patterns.contains(&Pattern::Any),
-            patterns,
-        }
+        AllowedOrigins { any: patterns.contains(&Pattern::Any), patterns }
     }
 
     /// Whether every origin is accepted.
@@ -371,18 +293,12 @@ impl AllowedOrigins {
     }
 
     fn may_read(&self, origin: &HeaderValue) -> bool {
-        origin
-            .to_str()
-            .is_ok_and(|origin| is_readable_localhost(origin) || self.lists(origin))
+        origin.to_str().is_ok_and(|origin| is_readable_localhost(origin) || self.lists(origin))
     }
 }
 
 fn parse_list(list: &str) -> Vec<Pattern> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .map(Pattern::new)
-        .collect()
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(Pattern::new).collect()
 }
 
 /// One entry of a list, with the shell-like patterns of Python's `fnmatch`, compared with regard to case.
@@ -400,10 +316,7 @@ enum Token {
     Char(char),
     One,
     Many,
-    Set {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Set { negated: bool, ranges: Vec<(char, char)> },
 }
 
 impl Pattern {
@@ -487,10 +400,7 @@ fn glob(tokens: &[Token], text: &[char]) -> bool {
             Some(Token::One) => true,
             Some(Token::Char(c)) => *c == text[at],
             Some(Token::Set { negated, ranges }) => {
-                ranges
-                    .iter()
-                    .any(|&(from, to)| (from..=to).contains(&text[at]))
-                    != *negated
+                ranges.iter().any(|&(from, to)| (from..=to).contains(&text[at])) != *negated
             }
             None => false,
         };
@@ -516,10 +426,7 @@ mod tests {
     fn header_map(headers: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(
-                HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                HeaderValue::from_str(value).unwrap(),
-            );
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         map
     }
@@ -559,43 +466,19 @@ mod tests {
             // As stock: the private ranges are compared as text.
             ("10.evil.com", 200),
         ] {
-            assert_eq!(
-                status(&config, Method::GET, API, &[("host", host)]),
-                expected,
-                "{host}"
-            );
+            assert_eq!(status(&config, Method::GET, API, &[("host", host)]), expected, "{host}");
         }
         assert_eq!(status(&config, Method::GET, API, &[]), 403, "no Host");
-        assert_eq!(
-            status(
-                &config,
-                Method::GET,
-                API,
-                &[("host", "localhost"), ("host", "evil.com")]
-            ),
-            400
-        );
+        assert_eq!(status(&config, Method::GET, API, &[("host", "localhost"), ("host", "evil.com")]), 400);
     }
 
     #[test]
     fn health_and_version_are_asked_by_any_host_under_the_prefix_only() {
         let evil = [("host", "evil.com")];
-        assert_eq!(
-            status(&Config::default(), Method::GET, "/health", &evil),
-            200
-        );
-        assert_eq!(
-            status(&Config::default(), Method::GET, "/version", &evil),
-            200
-        );
-        assert_eq!(
-            status(&Config::default(), Method::GET, "/metrics", &evil),
-            403
-        );
-        let config = Config {
-            static_prefix: "/pre".to_owned(),
-            ..Config::default()
-        };
+        assert_eq!(status(&Config::default(), Method::GET, "/health", &evil), 200);
+        assert_eq!(status(&Config::default(), Method::GET, "/version", &evil), 200);
+        assert_eq!(status(&Config::default(), Method::GET, "/metrics", &evil), 403);
+        let config = Config { static_prefix: "/pre".to_owned(), ..Config::default() };
         assert_eq!(status(&config, Method::GET, "/pre/health", &evil), 200);
         assert_eq!(status(&config, Method::GET, "/health", &evil), 403);
     }
@@ -603,9 +486,7 @@ mod tests {
     #[test]
     fn listed_hosts_replace_the_default_ones() {
         let config = Config {
-            allowed_hosts: AllowedHosts::parse(
-                "mlflow.company.com, 10.0.0.100:5000 ,app-*.internal.com,[ab]*.org",
-            ),
+            allowed_hosts: AllowedHosts::parse("mlflow.company.com, 10.0.0.100:5000 ,app-*.internal.com,[ab]*.org"),
             ..Config::default()
         };
         for (host, expected) in [
@@ -619,20 +500,10 @@ mod tests {
             ("c.org", 403),
             ("localhost", 403),
         ] {
-            assert_eq!(
-                status(&config, Method::GET, API, &[("host", host)]),
-                expected,
-                "{host}"
-            );
+            assert_eq!(status(&config, Method::GET, API, &[("host", host)]), expected, "{host}");
         }
-        let config = Config {
-            allowed_hosts: AllowedHosts::parse("x.com,*"),
-            ..Config::default()
-        };
-        assert_eq!(
-            status(&config, Method::GET, API, &[("host", "anything")]),
-            200
-        );
+        let config = Config { allowed_hosts: AllowedHosts::parse("x.com,*"), ..Config::default() };
+        assert_eq!(status(&config, Method::GET, API, &[("host", "anything")]), 200);
     }
 
     #[test]
@@ -664,22 +535,11 @@ mod tests {
             (Method::POST, API, "http://10.0.0.6:5000", 403),
         ] {
             let headers = [("host", "10.0.0.5:5000"), ("origin", origin)];
-            assert_eq!(
-                status(&config, method.clone(), path, &headers),
-                expected,
-                "{method} {path} {origin}"
-            );
+            assert_eq!(status(&config, method.clone(), path, &headers), expected, "{method} {path} {origin}");
         }
-        let any_host = Config {
-            allowed_hosts: AllowedHosts::parse("*"),
-            ..Config::default()
-        };
+        let any_host = Config { allowed_hosts: AllowedHosts::parse("*"), ..Config::default() };
         let rebound = [("host", "evil.com"), ("origin", "http://evil.com")];
-        assert_eq!(
-            status(&any_host, Method::POST, API, &rebound),
-            403,
-            "Host is not checked, so it proves nothing"
-        );
+        assert_eq!(status(&any_host, Method::POST, API, &rebound), 403, "Host is not checked, so it proves nothing");
         let marked = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
         assert_eq!(status(&config, Method::POST, API, &marked), 403);
         assert_eq!(status(&config, Method::GET, API, &marked), 200);
@@ -699,29 +559,13 @@ mod tests {
             ("http://localhost:1", 200),
         ] {
             assert_eq!(
-                status(
-                    &config,
-                    Method::POST,
-                    API,
-                    &[("host", "localhost"), ("origin", origin)]
-                ),
+                status(&config, Method::POST, API, &[("host", "localhost"), ("origin", origin)]),
                 expected,
                 "{origin}"
             );
         }
-        let any = Config {
-            cors_allowed_origins: AllowedOrigins::parse("*"),
-            ..Config::default()
-        };
-        assert_eq!(
-            status(
-                &any,
-                Method::POST,
-                API,
-                &[("host", "localhost"), ("origin", "https://evil.com")]
-            ),
-            200
-        );
+        let any = Config { cors_allowed_origins: AllowedOrigins::parse("*"), ..Config::default() };
+        assert_eq!(status(&any, Method::POST, API, &[("host", "localhost"), ("origin", "https://evil.com")]), 200);
     }
 
     fn preflight(config: &Config, origin: &str, wanted: &str) -> Response {
@@ -731,75 +575,38 @@ mod tests {
             ("access-control-request-method", wanted),
             ("access-control-request-headers", "content-type,x-foo"),
         ]);
-        Security::new(config)
-            .check(&Method::OPTIONS, API, &headers)
-            .expect_err("a preflight is answered at once")
+        Security::new(config).check(&Method::OPTIONS, API, &headers).expect_err("a preflight is answered at once")
     }
 
     #[test]
     fn preflights_are_answered_as_stock_does() {
         let response = preflight(&Config::default(), "http://localhost:3000", "POST");
         assert_eq!(response.status(), 200);
-        let get = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .map(|value| value.to_str().unwrap())
-        };
-        assert_eq!(
-            get("access-control-allow-origin"),
-            Some("http://localhost:3000")
-        );
+        let get = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(get("access-control-allow-origin"), Some("http://localhost:3000"));
         assert_eq!(get("access-control-allow-credentials"), Some("true"));
-        assert_eq!(
-            get("access-control-allow-methods"),
-            Some("GET, POST, PUT, DELETE, OPTIONS, PATCH")
-        );
-        assert_eq!(
-            get("access-control-allow-headers"),
-            Some("content-type,x-foo")
-        );
+        assert_eq!(get("access-control-allow-methods"), Some("GET, POST, PUT, DELETE, OPTIONS, PATCH"));
+        assert_eq!(get("access-control-allow-headers"), Some("content-type,x-foo"));
         assert_eq!(get("access-control-max-age"), Some("600"));
 
         let foreign = preflight(&Config::default(), "https://evil.com", "POST");
         assert_eq!(foreign.status(), 400);
         assert_eq!(foreign.headers().get("access-control-allow-origin"), None);
-        assert_eq!(
-            preflight(&Config::default(), "http://localhost", "FOO").status(),
-            400
-        );
-        assert_eq!(
-            preflight(&Config::default(), "https://localhost", "POST").status(),
-            400,
-            "http alone, as stock"
-        );
+        assert_eq!(preflight(&Config::default(), "http://localhost", "FOO").status(), 400);
+        assert_eq!(preflight(&Config::default(), "https://localhost", "POST").status(), 400, "http alone, as stock");
 
-        let any = Config {
-            cors_allowed_origins: AllowedOrigins::parse("*"),
-            ..Config::default()
-        };
+        let any = Config { cors_allowed_origins: AllowedOrigins::parse("*"), ..Config::default() };
         let response = preflight(&any, "https://evil.com", "POST");
         assert_eq!(response.status(), 200);
-        assert_eq!(
-            response
-                .headers()
-                .get("access-control-allow-origin")
-                .unwrap(),
-            "*"
-        );
-        assert_eq!(
-            response.headers().get("access-control-allow-credentials"),
-            None
-        );
+        assert_eq!(response.headers().get("access-control-allow-origin").unwrap(), "*");
+        assert_eq!(response.headers().get("access-control-allow-credentials"), None);
     }
 
     fn finished(config: &Config, path: &str, origin: Option<&str>) -> HeaderMap {
         let security = Security::new(config);
         let mut headers = vec![("host", "localhost")];
         headers.extend(origin.map(|origin| ("origin", origin)));
-        let passed = security
-            .check(&Method::GET, path, &header_map(&headers))
-            .unwrap();
+        let passed = security.check(&Method::GET, path, &header_map(&headers)).unwrap();
         let mut answered = HeaderMap::new();
         security.finish(passed, &mut answered);
         answered
@@ -814,26 +621,17 @@ mod tests {
         assert!(!plain.contains_key("access-control-allow-origin"));
 
         let local = finished(&Config::default(), API, Some("http://localhost:3000"));
-        assert_eq!(
-            local["access-control-allow-origin"],
-            "http://localhost:3000"
-        );
+        assert_eq!(local["access-control-allow-origin"], "http://localhost:3000");
         assert_eq!(local["access-control-allow-credentials"], "true");
         let foreign = finished(&Config::default(), API, Some("https://evil.com"));
         assert!(!foreign.contains_key("access-control-allow-origin"));
 
-        let embedded = Config {
-            x_frame_options: XFrameOptions::None,
-            ..Config::default()
-        };
+        let embedded = Config { x_frame_options: XFrameOptions::None, ..Config::default() };
         assert!(!finished(&embedded, API, None).contains_key("x-frame-options"));
         let renderer = "/static-files/lib/notebook-trace-renderer/index.html";
         assert!(!finished(&Config::default(), renderer, None).contains_key("x-frame-options"));
 
-        let off = Config {
-            disable_security_middleware: true,
-            ..Config::default()
-        };
+        let off = Config { disable_security_middleware: true, ..Config::default() };
         assert!(finished(&off, API, Some("https://evil.com")).is_empty());
     }
 
@@ -842,28 +640,9 @@ mod tests {
         let config = Config::default();
         let headers = [("host", "localhost"), ("x-mlflow-workspace", "team")];
         assert_eq!(status(&config, Method::GET, API, &headers), 400);
-        assert_eq!(
-            status(
-                &config,
-                Method::GET,
-                "/api/3.0/mlflow/server-info",
-                &headers
-            ),
-            200
-        );
-        assert_eq!(
-            status(
-                &config,
-                Method::GET,
-                API,
-                &[("host", "localhost"), ("x-mlflow-workspace", " ")]
-            ),
-            200
-        );
-        let off = Config {
-            disable_security_middleware: true,
-            ..Config::default()
-        };
+        assert_eq!(status(&config, Method::GET, "/api/3.0/mlflow/server-info", &headers), 200);
+        assert_eq!(status(&config, Method::GET, API, &[("host", "localhost"), ("x-mlflow-workspace", " ")]), 200);
+        let off = Config { disable_security_middleware: true, ..Config::default() };
         assert_eq!(status(&off, Method::GET, API, &headers), 400);
     }
 
@@ -890,17 +669,9 @@ mod tests {
             ("[]]*", "]x", true),
             ("[a*", "[abc", true),
             ("**", "anything", true),
-            (
-                "*a*b*c*d*e*f*",
-                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                false,
-            ),
+            ("*a*b*c*d*e*f*", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
         ] {
-            assert_eq!(
-                Pattern::new(pattern).matches(text),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} {text}");
         }
     }
 }

@@ -33,20 +33,12 @@ pub enum ListenError {
         "Port {port} on {host} is in use by another program. Stop that program, or choose another port with --port (0 takes a free one)."
     )]
     Busy { host: String, port: u16 },
-    #[error(
-        "Port {port} on {host} may not be opened by this user. Choose a port above 1023 with --port."
-    )]
+    #[error("Port {port} on {host} may not be opened by this user. Choose a port above 1023 with --port.")]
     Forbidden { host: String, port: u16 },
-    #[error(
-        "{host} is no address of this machine. Choose another with --host, for example 127.0.0.1 or 0.0.0.0"
-    )]
+    #[error("{host} is no address of this machine. Choose another with --host, for example 127.0.0.1 or 0.0.0.0")]
     NotHere { host: String },
     #[error("Cannot listen on {host}, port {port}: {source}")]
-    Other {
-        host: String,
-        port: u16,
-        source: io::Error,
-    },
+    Other { host: String, port: u16, source: io::Error },
 }
 
 /// Open sockets that nobody reads from yet: connections wait in the kernel's queue.
@@ -61,21 +53,13 @@ impl Bound {
     pub async fn open(config: &Config) -> Result<Bound, ListenError> {
         let host = config.host.clone();
         // Brackets are for URLs, but people copy them.
-        let name = host
-            .strip_prefix('[')
-            .and_then(|name| name.strip_suffix(']'))
-            .unwrap_or(&host);
-        let found = tokio::net::lookup_host((name, config.port))
-            .await
-            .map(Vec::from_iter);
+        let name = host.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&host);
+        let found = tokio::net::lookup_host((name, config.port)).await.map(Vec::from_iter);
         let addresses = match found {
             Ok(addresses) => addresses,
             Err(source) => return Err(ListenError::UnknownHost { host, source }),
         };
-        let mut bound = Bound {
-            listeners: Vec::new(),
-            addresses: Vec::new(),
-        };
+        let mut bound = Bound { listeners: Vec::new(), addresses: Vec::new() };
         let mut port = config.port;
         let mut missing = None;
         for mut address in addresses {
@@ -91,9 +75,7 @@ impl Bound {
                     bound.listeners.push(listener);
                 }
                 // A machine without IPv6 still has a name for ::1.
-                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-                    missing = Some(error)
-                }
+                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => missing = Some(error),
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => missing = Some(error),
                 Err(error) => return Err(why_not(host, port, error)),
             }
@@ -101,10 +83,7 @@ impl Bound {
         if bound.listeners.is_empty() {
             return Err(match missing {
                 Some(_) => ListenError::NotHere { host },
-                None => ListenError::UnknownHost {
-                    host,
-                    source: io::ErrorKind::NotFound.into(),
-                },
+                None => ListenError::UnknownHost { host, source: io::ErrorKind::NotFound.into() },
             });
         }
         Ok(bound)
@@ -120,11 +99,7 @@ fn why_not(host: String, port: u16, error: io::Error) -> ListenError {
     match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::Busy { host, port },
         io::ErrorKind::PermissionDenied => ListenError::Forbidden { host, port },
-        _ => ListenError::Other {
-            host,
-            port,
-            source: error,
-        },
+        _ => ListenError::Other { host, port, source: error },
     }
 }
 
@@ -148,23 +123,11 @@ impl Edge {
     pub fn new(router: Router, config: &Config, metrics: Metrics) -> Edge {
         let api = ["api", "ajax-api"].map(|api| format!("{}/{api}/", config.static_prefix));
         let security = Security::new(config);
-        Edge {
-            inner: Arc::new(Inner {
-                router: router.route_layer(RememberRoute),
-                security,
-                metrics,
-                api,
-            }),
-        }
+        Edge { inner: Arc::new(Inner { router: router.route_layer(RememberRoute), security, metrics, api }) }
     }
 
     pub async fn handle(&self, request: Request<Body>) -> Response {
-        let Inner {
-            router,
-            security,
-            metrics,
-            api,
-        } = &*self.inner;
+        let Inner { router, security, metrics, api } = &*self.inner;
         let began = Instant::now();
         let _in_flight = metrics.request_began();
         let method = request.method().clone();
@@ -178,10 +141,7 @@ impl Edge {
         })
         .await;
         if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            answer_options(
-                &mut response,
-                api.iter().any(|api| path.starts_with(api.as_str())),
-            );
+            answer_options(&mut response, api.iter().any(|api| path.starts_with(api.as_str())));
         }
         if let Some(passed) = passed {
             security.finish(passed, response.headers_mut());
@@ -210,35 +170,24 @@ async fn call(router: &Router, request: Request<Body>) -> Response {
         Ok(response) => response,
         Err(panic) => {
             let id = access_log::request_id();
-            let words = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            let words =
+                panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             let id = id.map(|id| id.to_string()).unwrap_or_default();
             tracing::error!(
                 request_id = id,
                 panic = words.unwrap_or("without a message"),
                 "a request met a defect of the server"
             );
-            let message = format!(
-                "This server met a defect of its own. Its log says more, under the request id {id} there."
-            );
-            crate::not_built::json_error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "INTERNAL_ERROR",
-                &message,
-            )
+            let message =
+                format!("This server met a defect of its own. Its log says more, under the request id {id} there.");
+            crate::not_built::json_error(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", &message)
         }
     }
 }
 
 /// OPTIONS without a preflight, on a path that has other methods: 204 under the API and 200 elsewhere, as MLflow 3.17 does.
 fn answer_options(response: &mut Response, api: bool) {
-    *response.status_mut() = if api {
-        StatusCode::NO_CONTENT
-    } else {
-        StatusCode::OK
-    };
+    *response.status_mut() = if api { StatusCode::NO_CONTENT } else { StatusCode::OK };
     *response.body_mut() = Body::empty();
     response.headers_mut().remove(http::header::CONTENT_TYPE);
     response.headers_mut().remove(http::header::CONTENT_LENGTH);
@@ -295,10 +244,7 @@ impl Stop {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let (mut terminate, mut interrupt) = (
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-            );
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             tokio::spawn(async move {
                 loop {
                     tokio::select! {
@@ -333,10 +279,7 @@ pub async fn serve(edge: Edge, bound: Bound, limits: &Limits, mut shutdown: Shut
     let room = Arc::new(Semaphore::new(limits.max_connections));
     {
         let accepting = futures_util::future::join_all(
-            bound
-                .listeners
-                .iter()
-                .map(|listener| accept(listener, &edge, &graceful, &room, limits)),
+            bound.listeners.iter().map(|listener| accept(listener, &edge, &graceful, &room, limits)),
         );
         tokio::select! {
             _ = accepting => {}
@@ -360,9 +303,7 @@ async fn accept(
     limits: &Limits,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
-        .pipeline_flush(true);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout).pipeline_flush(true);
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return;
@@ -381,10 +322,7 @@ async fn accept(
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 fn connect(
@@ -424,10 +362,7 @@ mod tests {
     fn routes() -> Router {
         let router = Router::new()
             .route("/api/2.0/mlflow/runs/get", get(|| async { "run" }))
-            .route(
-                "/api/2.0/mlflow/logged-models/{model_id}",
-                get(|| async { "model" }),
-            )
+            .route("/api/2.0/mlflow/logged-models/{model_id}", get(|| async { "model" }))
             .route("/", get(|| async { "page" }))
             .route(
                 "/slow",
@@ -437,57 +372,35 @@ mod tests {
                 }),
             )
             .route("/never", get(std::future::pending::<&str>))
-            .route(
-                "/panic",
-                get(|| async { panic!("a defect in a test") as &'static str }),
-            )
+            .route("/panic", get(|| async { panic!("a defect in a test") as &'static str }))
             .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }));
         crate::not_built::attach(router, &Config::default())
     }
 
     fn edge() -> (Edge, Metrics) {
         let metrics = Metrics::new();
-        (
-            Edge::new(routes(), &Config::default(), metrics.clone()),
-            metrics,
-        )
+        (Edge::new(routes(), &Config::default(), metrics.clone()), metrics)
     }
 
     async fn ask(edge: &Edge, method: &str, path: &str) -> Response {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost")
-            .body(Body::empty())
-            .unwrap();
+        let request =
+            Request::builder().method(method).uri(path).header("host", "localhost").body(Body::empty()).unwrap();
         edge.handle(request).await
     }
 
     async fn text(response: Response) -> String {
-        String::from_utf8(
-            axum::body::to_bytes(response.into_body(), 10_000)
-                .await
-                .unwrap()
-                .to_vec(),
-        )
-        .unwrap()
+        String::from_utf8(axum::body::to_bytes(response.into_body(), 10_000).await.unwrap().to_vec()).unwrap()
     }
 
     #[tokio::test]
     async fn options_are_answered_as_stock_does() {
         let (edge, _) = edge();
         let api = ask(&edge, "OPTIONS", "/api/2.0/mlflow/runs/get").await;
-        assert_eq!(
-            (api.status().as_u16(), &api.headers()["allow"]),
-            (204, "GET,HEAD".parse().as_ref().unwrap())
-        );
+        assert_eq!((api.status().as_u16(), &api.headers()["allow"]), (204, "GET,HEAD".parse().as_ref().unwrap()));
         assert_eq!(api.headers()["x-content-type-options"], "nosniff");
         assert_eq!(text(api).await, "");
         assert_eq!(ask(&edge, "OPTIONS", "/").await.status(), 200);
-        assert_eq!(
-            ask(&edge, "OPTIONS", "/api/2.0/mlflow/nope").await.status(),
-            404
-        );
+        assert_eq!(ask(&edge, "OPTIONS", "/api/2.0/mlflow/nope").await.status(), 404);
     }
 
     #[tokio::test]
@@ -495,62 +408,31 @@ mod tests {
         let (edge, _) = edge();
         let response = ask(&edge, "GET", "/panic").await;
         assert_eq!(response.status(), 500);
-        let id = response.headers()["x-request-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let body = text(response).await;
-        assert!(
-            body.contains("INTERNAL_ERROR") && body.contains(&id),
-            "{body}"
-        );
-        assert!(
-            !body.contains("a defect in a test"),
-            "what went wrong inside is for the log"
-        );
+        assert!(body.contains("INTERNAL_ERROR") && body.contains(&id), "{body}");
+        assert!(!body.contains("a defect in a test"), "what went wrong inside is for the log");
         assert_eq!(ask(&edge, "GET", "/").await.status(), 200);
     }
 
     #[tokio::test]
     async fn only_errors_of_the_server_carry_an_id() {
         let (edge, _) = edge();
-        assert!(
-            ask(&edge, "GET", "/busy")
-                .await
-                .headers()
-                .contains_key("x-request-id")
-        );
-        assert!(
-            !ask(&edge, "GET", "/")
-                .await
-                .headers()
-                .contains_key("x-request-id")
-        );
-        assert!(
-            !ask(&edge, "GET", "/nope")
-                .await
-                .headers()
-                .contains_key("x-request-id")
-        );
+        assert!(ask(&edge, "GET", "/busy").await.headers().contains_key("x-request-id"));
+        assert!(!ask(&edge, "GET", "/").await.headers().contains_key("x-request-id"));
+        assert!(!ask(&edge, "GET", "/nope").await.headers().contains_key("x-request-id"));
     }
 
     #[tokio::test]
     async fn figures_name_routes_and_not_what_clients_put_in_them() {
         let (edge, metrics) = edge();
-        for path in [
-            "/api/2.0/mlflow/logged-models/m-1",
-            "/api/2.0/mlflow/logged-models/m-2",
-            "/secret-name",
-        ] {
+        for path in ["/api/2.0/mlflow/logged-models/m-1", "/api/2.0/mlflow/logged-models/m-2", "/secret-name"] {
             ask(&edge, "GET", path).await;
         }
         let page = metrics.page().unwrap();
         let model = "trackway_http_requests_total{method=\"GET\",route=\"/api/2.0/mlflow/logged-models/{model_id}\",status=\"200\"} 2";
         assert!(page.contains(model), "{page}");
-        assert!(
-            page.contains("route=\"none\",status=\"404\"} 1") && !page.contains("secret-name"),
-            "{page}"
-        );
+        assert!(page.contains("route=\"none\",status=\"404\"} 1") && !page.contains("secret-name"), "{page}");
     }
 
     struct Running {
@@ -560,29 +442,18 @@ mod tests {
     }
 
     async fn start(limits: Limits) -> Running {
-        let config = Config {
-            port: 0,
-            limits,
-            ..Config::default()
-        };
+        let config = Config { port: 0, limits, ..Config::default() };
         let bound = Bound::open(&config).await.unwrap();
         let address = bound.addresses()[0];
         let (stop, shutdown) = Shutdown::new();
         let (edge, _) = edge();
         let ended = tokio::spawn(async move { serve(edge, bound, &config.limits, shutdown).await });
-        Running {
-            address,
-            stop,
-            ended,
-        }
+        Running { address, stop, ended }
     }
 
     async fn send(address: SocketAddr, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
-            .await
-            .unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
         stream
     }
 
@@ -608,26 +479,15 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.stop.stop();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(
-            TcpStream::connect(server.address).await.is_err(),
-            "the port is closed at once"
-        );
+        assert!(TcpStream::connect(server.address).await.is_err(), "the port is closed at once");
         assert!(answer(&mut slow).await.ends_with("done"));
         assert_eq!(server.ended.await.unwrap(), Ended::Finished);
-        assert_eq!(
-            idle.read(&mut [0; 8]).await.unwrap(),
-            0,
-            "an idle connection is closed"
-        );
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "an idle connection is closed");
     }
 
     #[tokio::test]
     async fn a_stop_is_bounded_in_time() {
-        let server = start(Limits {
-            graceful_shutdown: Duration::from_millis(200),
-            ..Limits::default()
-        })
-        .await;
+        let server = start(Limits { graceful_shutdown: Duration::from_millis(200), ..Limits::default() }).await;
         let _never = send(server.address, "/never").await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.stop.stop();
@@ -641,118 +501,49 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.stop.stop();
         server.stop.stop();
-        assert_eq!(
-            tokio::time::timeout(Duration::from_secs(5), server.ended)
-                .await
-                .unwrap()
-                .unwrap(),
-            Ended::CutShort
-        );
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), server.ended).await.unwrap().unwrap(), Ended::CutShort);
     }
 
     #[tokio::test]
     async fn a_client_that_dawdles_over_its_head_is_cut_off() {
-        let server = start(Limits {
-            header_read_timeout: Duration::from_millis(200),
-            ..Limits::default()
-        })
-        .await;
+        let server = start(Limits { header_read_timeout: Duration::from_millis(200), ..Limits::default() }).await;
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: local")
-            .await
-            .unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
         let mut left = Vec::new();
-        tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut left))
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut left)).await.unwrap().unwrap();
         assert!(!String::from_utf8_lossy(&left).starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
     async fn connections_beyond_the_limit_wait() {
-        let server = start(Limits {
-            max_connections: 1,
-            ..Limits::default()
-        })
-        .await;
+        let server = start(Limits { max_connections: 1, ..Limits::default() }).await;
         let mut first = send(server.address, "/").await;
         assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
         let mut second = send(server.address, "/").await;
-        assert!(
-            tokio::time::timeout(Duration::from_millis(200), answer(&mut second))
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(200), answer(&mut second)).await.is_err());
         drop(first);
         assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
     async fn why_a_server_cannot_listen() {
-        let first = Bound::open(&Config {
-            port: 0,
-            ..Config::default()
-        })
-        .await
-        .unwrap();
+        let first = Bound::open(&Config { port: 0, ..Config::default() }).await.unwrap();
         let port = first.addresses()[0].port();
-        let busy = Bound::open(&Config {
-            port,
-            ..Config::default()
-        })
-        .await
-        .unwrap_err()
-        .to_string();
-        assert!(
-            busy.starts_with(&format!(
-                "Port {port} on 127.0.0.1 is in use by another program."
-            )),
-            "{busy}"
-        );
+        let busy = Bound::open(&Config { port, ..Config::default() }).await.unwrap_err().to_string();
+        assert!(busy.starts_with(&format!("Port {port} on 127.0.0.1 is in use by another program.")), "{busy}");
         // An address of the range kept for documentation.
-        let elsewhere = Config {
-            host: "192.0.2.1".to_owned(),
-            port: 0,
-            ..Config::default()
-        };
+        let elsewhere = Config { host: "192.0.2.1".to_owned(), port: 0, ..Config::default() };
         let elsewhere = Bound::open(&elsewhere).await.unwrap_err().to_string();
-        assert!(
-            elsewhere.starts_with("192.0.2.1 is no address of this machine."),
-            "{elsewhere}"
-        );
-        let unknown = Config {
-            host: "no such host".to_owned(),
-            ..Config::default()
-        };
+        assert!(elsewhere.starts_with("192.0.2.1 is no address of this machine."), "{elsewhere}");
+        let unknown = Config { host: "no such host".to_owned(), ..Config::default() };
         let unknown = Bound::open(&unknown).await.unwrap_err().to_string();
-        assert!(
-            unknown.starts_with("The host name 'no such host' of --host is not known"),
-            "{unknown}"
-        );
+        assert!(unknown.starts_with("The host name 'no such host' of --host is not known"), "{unknown}");
     }
 
     #[tokio::test]
     async fn a_name_with_two_addresses_gets_one_port() {
-        let bound = Bound::open(&Config {
-            host: "localhost".to_owned(),
-            port: 0,
-            ..Config::default()
-        })
-        .await
-        .unwrap();
-        assert!(
-            bound
-                .addresses()
-                .iter()
-                .all(|address| address.port() == bound.addresses()[0].port())
-        );
-        assert!(
-            bound
-                .addresses()
-                .iter()
-                .all(|address| address.ip().is_loopback())
-        );
+        let bound = Bound::open(&Config { host: "localhost".to_owned(), port: 0, ..Config::default() }).await.unwrap();
+        assert!(bound.addresses().iter().all(|address| address.port() == bound.addresses()[0].port()));
+        assert!(bound.addresses().iter().all(|address| address.ip().is_loopback()));
     }
 }

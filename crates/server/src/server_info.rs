@@ -24,34 +24,23 @@ pub struct Capabilities {
 }
 
 /// `/health`, `/version`, `server-info` and `ui-telemetry`, under the static prefix.
-pub fn routes<S: Clone + Send + Sync + 'static>(
-    config: &Config,
-    capabilities: Capabilities,
-) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(config: &Config, capabilities: Capabilities) -> Router<S> {
     let prefix = &config.static_prefix;
     let info = info(config, capabilities).to_string();
     let mut router = Router::new()
         .route(&format!("{prefix}/health"), get(|| async { "OK" }))
         // Stock says text/html here. Nothing reads it, and plain text is what it is.
-        .route(
-            &format!("{prefix}/version"),
-            get(|| async { PROTOCOL_VERSION }),
-        );
+        .route(&format!("{prefix}/version"), get(|| async { PROTOCOL_VERSION }));
     for api in ["api", "ajax-api"] {
         let info = info.clone();
-        router = router.route(
-            &format!("{prefix}/{api}/3.0/mlflow/server-info"),
-            get(move || async move { json(info) }),
-        );
+        router =
+            router.route(&format!("{prefix}/{api}/3.0/mlflow/server-info"), get(move || async move { json(info) }));
     }
     // As MLflow answers when telemetry is switched off: this server never sends any.
     router.route(
         &format!("{prefix}/ajax-api/3.0/mlflow/ui-telemetry"),
         get(|| async {
-            json(
-                r#"{"disable_ui_events":[],"disable_ui_telemetry":true,"ui_rollout_percentage":0}"#
-                    .to_owned(),
-            )
+            json(r#"{"disable_ui_events":[],"disable_ui_telemetry":true,"ui_rollout_percentage":0}"#.to_owned())
         })
         .post(|| async { json(r#"{"status":"disabled"}"#.to_owned()) }),
     )
@@ -60,11 +49,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
 /// The fields of MLflow 3.17, and ours under `trackway`.
 fn info(config: &Config, capabilities: Capabilities) -> serde_json::Value {
     // Only the store decides about this in MLflow; a server for artifacts alone has none.
-    let store_type = if config.artifacts_only {
-        None
-    } else {
-        Some("SqlStore")
-    };
+    let store_type = if config.artifacts_only { None } else { Some("SqlStore") };
     let proxied = config.serve_artifacts;
     serde_json::json!({
         "store_type": store_type,
@@ -80,13 +65,7 @@ fn info(config: &Config, capabilities: Capabilities) -> serde_json::Value {
 }
 
 fn json(body: String) -> ([(header::HeaderName, HeaderValue); 1], String) {
-    (
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )],
-        body,
-    )
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
 }
 
 #[cfg(test)]
@@ -98,24 +77,11 @@ mod tests {
     use super::*;
 
     async fn ask(config: &Config, method: &str, path: &str) -> (u16, String, String) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
-        let response = routes::<()>(config, Capabilities::default())
-            .oneshot(request)
-            .await
-            .unwrap();
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = routes::<()>(config, Capabilities::default()).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
-        let kind = response
-            .headers()
-            .get("content-type")
-            .map_or("", |value| value.to_str().unwrap())
-            .to_owned();
-        let body = axum::body::to_bytes(response.into_body(), 10_000)
-            .await
-            .unwrap();
+        let kind = response.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, kind, String::from_utf8(body.to_vec()).unwrap())
     }
 
@@ -123,17 +89,10 @@ mod tests {
     async fn a_server_says_what_it_is() {
         let config = Config::default();
         let text = "text/plain; charset=utf-8".to_owned();
-        assert_eq!(
-            ask(&config, "GET", "/health").await,
-            (200, text.clone(), "OK".to_owned())
-        );
-        assert_eq!(
-            ask(&config, "GET", "/version").await,
-            (200, text, "3.17.2".to_owned())
-        );
+        assert_eq!(ask(&config, "GET", "/health").await, (200, text.clone(), "OK".to_owned()));
+        assert_eq!(ask(&config, "GET", "/version").await, (200, text, "3.17.2".to_owned()));
         for api in ["api", "ajax-api"] {
-            let (status, kind, body) =
-                ask(&config, "GET", &format!("/{api}/3.0/mlflow/server-info")).await;
+            let (status, kind, body) = ask(&config, "GET", &format!("/{api}/3.0/mlflow/server-info")).await;
             assert_eq!((status, kind.as_str()), (200, "application/json"));
             let info: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(info["store_type"], "SqlStore");
@@ -142,31 +101,15 @@ mod tests {
             assert_eq!(info["trackway"]["version"], VERSION);
         }
         let telemetry = "/ajax-api/3.0/mlflow/ui-telemetry";
-        assert!(
-            ask(&config, "GET", telemetry)
-                .await
-                .2
-                .contains("\"disable_ui_telemetry\":true")
-        );
-        assert_eq!(
-            ask(&config, "POST", telemetry).await.2,
-            r#"{"status":"disabled"}"#
-        );
+        assert!(ask(&config, "GET", telemetry).await.2.contains("\"disable_ui_telemetry\":true"));
+        assert_eq!(ask(&config, "POST", telemetry).await.2, r#"{"status":"disabled"}"#);
     }
 
     #[tokio::test]
     async fn everything_stands_under_the_static_prefix() {
-        let config = Config {
-            static_prefix: "/pre".to_owned(),
-            ..Config::default()
-        };
+        let config = Config { static_prefix: "/pre".to_owned(), ..Config::default() };
         assert_eq!(ask(&config, "GET", "/pre/health").await.0, 200);
         assert_eq!(ask(&config, "GET", "/health").await.0, 404);
-        assert_eq!(
-            ask(&config, "GET", "/pre/api/3.0/mlflow/server-info")
-                .await
-                .0,
-            200
-        );
+        assert_eq!(ask(&config, "GET", "/pre/api/3.0/mlflow/server-info").await.0, 200);
     }
 }

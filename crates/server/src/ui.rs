@@ -48,20 +48,12 @@ pub fn routes<S: Clone + Send + Sync + 'static>(config: &Config) -> Router<S> {
     };
     let index = ServeFile::new(dir.join("index.html"));
     let files = ServeDir::new(dir).append_index_html_on_directories(false);
-    router
-        .route(
-            &home,
-            get_service(index).layer(axum::middleware::map_response(no_cache)),
-        )
-        .route(
-            &format!("{prefix}/static-files/{{*path}}"),
-            get(
-                move |axum::extract::Path(path): axum::extract::Path<String>,
-                      request: Request<Body>| {
-                    static_file(files.clone(), path, request)
-                },
-            ),
-        )
+    router.route(&home, get_service(index).layer(axum::middleware::map_response(no_cache))).route(
+        &format!("{prefix}/static-files/{{*path}}"),
+        get(move |axum::extract::Path(path): axum::extract::Path<String>, request: Request<Body>| {
+            static_file(files.clone(), path, request)
+        }),
+    )
 }
 
 async fn static_file(files: ServeDir, path: String, request: Request<Body>) -> Response {
@@ -77,18 +69,13 @@ async fn static_file(files: ServeDir, path: String, request: Request<Body>) -> R
         Err(impossible) => match impossible {},
     };
     if response.status().is_success() {
-        response.headers_mut().insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static(STATIC_FILES_ARE_GOOD_FOR),
-        );
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(STATIC_FILES_ARE_GOOD_FOR));
     }
     response
 }
 
 async fn no_cache(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -96,9 +83,7 @@ async fn no_cache(mut response: Response) -> Response {
 /// server. Nothing else: whatever a run's name smuggles into it does not run.
 fn plain_page() -> Response {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
-    let page = PAGE
-        .replace("{{nonce}}", &nonce)
-        .replace("{{version}}", VERSION);
+    let page = PAGE.replace("{{nonce}}", &nonce).replace("{{version}}", VERSION);
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
          base-uri 'none'; form-action 'none'"
@@ -110,10 +95,7 @@ fn plain_page() -> Response {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
 
@@ -126,11 +108,7 @@ mod tests {
         let response = routes::<()>(config).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 100_000).await.unwrap();
-        (
-            parts.status.as_u16(),
-            parts.headers,
-            String::from_utf8_lossy(&body).into_owned(),
-        )
+        (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
     }
 
     #[tokio::test]
@@ -138,28 +116,12 @@ mod tests {
         let (status, headers, first) = ask(&Config::default(), "/").await;
         assert_eq!(status, 200);
         let policy = headers["content-security-policy"].to_str().unwrap();
-        assert!(
-            policy.starts_with("default-src 'none'; script-src 'nonce-"),
-            "{policy}"
-        );
-        let nonce = policy
-            .split("'nonce-")
-            .nth(1)
-            .unwrap()
-            .split('\'')
-            .next()
-            .unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'nonce-"), "{policy}");
+        let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
         assert!(first.contains(&format!("<script nonce=\"{nonce}\">")));
         assert!(first.contains(VERSION) && !first.contains("{{"));
-        assert!(
-            !first.contains("innerHTML"),
-            "names of runs must be put in as text"
-        );
-        assert_ne!(
-            first,
-            ask(&Config::default(), "/").await.2,
-            "the nonce is new each time"
-        );
+        assert!(!first.contains("innerHTML"), "names of runs must be put in as text");
+        assert_ne!(first, ask(&Config::default(), "/").await.2, "the nonce is new each time");
     }
 
     #[tokio::test]
@@ -171,54 +133,27 @@ mod tests {
         std::fs::write(dir.join("static/js/main.1.js"), "let x").unwrap();
         std::fs::write(root.path().join("secret"), "no").unwrap();
         check_dir(&dir).unwrap();
-        assert!(
-            check_dir(root.path())
-                .unwrap_err()
-                .0
-                .contains("holds no index.html")
-        );
+        assert!(check_dir(root.path()).unwrap_err().0.contains("holds no index.html"));
 
         for prefix in ["", "/pre"] {
-            let config = Config {
-                ui_dir: Some(dir.clone()),
-                static_prefix: prefix.to_owned(),
-                ..Config::default()
-            };
+            let config = Config { ui_dir: Some(dir.clone()), static_prefix: prefix.to_owned(), ..Config::default() };
             let (status, headers, body) = ask(&config, &format!("{prefix}/")).await;
             assert_eq!((status, body.as_str()), (200, "<title>stock</title>"));
             assert_eq!(headers["cache-control"], "no-cache");
-            let (status, headers, body) = ask(
-                &config,
-                &format!("{prefix}/static-files/static/js/main.1.js"),
-            )
-            .await;
+            let (status, headers, body) = ask(&config, &format!("{prefix}/static-files/static/js/main.1.js")).await;
             assert_eq!((status, body.as_str()), (200, "let x"));
             assert_eq!(headers["content-type"], "text/javascript");
             assert_eq!(headers["cache-control"], STATIC_FILES_ARE_GOOD_FOR);
-            for path in [
-                "nope.js",
-                "../secret",
-                "..%2fsecret",
-                "%2e%2e/secret",
-                "..%252fsecret",
-                "%2fetc/passwd",
-                "static",
-            ] {
-                let (status, _, body) =
-                    ask(&config, &format!("{prefix}/static-files/{path}")).await;
+            for path in
+                ["nope.js", "../secret", "..%2fsecret", "%2e%2e/secret", "..%252fsecret", "%2fetc/passwd", "static"]
+            {
+                let (status, _, body) = ask(&config, &format!("{prefix}/static-files/{path}")).await;
                 assert!(status == 404 || status == 400, "{path}: {status}");
                 assert_ne!(body, "no", "{path}");
             }
         }
-        let config = Config {
-            ui_dir: Some(dir),
-            static_prefix: "/pre".to_owned(),
-            ..Config::default()
-        };
+        let config = Config { ui_dir: Some(dir), static_prefix: "/pre".to_owned(), ..Config::default() };
         let (status, headers, _) = ask(&config, "/pre").await;
-        assert_eq!(
-            (status, headers["location"].to_str().unwrap()),
-            (308, "/pre/")
-        );
+        assert_eq!((status, headers["location"].to_str().unwrap()), (308, "/pre/"));
     }
 }

@@ -43,6 +43,8 @@ enum Command {
     /// Act as the `dvc` command does (not built yet)
     #[command(disable_help_flag = true)]
     Dvc(commands::dvc::DvcArgs),
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -55,22 +57,19 @@ fn main() -> ExitCode {
 
 fn dispatch(arguments: Vec<OsString>) -> Result<(), Failure> {
     match called_as(arguments.first()).as_deref() {
-        Some("mlflow") => {
-            commands::mlflow::run(parse::<commands::mlflow::MlflowCli>(arguments)?.args)
-        }
+        Some("mlflow") => commands::mlflow::run(parse::<commands::mlflow::MlflowCli>(arguments)?.args),
         Some("dvc") => commands::dvc::run(&arguments[1..]),
         _ => match parse::<Cli>(arguments)?.command {
             Command::Server(args) => commands::server::run(args),
             Command::Mlflow(args) => commands::mlflow::run(args),
             Command::Dvc(args) => commands::dvc::run(&args.arguments),
+            Command::Other(words) => Err(commands::unknown(&words)),
         },
     }
 }
 
 fn parse<C: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> Result<C, Failure> {
-    let matches = C::command()
-        .try_get_matches_from(arguments)
-        .map_err(Failure::Arguments)?;
+    let matches = C::command().try_get_matches_from(arguments).map_err(Failure::Arguments)?;
     C::from_arg_matches(&matches).map_err(Failure::Arguments)
 }
 

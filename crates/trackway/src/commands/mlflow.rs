@@ -9,7 +9,7 @@ use super::server::{self, ServerArgs};
 use crate::failure::Failure;
 
 /// The commands of `mlflow` 3.17 that are not built yet.
-const NOT_BUILT: [&str; 22] = [
+pub const NOT_BUILT: [&str; 22] = [
     "agent",
     "ai-commands",
     "artifacts",
@@ -69,10 +69,7 @@ enum MlflowCommand {
 
 pub fn run(args: MlflowArgs) -> Result<(), Failure> {
     if args.version {
-        println!(
-            "mlflow, version {PROTOCOL_VERSION} (Trackway {})",
-            env!("CARGO_PKG_VERSION")
-        );
+        println!("mlflow, version {PROTOCOL_VERSION} (Trackway {})", env!("CARGO_PKG_VERSION"));
         return Ok(());
     }
     // The file may name the database; starting without it could store in the wrong place.
@@ -85,17 +82,14 @@ pub fn run(args: MlflowArgs) -> Result<(), Failure> {
     match args.command {
         Some(MlflowCommand::Server(args) | MlflowCommand::Ui(args)) => server::run(args),
         Some(MlflowCommand::Other(words)) => Err(unknown(&words)),
-        None => Err(Failure::Usage(
-            "Name a command, for example `mlflow server`. `mlflow --help` lists them.".to_owned(),
-        )),
+        None => {
+            Err(Failure::Usage("Name a command, for example `mlflow server`. `mlflow --help` lists them.".to_owned()))
+        }
     }
 }
 
 fn unknown(words: &[OsString]) -> Failure {
-    let name = words
-        .first()
-        .map(|word| word.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     if NOT_BUILT.contains(&name.as_str()) {
         return Failure::NotBuilt(format!(
             "`mlflow {name}` is not built yet in Trackway {}. Built are `mlflow server` and `mlflow ui`. For the rest use \
@@ -103,7 +97,5 @@ fn unknown(words: &[OsString]) -> Failure {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    Failure::Usage(format!(
-        "No such command '{name}'. `mlflow --help` lists the commands."
-    ))
+    Failure::Usage(format!("No such command '{name}'. `mlflow --help` lists the commands."))
 }

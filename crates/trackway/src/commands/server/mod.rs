@@ -24,13 +24,13 @@ use settings::Settings;
 /// More threads than this make a server of this kind larger and not faster: it waits for the disk, not for processors.
 const MOST_THREADS: usize = 4;
 
-/// Run the tracking server that the `mlflow` client talks to
-///
-/// Without flags it keeps runs and models in trackway.db and files in ./mlartifacts, both in the current folder, and listens
-/// on http://127.0.0.1:5000. Flags and variables have the names of `mlflow server` 3.17; a flag wins over its variable.
+const ABOUT: &str = "\
+Without flags the server keeps runs and models in trackway.db and files in ./mlartifacts, both in the current folder, and listens on \
+http://127.0.0.1:5000. Flags and variables have the names of `mlflow server` 3.17. A flag wins over its variable.";
+
 #[derive(Debug, Default, Args)]
 // -h is the host, as in MLflow, so help is --help alone.
-#[command(disable_help_flag = true, args_override_self = true)]
+#[command(disable_help_flag = true, args_override_self = true, after_help = ABOUT)]
 pub struct ServerArgs {
     /// Print help
     #[arg(long, action = ArgAction::Help, required = false)]
@@ -69,13 +69,7 @@ pub struct ServerArgs {
     host: Option<String>,
 
     /// The port to listen on; 0 takes a free one [env: MLFLOW_PORT] [default: 5000]
-    #[arg(
-        short,
-        long,
-        value_name = "PORT",
-        allow_hyphen_values = true,
-        help_heading = "Network"
-    )]
+    #[arg(short, long, value_name = "PORT", allow_hyphen_values = true, help_heading = "Network")]
     port: Option<String>,
 
     /// A path that stands before every route, such as /mlflow [env: MLFLOW_STATIC_PREFIX]
@@ -125,11 +119,7 @@ pub struct ServerArgs {
     workers: Option<String>,
 
     /// /metrics is always there for Prometheus, and needs no folder [env: MLFLOW_EXPOSE_PROMETHEUS]
-    #[arg(
-        long,
-        value_name = "DIR",
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    #[arg(long, value_name = "DIR", help_heading = "Accepted from MLflow, without effect")]
     expose_prometheus: Option<String>,
 
     /// Logs every request; nothing is reloaded
@@ -164,81 +154,44 @@ pub struct ServerArgs {
     waitress_opts: Option<String>,
 
     /// There are no stored secrets to cache
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    #[arg(long, value_name = "SECONDS", help_heading = "Accepted from MLflow, without effect")]
     secrets_cache_ttl: Option<String>,
 
     /// There are no stored secrets to cache
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    #[arg(long, value_name = "N", help_heading = "Accepted from MLflow, without effect")]
     secrets_cache_max_size: Option<String>,
 
     /// Workspaces are off
-    #[arg(
-        long,
-        overrides_with = "enable_workspaces",
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    #[arg(long, overrides_with = "enable_workspaces", help_heading = "Accepted from MLflow, without effect")]
     disable_workspaces: bool,
 
     /// Only the same as --backend-store-uri is possible [env: MLFLOW_REGISTRY_STORE_URI]
-    #[arg(
-        long,
-        value_name = "URI",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, value_name = "URI", help_heading = "Refused, because not built yet")]
     registry_store_uri: Option<String>,
 
     /// A copy of the database to read from [env: MLFLOW_READ_REPLICA_BACKEND_STORE_URI]
-    #[arg(
-        long,
-        value_name = "URI",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, value_name = "URI", help_heading = "Refused, because not built yet")]
     read_replica_backend_store_uri: Option<String>,
 
     /// An application that asks for users and passwords
-    #[arg(
-        long,
-        value_name = "NAME",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, value_name = "NAME", help_heading = "Refused, because not built yet")]
     app_name: Option<String>,
 
     /// Keep teams apart [env: MLFLOW_ENABLE_WORKSPACES]
-    #[arg(
-        long,
-        overrides_with = "disable_workspaces",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, overrides_with = "disable_workspaces", help_heading = "Refused, because not built yet")]
     enable_workspaces: bool,
 
     /// Where workspaces are listed; ignored without --enable-workspaces [env: MLFLOW_WORKSPACE_STORE_URI]
-    #[arg(
-        long,
-        value_name = "URI",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, value_name = "URI", help_heading = "Refused, because not built yet")]
     workspace_store_uri: Option<String>,
 
     /// How traces are archived [env: MLFLOW_TRACE_ARCHIVAL_CONFIG]
-    #[arg(
-        long,
-        value_name = "PATH",
-        help_heading = "Refused, because not built yet"
-    )]
+    #[arg(long, value_name = "PATH", help_heading = "Refused, because not built yet")]
     trace_archival_config: Option<String>,
 }
 
 pub fn run(args: ServerArgs) -> Result<(), Failure> {
-    let environment =
-        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let settings = Settings::read(args, &environment)?;
     logging::start(settings.log_format, &settings.log_level)?;
     for note in &settings.notes {
@@ -250,39 +203,30 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
 
     let mut config = settings.config;
     config.limits.max_connections = room_for_connections(config.limits.max_connections);
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MOST_THREADS);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("trackway")
         .enable_all()
         .build()
-        .map_err(|error| {
-            Failure::Failed(format!(
-                "The server's threads could not be started: {error}."
-            ))
-        })?;
+        .map_err(|error| Failure::Failed(format!("The server's threads could not be started: {error}.")))?;
     let ended = runtime.block_on(serve(config, settings.log_format, &cwd));
     // What is still running is work that nobody waits for: its requests were answered or given up.
     runtime.shutdown_timeout(Duration::from_millis(200));
     match ended? {
         Ended::Finished => Ok(()),
         Ended::CutShort => Err(Failure::Failed(
-            "The server stopped before every accepted request was finished. Nothing that was acknowledged is lost.".to_owned(),
+            "The server stopped before every accepted request was finished. Nothing that was acknowledged is lost."
+                .to_owned(),
         )),
     }
 }
 
 async fn serve(config: Config, format: Format, cwd: &Path) -> Result<Ended, Failure> {
     let (stop, shutdown) = Shutdown::new();
-    stop.on_signals().map_err(|error| {
-        Failure::Failed(format!("The server cannot listen to signals: {error}."))
-    })?;
+    stop.on_signals().map_err(|error| Failure::Failed(format!("The server cannot listen to signals: {error}.")))?;
     let about = config.clone();
-    let server = Server::start(config)
-        .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let server = Server::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
     announce(&about, server.addresses(), format, cwd);
     Ok(server.run(shutdown).await)
 }
@@ -305,18 +249,9 @@ fn room_for_connections(wanted: usize) -> usize {
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        let current = if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit.maximum
-        } else {
-            limit.current
-        };
-        let room = current.map_or(u64::MAX, |current| {
-            current.saturating_sub(FOR_FILES).max(16)
-        });
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+        let room = current.map_or(u64::MAX, |current| current.saturating_sub(FOR_FILES).max(16));
         wanted.min(usize::try_from(room).unwrap_or(usize::MAX))
     }
     #[cfg(not(unix))]
@@ -341,33 +276,15 @@ fn announce(config: &Config, addresses: &[SocketAddr], format: Format, cwd: &Pat
     let artifacts = if config.serve_artifacts {
         place_of(&config.artifacts_destination, cwd)
     } else {
-        format!(
-            "{} (clients go there themselves)",
-            config.artifact_root(cwd)
-        )
+        format!("{} (clients go there themselves)", config.artifact_root(cwd))
     };
-    let url = addresses
-        .first()
-        .map(|address| url(*address, &config.static_prefix))
-        .unwrap_or_default();
+    let url = addresses.first().map(|address| url(*address, &config.static_prefix)).unwrap_or_default();
     if format == Format::Json {
-        tracing::info!(
-            version = server_info::VERSION,
-            database,
-            artifacts,
-            url,
-            "listening"
-        );
+        tracing::info!(version = server_info::VERSION, database, artifacts, url, "listening");
         return;
     }
-    let everywhere = addresses
-        .iter()
-        .any(|address| address.ip().is_unspecified());
-    let more = if everywhere {
-        "  and on every address of this machine"
-    } else {
-        ""
-    };
+    let everywhere = addresses.iter().any(|address| address.ip().is_unspecified());
+    let more = if everywhere { "  and on every address of this machine" } else { "" };
     eprint!(
         "Trackway {version}\n  \
          Runs and models  {database}\n  \

@@ -21,15 +21,9 @@ pub fn check_for_mlflow(folder: &Path, database: &Path) -> Result<(), String> {
         return Ok(());
     }
     let found = if is_sqlite(&folder.join(MLFLOW_DATABASE)) {
-        format!(
-            "{} is MLflow's database",
-            folder.join(MLFLOW_DATABASE).display()
-        )
+        format!("{} is MLflow's database", folder.join(MLFLOW_DATABASE).display())
     } else if has_experiments(&folder.join(MLFLOW_FOLDER)) {
-        format!(
-            "{} holds runs that MLflow wrote",
-            folder.join(MLFLOW_FOLDER).display()
-        )
+        format!("{} holds runs that MLflow wrote", folder.join(MLFLOW_FOLDER).display())
     } else {
         return Ok(());
     };
@@ -55,9 +49,8 @@ fn has_experiments(folder: &Path) -> bool {
     };
     entries.flatten().any(|entry| {
         let name = entry.file_name();
-        let number = name
-            .to_str()
-            .is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()));
+        let number =
+            name.to_str().is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()));
         number && entry.path().join("meta.yaml").symlink_metadata().is_ok()
     })
 }
@@ -80,11 +73,7 @@ pub fn check_file_system(database: &Path) -> Result<(), String> {
 fn nearest_existing_folder(file: &Path) -> PathBuf {
     let real = fs::canonicalize(file);
     let file = real.as_deref().unwrap_or(file);
-    file.ancestors()
-        .skip(1)
-        .find(|folder| folder.is_dir())
-        .unwrap_or(Path::new("/"))
-        .to_owned()
+    file.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
 
 /// What the kernel calls a file system: the number that statfs gives, and the word of the mount table.
@@ -100,16 +89,9 @@ fn file_system_of(folder: &Path) -> Option<FileSystem> {
 
     let magic = rustix::fs::statfs(folder).ok()?.f_type as u64 & 0xffff_ffff;
     let device = fs::metadata(folder).ok()?.dev();
-    let device = format!(
-        "{}:{}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    );
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let kind = mounts
-        .lines()
-        .find_map(|line| mount_kind(line, &device))
-        .unwrap_or_default();
+    let kind = mounts.lines().find_map(|line| mount_kind(line, &device)).unwrap_or_default();
     Some(FileSystem { magic, kind })
 }
 
@@ -127,10 +109,7 @@ fn mount_kind(line: &str, device: &str) -> Option<String> {
     if fields.nth(2)? != device {
         return None;
     }
-    fields
-        .skip_while(|field| *field != "-")
-        .nth(1)
-        .map(str::to_owned)
+    fields.skip_while(|field| *field != "-").nth(1).map(str::to_owned)
 }
 
 /// The name of a file system that lies on another machine, by its number.
@@ -204,9 +183,7 @@ fn network_file_system(found: &FileSystem) -> Option<String> {
         return Some("virtiofs".to_owned());
     }
     let name = found.kind.strip_prefix("fuse.")?;
-    BY_FUSE_NAME
-        .contains(&name)
-        .then(|| format!("FUSE, {name}"))
+    BY_FUSE_NAME.contains(&name).then(|| format!("FUSE, {name}"))
 }
 
 #[cfg(test)]
@@ -227,27 +204,14 @@ mod tests {
 
         fs::write(folder.join("mlruns/1/meta.yaml"), "name: x").unwrap();
         let message = check().unwrap_err();
-        assert!(
-            message.contains("mlruns holds runs that MLflow wrote"),
-            "{message}"
-        );
+        assert!(message.contains("mlruns holds runs that MLflow wrote"), "{message}");
         fs::write(folder.join("mlflow.db"), "SQLite format 3\0 and so on").unwrap();
         let message = check().unwrap_err();
-        assert!(
-            message.contains("mlflow.db is MLflow's database"),
-            "{message}"
-        );
-        for way_out in [
-            "--backend-store-uri sqlite:///trackway.db",
-            "cd elsewhere",
-            "mlflow server",
-        ] {
+        assert!(message.contains("mlflow.db is MLflow's database"), "{message}");
+        for way_out in ["--backend-store-uri sqlite:///trackway.db", "cd elsewhere", "mlflow server"] {
             assert!(message.contains(way_out), "{message}");
         }
-        assert_eq!(
-            fs::read(folder.join("mlflow.db")).unwrap(),
-            b"SQLite format 3\0 and so on"
-        );
+        assert_eq!(fs::read(folder.join("mlflow.db")).unwrap(), b"SQLite format 3\0 and so on");
 
         fs::write(folder.join("trackway.db"), "").unwrap();
         assert_eq!(check(), Ok(()), "somebody has chosen before");
@@ -255,12 +219,7 @@ mod tests {
 
     #[test]
     fn network_file_systems_are_known_by_name() {
-        let named = |magic, kind: &str| {
-            network_file_system(&FileSystem {
-                magic,
-                kind: kind.to_owned(),
-            })
-        };
+        let named = |magic, kind: &str| network_file_system(&FileSystem { magic, kind: kind.to_owned() });
         for (magic, kind, expected) in [
             (0x6969, "nfs4", Some("NFS")),
             (0xff53_4d42, "cifs", Some("CIFS")),
@@ -288,10 +247,7 @@ mod tests {
         let line = "36 35 0:52 / /mnt/home rw,noatime shared:1 master:2 - fuse.sshfs ann@host:/home rw,user_id=1000";
         assert_eq!(mount_kind(line, "0:52").as_deref(), Some("fuse.sshfs"));
         assert_eq!(mount_kind(line, "0:5"), None);
-        assert_eq!(
-            mount_kind("22 1 254:0 / / rw - ext4 /dev/vda rw", "254:0").as_deref(),
-            Some("ext4")
-        );
+        assert_eq!(mount_kind("22 1 254:0 / / rw - ext4 /dev/vda rw", "254:0").as_deref(), Some("ext4"));
         assert_eq!(mount_kind("short", "0:1"), None);
     }
 
@@ -300,13 +256,7 @@ mod tests {
     fn the_kernel_tells_about_a_real_folder() {
         // Always there, and always local memory.
         let found = file_system_of(Path::new("/proc")).unwrap();
-        assert_eq!(
-            found,
-            FileSystem {
-                magic: 0x9fa0,
-                kind: "proc".to_owned()
-            }
-        );
+        assert_eq!(found, FileSystem { magic: 0x9fa0, kind: "proc".to_owned() });
         assert_eq!(network_file_system(&found), None);
     }
 
@@ -319,12 +269,8 @@ mod tests {
         {
             let elsewhere = tempfile::tempdir().unwrap();
             fs::write(elsewhere.path().join("real.db"), "").unwrap();
-            std::os::unix::fs::symlink(elsewhere.path().join("real.db"), real.join("link.db"))
-                .unwrap();
-            assert_eq!(
-                nearest_existing_folder(&real.join("link.db")),
-                fs::canonicalize(elsewhere.path()).unwrap()
-            );
+            std::os::unix::fs::symlink(elsewhere.path().join("real.db"), real.join("link.db")).unwrap();
+            assert_eq!(nearest_existing_folder(&real.join("link.db")), fs::canonicalize(elsewhere.path()).unwrap());
         }
     }
 }

@@ -142,8 +142,7 @@ impl PythonServer {
     /// A note when all options only tune, none when there are none, an error that names the first other one.
     pub fn judge(&self, given: &str) -> Result<Option<String>, String> {
         let flag = self.flag;
-        let words = shlex::split(given)
-            .ok_or_else(|| format!("{flag} '{given}' has a quote that is not closed."))?;
+        let words = shlex::split(given).ok_or_else(|| format!("{flag} '{given}' has a quote that is not closed."))?;
         let mut words = words.iter().map(String::as_str);
         let mut ignored = Vec::new();
         while let Some(word) = words.next() {
@@ -171,15 +170,7 @@ impl PythonServer {
 
     fn refusal(&self, name: &str) -> String {
         let flag = self.flag;
-        let tls = [
-            "--ssl",
-            "--cert",
-            "--key",
-            "--ca-certs",
-            "--do-handshake",
-            "--suppress-ragged",
-            "--ciphers",
-        ];
+        let tls = ["--ssl", "--cert", "--key", "--ca-certs", "--do-handshake", "--suppress-ragged", "--ciphers"];
         if tls.iter().any(|start| name.starts_with(start)) {
             return format!(
                 "{flag} asks for TLS by {name} but Trackway does not speak it yet. Started without, the server would send everything in \
@@ -200,17 +191,10 @@ mod tests {
     fn options_that_tune_are_noted() {
         assert_eq!(UVICORN.judge(""), Ok(None));
         assert_eq!(
-            UVICORN
-                .judge("--log-level debug --reload --timeout-keep-alive=30")
-                .unwrap()
-                .unwrap(),
+            UVICORN.judge("--log-level debug --reload --timeout-keep-alive=30").unwrap().unwrap(),
             "--uvicorn-opts has no effect: --log-level --reload --timeout-keep-alive only tunes a Python server, which Trackway does without."
         );
-        assert!(
-            GUNICORN
-                .judge("-k 'uvicorn.workers.UvicornWorker' --access-logfile -")
-                .is_ok()
-        );
+        assert!(GUNICORN.judge("-k 'uvicorn.workers.UvicornWorker' --access-logfile -").is_ok());
         assert!(WAITRESS.judge("--threads=8 --no-expose-tracebacks").is_ok());
     }
 
@@ -218,11 +202,7 @@ mod tests {
     fn every_other_option_is_refused_by_name() {
         for (server, given, name) in [
             (&UVICORN, "--ssl-keyfile=k", "TLS by --ssl-keyfile"),
-            (
-                &UVICORN,
-                "--log-level debug --ssl-certfile c",
-                "TLS by --ssl-certfile",
-            ),
+            (&UVICORN, "--log-level debug --ssl-certfile c", "TLS by --ssl-certfile"),
             (&UVICORN, "--root-path /x", "--root-path"),
             (&UVICORN, "--uds /tmp/x", "--uds"),
             (&UVICORN, "--env-file x", "--env-file"),
@@ -242,11 +222,6 @@ mod tests {
             let error = server.judge(given).unwrap_err();
             assert!(error.contains(name), "{given}: {error}");
         }
-        assert!(
-            UVICORN
-                .judge("--log-level 'debug")
-                .unwrap_err()
-                .contains("not closed")
-        );
+        assert!(UVICORN.judge("--log-level 'debug").unwrap_err().contains("not closed"));
     }
 }

@@ -40,9 +40,7 @@ impl Settings {
     pub fn read(args: ServerArgs, environment: Environment<'_>) -> Result<Settings, Failure> {
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let text = |flag: &Option<String>, name: &str| {
-            flag.clone()
-                .filter(|value| !value.is_empty())
-                .or_else(|| variable(name))
+            flag.clone().filter(|value| !value.is_empty()).or_else(|| variable(name))
         };
         let mut notes = Vec::new();
         refuse_what_is_not_built(&args, &variable)?;
@@ -58,8 +56,7 @@ impl Settings {
             config.static_prefix = parse_static_prefix(&prefix)?;
         }
 
-        config.artifacts_only =
-            args.artifacts_only || switch(&variable, "MLFLOW_ARTIFACTS_ONLY")?.unwrap_or(false);
+        config.artifacts_only = args.artifacts_only || switch(&variable, "MLFLOW_ARTIFACTS_ONLY")?.unwrap_or(false);
         config.serve_artifacts = match (args.serve_artifacts, args.no_serve_artifacts) {
             (true, _) => true,
             (_, true) => false,
@@ -80,22 +77,14 @@ impl Settings {
             }
             config.backend_store = BackendStore::parse(uri)?;
         }
-        check_registry(
-            text(&args.registry_store_uri, "MLFLOW_REGISTRY_STORE_URI"),
-            &config,
-        )?;
-        config.default_artifact_root =
-            text(&args.default_artifact_root, "MLFLOW_DEFAULT_ARTIFACT_ROOT");
-        if let Some(destination) = text(&args.artifacts_destination, "MLFLOW_ARTIFACTS_DESTINATION")
-        {
+        check_registry(text(&args.registry_store_uri, "MLFLOW_REGISTRY_STORE_URI"), &config)?;
+        config.default_artifact_root = text(&args.default_artifact_root, "MLFLOW_DEFAULT_ARTIFACT_ROOT");
+        if let Some(destination) = text(&args.artifacts_destination, "MLFLOW_ARTIFACTS_DESTINATION") {
             config.artifacts_destination = destination;
         }
 
         read_security(&args, &variable, &mut config, &mut notes)?;
-        config.ui_dir = args
-            .ui_dir
-            .clone()
-            .or_else(|| variable("TRACKWAY_UI_DIR").map(PathBuf::from));
+        config.ui_dir = args.ui_dir.clone().or_else(|| variable("TRACKWAY_UI_DIR").map(PathBuf::from));
         if let Some(dir) = &config.ui_dir {
             ui::check_dir(dir)?;
         }
@@ -110,13 +99,7 @@ impl Settings {
             None if args.dev => "info,trackway=debug,trackway_server=debug".to_owned(),
             None => "info".to_owned(),
         };
-        Ok(Settings {
-            config,
-            backend_store_given: store.is_some(),
-            log_format,
-            log_level,
-            notes,
-        })
+        Ok(Settings { config, backend_store_given: store.is_some(), log_format, log_level, notes })
     }
 }
 
@@ -125,10 +108,7 @@ fn usage<T>(message: &str) -> Result<T, Failure> {
 }
 
 /// What would protect data, or send it elsewhere, and is not here: to start without it would be worse than not to start.
-fn refuse_what_is_not_built(
-    args: &ServerArgs,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), Failure> {
+fn refuse_what_is_not_built(args: &ServerArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<(), Failure> {
     if let Some(name) = &args.app_name {
         return usage(&format!(
             "--app-name {name} asks for users and passwords, which Trackway does not have yet. Started without them, the server \
@@ -147,15 +127,10 @@ fn refuse_what_is_not_built(
         );
     }
     if let Some(name) = variable("MLFLOW_WORKSPACE") {
-        return usage(&format!(
-            "MLFLOW_WORKSPACE={name} is meant for clients. Unset it before the server starts."
-        ));
+        return usage(&format!("MLFLOW_WORKSPACE={name} is meant for clients. Unset it before the server starts."));
     }
     let given = |flag: &Option<String>, name: &str| flag.is_some() || variable(name).is_some();
-    if given(
-        &args.read_replica_backend_store_uri,
-        "MLFLOW_READ_REPLICA_BACKEND_STORE_URI",
-    ) {
+    if given(&args.read_replica_backend_store_uri, "MLFLOW_READ_REPLICA_BACKEND_STORE_URI") {
         return usage(
             "--read-replica-backend-store-uri is not built yet in Trackway: one SQLite file serves reads and writes. Leave it out \
              (and MLFLOW_READ_REPLICA_BACKEND_STORE_URI).",
@@ -173,7 +148,11 @@ fn check_registry(registry: Option<String>, config: &Config) -> Result<(), Failu
     let Some(registry) = registry else {
         return Ok(());
     };
-    if BackendStore::parse(&registry)? == config.backend_store {
+    let BackendStore::Sqlite(models) = BackendStore::parse(&registry)?;
+    let BackendStore::Sqlite(runs) = &config.backend_store;
+    // Two spellings of one path are one database.
+    let same = std::path::absolute(&models).ok() == std::path::absolute(runs).ok();
+    if same && !config.artifacts_only {
         return Ok(());
     }
     usage(&format!(
@@ -189,18 +168,12 @@ fn read_security(
     config: &mut Config,
     notes: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let text = |flag: &Option<String>, name: &str| {
-        flag.clone()
-            .filter(|value| !value.is_empty())
-            .or_else(|| variable(name))
-    };
+    let text =
+        |flag: &Option<String>, name: &str| flag.clone().filter(|value| !value.is_empty()).or_else(|| variable(name));
     if let Some(hosts) = text(&args.allowed_hosts, "MLFLOW_SERVER_ALLOWED_HOSTS") {
         config.allowed_hosts = AllowedHosts::parse(&hosts);
     }
-    if let Some(origins) = text(
-        &args.cors_allowed_origins,
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
-    ) {
+    if let Some(origins) = text(&args.cors_allowed_origins, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS") {
         config.cors_allowed_origins = AllowedOrigins::parse(&origins);
     }
     if let Some(word) = text(&args.x_frame_options, "MLFLOW_SERVER_X_FRAME_OPTIONS") {
@@ -213,10 +186,7 @@ fn read_security(
         return Ok(());
     }
     if config.allowed_hosts.any() {
-        notes.push(
-            "Every Host header is accepted (--allowed-hosts '*'), so DNS rebinding is not stopped."
-                .to_owned(),
-        );
+        notes.push("Every Host header is accepted (--allowed-hosts '*'), so DNS rebinding is not stopped.".to_owned());
     }
     if config.cors_allowed_origins.any() {
         notes.push("Every origin is accepted (--cors-allowed-origins '*'): any web page that a user opens can use this server.".to_owned());
@@ -230,45 +200,27 @@ fn read_python_options(
     variable: &dyn Fn(&str) -> Option<String>,
     notes: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let text = |flag: &Option<String>, name: &str| {
-        flag.clone()
-            .filter(|value| !value.is_empty())
-            .or_else(|| variable(name))
-    };
+    let text =
+        |flag: &Option<String>, name: &str| flag.clone().filter(|value| !value.is_empty()).or_else(|| variable(name));
     let mut ignored = |flag: &str, why: &str| notes.push(format!("{flag} has no effect: {why}"));
     if text(&args.workers, "MLFLOW_WORKERS").is_some() {
         ignored("--workers", "one process does the work.");
     }
     if text(&args.expose_prometheus, "MLFLOW_EXPOSE_PROMETHEUS").is_some() {
-        ignored(
-            "--expose-prometheus",
-            "/metrics is always there, and needs no folder.",
-        );
+        ignored("--expose-prometheus", "/metrics is always there, and needs no folder.");
     }
     if args.dev {
-        ignored(
-            "--dev",
-            "there is nothing to reload. Every request is logged.",
-        );
+        ignored("--dev", "there is nothing to reload. Every request is logged.");
     }
     if args.secrets_cache_ttl.is_some() || args.secrets_cache_max_size.is_some() {
-        ignored(
-            "--secrets-cache-ttl and --secrets-cache-max-size",
-            "there are no stored secrets to cache.",
-        );
+        ignored("--secrets-cache-ttl and --secrets-cache-max-size", "there are no stored secrets to cache.");
     }
     if text(&args.workspace_store_uri, "MLFLOW_WORKSPACE_STORE_URI").is_some() {
         ignored("--workspace-store-uri", "workspaces are off.");
     }
     for (server, given) in [
-        (
-            &python_options::UVICORN,
-            text(&args.uvicorn_opts, "MLFLOW_UVICORN_OPTS"),
-        ),
-        (
-            &python_options::GUNICORN,
-            text(&args.gunicorn_opts, "MLFLOW_GUNICORN_OPTS"),
-        ),
+        (&python_options::UVICORN, text(&args.uvicorn_opts, "MLFLOW_UVICORN_OPTS")),
+        (&python_options::GUNICORN, text(&args.gunicorn_opts, "MLFLOW_GUNICORN_OPTS")),
         (&python_options::WAITRESS, args.waitress_opts.clone()),
     ] {
         if let Some(given) = given
@@ -281,11 +233,9 @@ fn read_python_options(
 }
 
 fn parse_port(text: &str) -> Result<u16, Failure> {
-    text.trim().parse().map_err(|_| {
-        Failure::Usage(format!(
-            "--port takes a number from 0 (a free port) to 65535, and not '{text}'."
-        ))
-    })
+    text.trim()
+        .parse()
+        .map_err(|_| Failure::Usage(format!("--port takes a number from 0 (a free port) to 65535, and not '{text}'.")))
 }
 
 /// A yes-or-no variable, with the words that MLflow's command line knows.
@@ -315,19 +265,13 @@ mod tests {
     }
 
     fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let args = Only::try_parse_from([&["server"], flags].concat())
-            .map_err(|error| error.to_string())?
-            .args;
-        let variables: HashMap<String, String> = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Settings::read(args, &|name| variables.get(name).cloned()).map_err(
-            |failure| match failure {
-                Failure::Usage(message) => message,
-                other => panic!("{other:?} is no error of usage"),
-            },
-        )
+        let args = Only::try_parse_from([&["server"], flags].concat()).map_err(|error| error.to_string())?.args;
+        let variables: HashMap<String, String> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::read(args, &|name| variables.get(name).cloned()).map_err(|failure| match failure {
+            Failure::Usage(message) => message,
+            other => panic!("{other:?} is no error of usage"),
+        })
     }
 
     fn ok(flags: &[&str], variables: &[(&str, &str)]) -> Settings {
@@ -337,20 +281,10 @@ mod tests {
     #[test]
     fn without_flags_everything_is_local_and_silent() {
         let settings = ok(&[], &[]);
-        assert_eq!(
-            (settings.config.host.as_str(), settings.config.port),
-            ("127.0.0.1", 5000)
-        );
-        assert_eq!(
-            settings.config.backend_store,
-            BackendStore::Sqlite("trackway.db".into())
-        );
+        assert_eq!((settings.config.host.as_str(), settings.config.port), ("127.0.0.1", 5000));
+        assert_eq!(settings.config.backend_store, BackendStore::Sqlite("trackway.db".into()));
         assert_eq!(settings.config.artifacts_destination, "./mlartifacts");
-        assert!(
-            settings.config.serve_artifacts
-                && !settings.config.artifacts_only
-                && !settings.backend_store_given
-        );
+        assert!(settings.config.serve_artifacts && !settings.config.artifacts_only && !settings.backend_store_given);
         assert!(!settings.config.disable_security_middleware);
         assert_eq!(settings.notes, Vec::<String>::new());
     }
@@ -366,46 +300,18 @@ mod tests {
             ("MLFLOW_STATIC_PREFIX", "/env"),
         ];
         let config = ok(&[], &variables).config;
-        assert_eq!(
-            (
-                config.host.as_str(),
-                config.port,
-                config.static_prefix.as_str()
-            ),
-            ("0.0.0.0", 8080, "/env")
-        );
+        assert_eq!((config.host.as_str(), config.port, config.static_prefix.as_str()), ("0.0.0.0", 8080, "/env"));
         assert_eq!(config.backend_store, BackendStore::Sqlite("env.db".into()));
         assert_eq!(config.artifacts_destination, "./env");
         assert_eq!(config.default_artifact_root.as_deref(), Some("./root"));
 
-        let flags = [
-            "-h",
-            "::1",
-            "-p",
-            "0",
-            "--backend-store-uri",
-            "sqlite:///flag.db",
-            "--static-prefix=/flag",
-        ];
+        let flags = ["-h", "::1", "-p", "0", "--backend-store-uri", "sqlite:///flag.db", "--static-prefix=/flag"];
         let config = ok(&flags, &variables).config;
-        assert_eq!(
-            (
-                config.host.as_str(),
-                config.port,
-                config.static_prefix.as_str()
-            ),
-            ("::1", 0, "/flag")
-        );
+        assert_eq!((config.host.as_str(), config.port, config.static_prefix.as_str()), ("::1", 0, "/flag"));
         assert_eq!(config.backend_store, BackendStore::Sqlite("flag.db".into()));
 
-        let settings = ok(
-            &["--backend-store-uri", ""],
-            &variables.map(|(name, _)| (name, "")),
-        );
-        assert_eq!(
-            (settings.config.host.as_str(), settings.config.port),
-            ("127.0.0.1", 5000)
-        );
+        let settings = ok(&["--backend-store-uri", ""], &variables.map(|(name, _)| (name, "")));
+        assert_eq!((settings.config.host.as_str(), settings.config.port), ("127.0.0.1", 5000));
         assert!(!settings.backend_store_given);
         // As click: the last one counts.
         assert_eq!(ok(&["-p", "1", "--port", "2"], &[]).config.port, 2);
@@ -415,10 +321,7 @@ mod tests {
     fn ports() {
         for bad in ["x", "-1", "65536", "5000.0"] {
             let error = read(&["--port", bad], &[]).unwrap_err();
-            assert_eq!(
-                error,
-                format!("--port takes a number from 0 (a free port) to 65535, and not '{bad}'.")
-            );
+            assert_eq!(error, format!("--port takes a number from 0 (a free port) to 65535, and not '{bad}'."));
         }
     }
 
@@ -434,13 +337,7 @@ mod tests {
             ("No", false),
             ("off", false),
         ] {
-            assert_eq!(
-                ok(&[], &[("MLFLOW_SERVE_ARTIFACTS", word)])
-                    .config
-                    .serve_artifacts,
-                expected,
-                "{word}"
-            );
+            assert_eq!(ok(&[], &[("MLFLOW_SERVE_ARTIFACTS", word)]).config.serve_artifacts, expected, "{word}");
             let off = ok(&[], &[("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", word)]);
             assert_eq!(off.config.disable_security_middleware, expected, "{word}");
         }
@@ -449,19 +346,8 @@ mod tests {
                 .unwrap_err()
                 .contains("takes true or false, and not 'bogus'")
         );
-        assert!(
-            ok(
-                &["--serve-artifacts"],
-                &[("MLFLOW_SERVE_ARTIFACTS", "false")]
-            )
-            .config
-            .serve_artifacts
-        );
-        assert!(
-            !ok(&["--serve-artifacts", "--no-serve-artifacts"], &[])
-                .config
-                .serve_artifacts
-        );
+        assert!(ok(&["--serve-artifacts"], &[("MLFLOW_SERVE_ARTIFACTS", "false")]).config.serve_artifacts);
+        assert!(!ok(&["--serve-artifacts", "--no-serve-artifacts"], &[]).config.serve_artifacts);
     }
 
     #[test]
@@ -469,37 +355,16 @@ mod tests {
         for (flags, says) in [
             (vec!["--app-name", "basic-auth"], "let everybody in"),
             (vec!["--enable-workspaces"], "keeps teams apart"),
-            (
-                vec!["--read-replica-backend-store-uri", "sqlite:///r.db"],
-                "not built yet",
-            ),
-            (
-                vec!["--registry-store-uri", "sqlite:///other.db"],
-                "is another database",
-            ),
-            (
-                vec!["--registry-store-uri", "postgresql://a:pw@h/d"],
-                "PostgreSQL",
-            ),
+            (vec!["--read-replica-backend-store-uri", "sqlite:///r.db"], "not built yet"),
+            (vec!["--registry-store-uri", "sqlite:///other.db"], "is another database"),
+            (vec!["--registry-store-uri", "postgresql://a:pw@h/d"], "PostgreSQL"),
             (vec!["--trace-archival-config", "x.yaml"], "has no traces"),
-            (
-                vec!["--uvicorn-opts", "--ssl-keyfile k.pem --ssl-certfile c.pem"],
-                "--ssl-keyfile",
-            ),
+            (vec!["--uvicorn-opts", "--ssl-keyfile k.pem --ssl-certfile c.pem"], "--ssl-keyfile"),
             (vec!["--gunicorn-opts", "--certfile=c.pem"], "--certfile"),
             (vec!["--backend-store-uri", "./mlruns"], "file store"),
-            (
-                vec!["--artifacts-only", "--backend-store-uri", "sqlite:///x.db"],
-                "opens no database",
-            ),
-            (
-                vec!["--artifacts-only", "--no-serve-artifacts"],
-                "leaves nothing to serve",
-            ),
-            (
-                vec!["--x-frame-options", "foo"],
-                "Choose SAMEORIGIN, DENY or NONE.",
-            ),
+            (vec!["--artifacts-only", "--backend-store-uri", "sqlite:///x.db"], "opens no database"),
+            (vec!["--artifacts-only", "--no-serve-artifacts"], "leaves nothing to serve"),
+            (vec!["--x-frame-options", "foo"], "Choose SAMEORIGIN, DENY or NONE."),
             (vec!["--static-prefix", "foo"], "must begin with a '/'"),
             (vec!["--ui-dir", "/nonexistent"], "holds no index.html"),
             (vec!["--log-format", "xml"], "Choose text or json."),
@@ -523,61 +388,27 @@ mod tests {
     #[test]
     fn what_means_the_same_is_fine() {
         ok(&["--registry-store-uri", "sqlite:///trackway.db"], &[]);
-        ok(
-            &[
-                "--registry-store-uri",
-                "sqlite:///x.db",
-                "--backend-store-uri",
-                "sqlite:///x.db",
-            ],
-            &[],
-        );
-        ok(
-            &["--disable-workspaces"],
-            &[("MLFLOW_ENABLE_WORKSPACES", "true")],
-        );
+        ok(&["--registry-store-uri", "sqlite:///./trackway.db"], &[]);
+        ok(&["--registry-store-uri", "sqlite:///x.db", "--backend-store-uri", "sqlite:///x.db"], &[]);
+        ok(&["--disable-workspaces"], &[("MLFLOW_ENABLE_WORKSPACES", "true")]);
         ok(&[], &[("MLFLOW_ENABLE_WORKSPACES", "false")]);
     }
 
     #[test]
     fn what_only_tunes_gets_a_note() {
         for (flags, says) in [
-            (
-                vec!["--workers", "4"],
-                "--workers has no effect: one process",
-            ),
+            (vec!["--workers", "4"], "--workers has no effect: one process"),
             (vec!["-w", "1"], "--workers"),
-            (
-                vec!["--expose-prometheus", "./prom"],
-                "/metrics is always there",
-            ),
+            (vec!["--expose-prometheus", "./prom"], "/metrics is always there"),
             (vec!["--dev"], "nothing to reload"),
             (vec!["--secrets-cache-ttl", "30"], "no stored secrets"),
             (vec!["--workspace-store-uri", "x"], "workspaces are off"),
-            (
-                vec![
-                    "--uvicorn-opts",
-                    "--log-level debug --timeout-keep-alive=30",
-                ],
-                "--uvicorn-opts",
-            ),
-            (
-                vec!["--gunicorn-opts", "--timeout 120 -k gevent"],
-                "--gunicorn-opts",
-            ),
+            (vec!["--uvicorn-opts", "--log-level debug --timeout-keep-alive=30"], "--uvicorn-opts"),
+            (vec!["--gunicorn-opts", "--timeout 120 -k gevent"], "--gunicorn-opts"),
             (vec!["--waitress-opts", "--threads=8"], "--waitress-opts"),
-            (
-                vec!["--allowed-hosts", "*"],
-                "Every Host header is accepted",
-            ),
-            (
-                vec!["--cors-allowed-origins", "*"],
-                "Every origin is accepted",
-            ),
-            (
-                vec!["--disable-security-middleware"],
-                "Neither Host nor Origin is checked",
-            ),
+            (vec!["--allowed-hosts", "*"], "Every Host header is accepted"),
+            (vec!["--cors-allowed-origins", "*"], "Every origin is accepted"),
+            (vec!["--disable-security-middleware"], "Neither Host nor Origin is checked"),
         ] {
             let notes = ok(&flags, &[]).notes;
             assert_eq!(notes.len(), 1, "{flags:?}: {notes:?}");
