@@ -10,7 +10,7 @@ use trackway_tracking::Store;
 
 use crate::artifacts::{self, ArtifactService};
 use crate::config::Config;
-use crate::mlflow::{experiments, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
+use crate::mlflow::{experiments, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
 use crate::prometheus::Metrics;
 use crate::server_info::Capabilities;
 use crate::state::AppState;
@@ -41,6 +41,8 @@ pub(crate) fn router(config: &Config, store: Option<Store>, artifacts: Arc<Artif
         } else {
             pages.nest(prefix, artifacts::page_routes())
         };
+        let graphql = post(graphql::post).layer(DefaultBodyLimit::max(graphql::LARGEST_REQUEST));
+        let pages = pages.route(&format!("{prefix}/graphql"), graphql);
         router = router.merge(pages.with_state(AppState { store, artifacts })).merge(ui::routes(config));
     }
     not_built::attach(router, config)

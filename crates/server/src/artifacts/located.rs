@@ -7,9 +7,9 @@ use axum::extract::{FromRef, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
-use trackway_artifacts::ArtifactPath;
+use trackway_artifacts::{Artifact, ArtifactPath};
 
-use super::{ArtifactService, FileOut, Listing, LocationSource, download};
+use super::{ArtifactService, Listing, LocationSource, download};
 use crate::error::ApiError;
 use crate::wire::{self, Params, required};
 
@@ -18,7 +18,7 @@ const LARGEST_UPLOAD: usize = 10 << 20;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct OfRun {
+pub(crate) struct OfRun {
     run_id: Option<String>,
     /// What old clients, and those in R and Java, call it.
     run_uuid: Option<String>,
@@ -116,10 +116,21 @@ where
     S: LocationSource,
     Arc<ArtifactService>: FromRef<S>,
 {
+    let (uri, artifacts) = find_of_run(&app, request).await?;
+    Ok(wire::json(&Listing::new(&uri, &artifacts)))
+}
+
+/// A run's artifact URI, and what lies in a folder of it.
+pub(crate) async fn find_of_run<S>(app: &S, request: OfRun) -> Result<(String, Vec<Artifact>), ApiError>
+where
+    S: LocationSource,
+    Arc<ArtifactService>: FromRef<S>,
+{
     let run_id = request.run_id()?;
     let path = ArtifactPath::parse(request.path.as_deref().unwrap_or_default())?;
     let uri = app.run_artifact_uri(&run_id).await?;
-    list(&app, &uri, &path).await
+    let artifacts = list(app, &uri, &path).await?;
+    Ok((uri, artifacts))
 }
 
 /// `logged-models/{model_id}/artifacts/directories`
@@ -139,7 +150,8 @@ where
             .unwrap_or_default(),
     )?;
     let uri = app.logged_model_artifact_uri(&model_id).await?;
-    list(&app, &uri, &path).await
+    let artifacts = list(&app, &uri, &path).await?;
+    Ok(wire::json(&Listing::new(&uri, &artifacts)))
 }
 
 /// `upload-artifact`: MLflow's pages store small files with it.
@@ -206,17 +218,10 @@ where
 }
 
 /// Paths are relative to the run's or model's root here.
-async fn list<S>(app: &S, uri: &str, path: &ArtifactPath) -> Result<Response, ApiError>
+async fn list<S>(app: &S, uri: &str, path: &ArtifactPath) -> Result<Vec<Artifact>, ApiError>
 where
     Arc<ArtifactService>: FromRef<S>,
 {
     let location = Arc::<ArtifactService>::from_ref(app).locate(uri).await?;
-    let artifacts = location.list(path).await?;
-    let files = artifacts
-        .iter()
-        .map(|artifact| FileOut::new(artifact, &artifact.path));
-    Ok(wire::json(&Listing {
-        root_uri: Some(uri),
-        files: files.collect(),
-    }))
+    Ok(location.list(path).await?)
 }

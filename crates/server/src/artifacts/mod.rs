@@ -9,7 +9,7 @@
 mod content_type;
 mod download;
 mod failure;
-mod located;
+pub(crate) mod located;
 mod multipart;
 mod presigned;
 mod proxy;
@@ -146,11 +146,21 @@ where
 
 /// A listing. Directories have no size, and an empty list is left out, as in MLflow.
 #[derive(Serialize)]
-struct Listing<'a> {
+pub(crate) struct Listing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     root_uri: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<FileOut<'a>>,
+}
+
+impl<'a> Listing<'a> {
+    /// What lies below a run's or model's root.
+    pub(crate) fn new(root_uri: &'a str, artifacts: &'a [Artifact]) -> Listing<'a> {
+        Listing {
+            root_uri: Some(root_uri),
+            files: artifacts.iter().map(|artifact| FileOut::new(artifact, &artifact.path)).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -65,7 +65,7 @@ pub(crate) struct ById {
 }
 
 impl ById {
-    fn id(self) -> Result<i64, ApiError> {
+    pub(super) fn id(self) -> Result<i64, ApiError> {
         Ok(limits::parse_experiment_id(&required(self.experiment_id, "experiment_id")?)?)
     }
 }
@@ -178,8 +178,8 @@ async fn run_search(app: &AppState, request: Search) -> Result<Response, ApiErro
 }
 
 #[derive(Serialize)]
-struct One<'a> {
-    experiment: ExperimentOut<'a>,
+pub(super) struct One<'a> {
+    pub(super) experiment: ExperimentOut<'a>,
 }
 
 #[derive(Serialize)]

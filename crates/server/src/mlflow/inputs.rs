@@ -89,12 +89,12 @@ pub(crate) async fn log_outputs(State(app): State<AppState>, Body(request): Body
 #[serde(default)]
 pub(crate) struct SearchDatasets {
     #[serde(alias = "experimentIds", deserialize_with = "fields::list")]
-    experiment_ids: Vec<String>,
+    pub(super) experiment_ids: Vec<String>,
 }
 
 pub(crate) async fn search_datasets(State(app): State<AppState>, Body(request): Body<SearchDatasets>) -> Result<Response, ApiError> {
     let summaries = find_datasets(&app, &request.experiment_ids).await?;
-    Ok(wire::json(&Summaries { dataset_summaries: summaries.iter().map(SummaryOut::new).collect() }))
+    Ok(wire::json(&Summaries::new(&summaries)))
 }
 
 pub(crate) async fn find_datasets(app: &AppState, experiment_ids: &[String]) -> Result<Vec<DatasetSummary>, ApiError> {
@@ -113,9 +113,15 @@ pub(crate) async fn find_datasets(app: &AppState, experiment_ids: &[String]) -> 
 }
 
 #[derive(Serialize)]
-struct Summaries<'a> {
+pub(super) struct Summaries<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_summaries: Vec<SummaryOut<'a>>,
+}
+
+impl<'a> Summaries<'a> {
+    pub(super) fn new(summaries: &'a [DatasetSummary]) -> Summaries<'a> {
+        Summaries { dataset_summaries: summaries.iter().map(SummaryOut::new).collect() }
+    }
 }
 
 #[derive(Serialize)]

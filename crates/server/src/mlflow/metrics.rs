@@ -138,11 +138,11 @@ pub(crate) fn points_out<'a>(histories: &'a [RunHistory], key: &'a str) -> Vec<M
 }
 
 #[derive(Serialize)]
-struct History<'a> {
+pub(super) struct History<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    metrics: Vec<MetricOut<'a>>,
+    pub(super) metrics: Vec<MetricOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
+    pub(super) next_page_token: Option<String>,
 }
 
 #[derive(Serialize)]

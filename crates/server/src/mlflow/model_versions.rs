@@ -138,12 +138,15 @@ pub(crate) async fn delete_tag(State(app): State<AppState>, Body(request): Body<
     Ok(wire::empty())
 }
 
-pub(crate) async fn search(State(app): State<AppState>, Params(request): Params<Search>) -> Result<Response, ApiError> {
-    let page = app.store.search_model_versions(request.into_search(10_000, 200_000)?).await?;
-    Ok(wire::json(&Page {
-        model_versions: page.items.iter().map(VersionOut::new).collect(),
-        next_page_token: page.next_page_token,
-    }))
+pub(crate) async fn search(
+    State(app): State<AppState>,
+    Params(request): Params<Search>,
+) -> Result<Response, ApiError> {
+    Ok(wire::json(&Page::new(&find(&app, request).await?)))
+}
+
+pub(super) async fn find(app: &AppState, request: Search) -> Result<trackway_tracking::Page<ModelVersion>, ApiError> {
+    Ok(app.store.search_model_versions(request.into_search(10_000, 200_000)?).await?)
 }
 
 fn one(version: &ModelVersion) -> Response {
@@ -161,6 +164,15 @@ pub(super) struct Page<'a> {
     pub(super) model_versions: Vec<VersionOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_page_token: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(page: &'a trackway_tracking::Page<ModelVersion>) -> Page<'a> {
+        Page {
+            model_versions: page.items.iter().map(VersionOut::new).collect(),
+            next_page_token: page.next_page_token.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]

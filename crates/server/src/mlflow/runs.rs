@@ -51,7 +51,7 @@ pub(crate) struct ById {
 }
 
 impl ById {
-    fn id(self) -> Result<String, ApiError> {
+    pub(super) fn id(self) -> Result<String, ApiError> {
         run_id(self.run_id, self.run_uuid)
     }
 }
@@ -119,6 +119,11 @@ pub(crate) struct Search {
 }
 
 pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Search>) -> Result<Response, ApiError> {
+    let page = find(&app, request).await?;
+    Ok(wire::json(&Page { runs: page.items.iter().map(RunOut::new).collect(), next_page_token: page.next_page_token }))
+}
+
+pub(super) async fn find(app: &AppState, request: Search) -> Result<trackway_tracking::Page<Run>, ApiError> {
     let experiment_ids = request.experiment_ids.iter().map(|id| limits::parse_experiment_id(id)).collect::<Result<_, _>>()?;
     let search = RunSearch {
         experiment_ids,
@@ -128,8 +133,7 @@ pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Sear
         max_results: request.max_results.unwrap_or(1000),
         page_token: request.page_token,
     };
-    let page = app.store.search_runs(search).await?;
-    Ok(wire::json(&Page { runs: page.items.iter().map(RunOut::new).collect(), next_page_token: page.next_page_token }))
+    Ok(app.store.search_runs(search).await?)
 }
 
 #[derive(Serialize)]
