@@ -1,5 +1,6 @@
 """Runs: life cycle, params, tags, nesting, datasets, and the search that the fluent API offers."""
 
+import json
 import math
 
 import mlflow
@@ -441,7 +442,7 @@ def test_log_model_json_of_old_clients(client, unique):
     from mlflow.models import Model
 
     client._record_logged_model(run_id, Model(artifact_path="model", run_id=run_id, flavors={"tf": "flavor body"}))
-    history = client.get_run(run_id).data.tags["mlflow.log-model.history"]
-    assert '"artifact_path": "model"' in history
+    (entry,) = json.loads(client.get_run(run_id).data.tags["mlflow.log-model.history"])
+    assert (entry["artifact_path"], entry["flavors"], entry["run_id"]) == ("model", {"tf": "flavor body"}, run_id)
     with pytest.raises(RestException):
         client._record_logged_model("0" * 32, Model(artifact_path="model", run_id=run_id, flavors={}))

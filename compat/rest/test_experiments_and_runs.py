@@ -172,8 +172,8 @@ def test_logged_model(api):
     seen = api.get(f"logged-models/{model_id}").ok()["model"]
     assert seen["info"]["tags"] == [{"key": "t", "value": "3"}]
     assert sorted(p["key"] for p in seen["data"]["params"]) == ["p", "q"]
-    twice = {"model_id": model_id, "params": [{"key": "q", "value": "5"}]}
-    assert api.post(f"logged-models/{model_id}/params", twice).status == 400
+    other = {"model_id": model_id, "params": [{"key": "q", "value": "6"}]}
+    assert api.post(f"logged-models/{model_id}/params", other).status == 400
     api.post("runs/outputs", {"run_id": run_id, "models": [{"model_id": model_id, "step": 4}]}).ok()
     assert api.get_run(run_id)["outputs"] == {"model_outputs": [{"model_id": model_id, "step": 4}]}
     assert api.delete(f"logged-models/{model_id}").ok() == {}
