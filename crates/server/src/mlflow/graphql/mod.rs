@@ -11,6 +11,8 @@ mod limits;
 mod message;
 mod roots;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 
