@@ -35,12 +35,7 @@ pub struct Start {
 
 /// Ready: from the start of the process to the first 200 of `/health`, in a new directory and on the filled database.
 /// Memory: once the server has been left alone for a while.
-pub fn start_and_memory(
-    filled: &[(Kind, PathBuf)],
-    scratch: &Path,
-    quick: bool,
-    report: &mut Report,
-) -> Result<()> {
+pub fn start_and_memory(filled: &[(Kind, PathBuf)], scratch: &Path, quick: bool, report: &mut Report) -> Result<()> {
     eprintln!("start and memory …");
     let rounds = if quick { 2 } else { 5 };
     let mut times: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); filled.len()];
@@ -56,32 +51,13 @@ pub fn start_and_memory(
         }
     }
     for ((kind, _), (fresh, filled)) in filled.iter().zip(times) {
-        report.starts.push(Start {
-            kind: *kind,
-            fresh: median(fresh),
-            filled: median(filled),
-        });
+        report.starts.push(Start { kind: *kind, fresh: median(fresh), filled: median(filled) });
     }
     for (kind, directory) in filled {
-        for &jobs in if *kind == Kind::Mlflow {
-            &[true, false][..]
-        } else {
-            &[true]
-        } {
-            let fresh = idle_memory(
-                *kind,
-                &scratch.join(format!("{}-fresh-0", kind.name())),
-                jobs,
-                quick,
-            )?;
+        for &jobs in if *kind == Kind::Mlflow { &[true, false][..] } else { &[true] } {
+            let fresh = idle_memory(*kind, &scratch.join(format!("{}-fresh-0", kind.name())), jobs, quick)?;
             let filled = idle_memory(*kind, directory, jobs, quick)?;
-            report.memory.push(Memory {
-                kind: *kind,
-                jobs,
-                fresh: fresh.0,
-                filled: filled.0,
-                processes: fresh.1,
-            });
+            report.memory.push(Memory { kind: *kind, jobs, fresh: fresh.0, filled: filled.0, processes: fresh.1 });
         }
     }
     Ok(())
@@ -184,34 +160,21 @@ pub fn disk(
                 kind.name(),
                 begin.elapsed().as_secs_f64()
             );
-            report.disk.push(Disk {
-                name: data.name,
-                floor: data.floor,
-                kind,
-                points,
-                bytes_a_point,
-            });
+            report.disk.push(Disk { name: data.name, floor: data.floor, kind, points, bytes_a_point });
         }
     }
     Ok(())
 }
 
 fn write_points(kind: Kind, data: &Data, runs: usize, steps: usize, scratch: &Path) -> Result<u64> {
-    let directory = tempfile::Builder::new()
-        .prefix(&format!("{}-disk-", kind.name()))
-        .tempdir_in(scratch)?;
+    let directory = tempfile::Builder::new().prefix(&format!("{}-disk-", kind.name())).tempdir_in(scratch)?;
     // The runs are there before: what they take is not the points'.
     let server = Server::start(kind, directory.path(), true)?;
     let mut ids = Vec::new();
     for number in 0..runs {
         let body = json!({"experiment_id": "0", "run_name": format!("run-{number}"), "start_time": 1_760_000_000_000_u64 + number as u64});
         let answer = server.call("POST", &format!("{API}/runs/create"), Some(&body))?;
-        ids.push(
-            answer["run"]["info"]["run_id"]
-                .as_str()
-                .context("runs/create gave no run_id")?
-                .to_owned(),
-        );
+        ids.push(answer["run"]["info"]["run_id"].as_str().context("runs/create gave no run_id")?.to_owned());
     }
     server.stop()?;
     let before = database(kind, directory.path())?.1;
@@ -233,7 +196,10 @@ fn write_points(kind: Kind, data: &Data, runs: usize, steps: usize, scratch: &Pa
             time += 35 + random.next() % 11;
             for key in 0..data.keys {
                 let value = (data.value)(&mut random, key, step);
-                let _ = write!(body, r#"{comma}{{"key":"train/metric_{key}","value":{value},"timestamp":{time},"step":{step}}}"#);
+                let _ = write!(
+                    body,
+                    r#"{comma}{{"key":"train/metric_{key}","value":{value},"timestamp":{time},"step":{step}}}"#
+                );
                 comma = ",";
             }
         }

@@ -16,14 +16,9 @@ pub fn write_request(out: &mut Vec<u8>, method: &str, path: &str, body: &[u8]) {
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(path.as_bytes());
-    out.extend_from_slice(
-        b" HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: trackway-bench\r\nAccept: */*\r\n",
-    );
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: trackway-bench\r\nAccept: */*\r\n");
     if !body.is_empty() {
-        let head = format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n",
-            body.len()
-        );
+        let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         out.extend_from_slice(head.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
@@ -119,16 +114,9 @@ impl Answer {
                     if line.is_empty() {
                         continue; // the line end behind the previous chunk's data
                     }
-                    let size =
-                        usize::from_str_radix(line.split(';').next().unwrap_or(line).trim(), 16)
-                            .with_context(|| {
-                                format!("the chunk size {line:?} is no hexadecimal number")
-                            })?;
-                    self.state = if size == 0 {
-                        Body::Trailer
-                    } else {
-                        Body::ChunkData(size)
-                    };
+                    let size = usize::from_str_radix(line.split(';').next().unwrap_or(line).trim(), 16)
+                        .with_context(|| format!("the chunk size {line:?} is no hexadecimal number"))?;
+                    self.state = if size == 0 { Body::Trailer } else { Body::ChunkData(size) };
                 }
                 Body::ChunkData(left) => {
                     let n = left.min(input.len());
@@ -160,15 +148,10 @@ impl Answer {
             };
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                state = Some(Body::Length(
-                    value.parse().context("the Content-Length is no number")?,
-                ));
-            } else if name.eq_ignore_ascii_case("transfer-encoding")
-                && value.eq_ignore_ascii_case("chunked")
-            {
+                state = Some(Body::Length(value.parse().context("the Content-Length is no number")?));
+            } else if name.eq_ignore_ascii_case("transfer-encoding") && value.eq_ignore_ascii_case("chunked") {
                 state = Some(Body::ChunkSize);
-            } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
-            {
+            } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close") {
                 self.close = true;
             }
         }
@@ -199,18 +182,10 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(address: SocketAddr, quick_ack: bool, keep: bool) -> Result<Self> {
-        let stream =
-            TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+        let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let answer = Answer::new(keep);
-        Ok(Connection {
-            stream,
-            quick_ack,
-            out: Vec::new(),
-            written: 0,
-            answer,
-            started: Instant::now(),
-        })
+        Ok(Connection { stream, quick_ack, out: Vec::new(), written: 0, answer, started: Instant::now() })
     }
 
     /// Starts the request that stands in `out`.
@@ -264,26 +239,16 @@ impl Connection {
 }
 
 /// One request on a connection of its own: status and body.
-pub fn exchange(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    body: &[u8],
-) -> Result<(u16, Vec<u8>)> {
+pub fn exchange(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
     let mut connection = Connection::open(address, true, true)?;
-    connection
-        .stream
-        .set_read_timeout(Some(Duration::from_secs(300)))?;
+    connection.stream.set_read_timeout(Some(Duration::from_secs(300)))?;
     write_request(&mut connection.out, method, path, body);
     connection.start()?;
     let mut scratch = vec![0; 1 << 16];
     loop {
         // A blocking socket reports its timeout as WouldBlock, which `read` returns as `Wait`.
         let before = Instant::now();
-        if let Progress::Done = connection
-            .read(&mut scratch)
-            .with_context(|| format!("{method} {path}"))?
-        {
+        if let Progress::Done = connection.read(&mut scratch).with_context(|| format!("{method} {path}"))? {
             return Ok((connection.answer.status, connection.answer.body));
         }
         if before.elapsed() > Duration::from_secs(299) {
@@ -297,11 +262,7 @@ pub fn call(address: SocketAddr, method: &str, path: &str, body: Option<&Value>)
     let bytes = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
     let (status, answer) = exchange(address, method, path, &bytes)?;
     if status != 200 {
-        bail!(
-            "{method} {path} was answered {status}: {}",
-            String::from_utf8_lossy(&answer)
-        );
+        bail!("{method} {path} was answered {status}: {}", String::from_utf8_lossy(&answer));
     }
-    serde_json::from_slice(&answer)
-        .with_context(|| format!("the answer to {method} {path} is not JSON"))
+    serde_json::from_slice(&answer).with_context(|| format!("the answer to {method} {path} is not JSON"))
 }

@@ -21,11 +21,7 @@ pub struct Until {
 
 impl Until {
     pub fn count(n: usize) -> Self {
-        Until {
-            time: Duration::ZERO,
-            least: n,
-            most: n,
-        }
+        Until { time: Duration::ZERO, least: n, most: n }
     }
 }
 
@@ -37,6 +33,8 @@ pub struct Outcome {
     pub errors: usize,
     pub first_error: Option<String>,
     pub body_bytes: usize,
+    /// Connections that the server closed while a request was under way, which was then sent again.
+    pub reconnects: usize,
 }
 
 impl Outcome {
@@ -56,13 +54,7 @@ pub struct Load {
 impl Load {
     pub fn connect(address: SocketAddr, clients: usize, quick_ack: bool) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let mut load = Load {
-            address,
-            quick_ack,
-            connections: Vec::new(),
-            epoll,
-            scratch: vec![0; 1 << 18],
-        };
+        let mut load = Load { address, quick_ack, connections: Vec::new(), epoll, scratch: vec![0; 1 << 18] };
         for i in 0..clients {
             let connection = load.open(i)?;
             load.connections.push(connection);
@@ -73,19 +65,12 @@ impl Load {
     fn open(&self, client: usize) -> Result<Connection> {
         let connection = Connection::open(self.address, self.quick_ack, false)?;
         connection.stream.set_nonblocking(true)?;
-        self.epoll.add(
-            &connection.stream,
-            EpollEvent::new(EpollFlags::EPOLLIN, client as u64),
-        )?;
+        self.epoll.add(&connection.stream, EpollEvent::new(EpollFlags::EPOLLIN, client as u64))?;
         Ok(connection)
     }
 
     /// Sends requests until `until`, then waits for what is under way. `make` writes the request of a client.
-    pub fn drive(
-        &mut self,
-        until: Until,
-        make: &mut dyn FnMut(usize, &mut Vec<u8>),
-    ) -> Result<Outcome> {
+    pub fn drive(&mut self, until: Until, make: &mut dyn FnMut(usize, &mut Vec<u8>)) -> Result<Outcome> {
         let begin = Instant::now();
         let mut outcome = Outcome::default();
         let mut sent = 0;
@@ -111,20 +96,29 @@ impl Load {
             for event in &events[..n] {
                 idle_since = Instant::now();
                 let client = event.data() as usize;
+                let connection = &mut self.connections[client];
+                let mut progress = Ok(Progress::Wait);
                 if event.events().contains(EpollFlags::EPOLLOUT) {
-                    let progress = self.connections[client].write()?;
-                    if matches!(progress, Progress::Wait) {
+                    progress = connection.write();
+                    if matches!(progress, Ok(Progress::Wait)) {
                         self.watch(client, EpollFlags::EPOLLIN)?;
                     }
                 }
-                if !event
-                    .events()
-                    .intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR)
-                {
+                let connection = &mut self.connections[client];
+                if event.events().intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
+                    progress = connection.read(&mut self.scratch);
+                }
+                if let Err(error) = progress {
+                    // A server may close a connection that was idle for a while just as a request is sent: HTTP
+                    // clients send it again, and so does this one.
+                    outcome.reconnects += 1;
+                    if outcome.reconnects > 10 * self.connections.len() {
+                        return Err(error);
+                    }
+                    self.send_again(client)?;
                     continue;
                 }
-                let connection = &mut self.connections[client];
-                if let Progress::Done = connection.read(&mut self.scratch)? {
+                if let Ok(Progress::Done) = progress {
                     let latency = connection.started.elapsed();
                     let answer = &connection.answer;
                     outcome.body_bytes += answer.body_bytes;
@@ -132,13 +126,7 @@ impl Load {
                         outcome.latencies.push(latency);
                     } else {
                         outcome.errors += 1;
-                        let text = || {
-                            format!(
-                                "{}: {}",
-                                answer.status,
-                                String::from_utf8_lossy(&answer.body)
-                            )
-                        };
+                        let text = || format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
                         outcome.first_error.get_or_insert_with(text);
                     }
                     if answer.close {
@@ -162,7 +150,26 @@ impl Load {
         let connection = &mut self.connections[client];
         connection.out.clear();
         make(client, &mut connection.out);
-        if let Progress::WaitToWrite = connection.start().context("cannot start a request")? {
+        match connection.start() {
+            Ok(progress) => self.watch_writing(client, &progress),
+            Err(_) => self.send_again(client),
+        }
+    }
+
+    /// Sends a client's request over a new connection; its clock goes on.
+    fn send_again(&mut self, client: usize) -> Result<()> {
+        let mut connection = self.open(client)?;
+        let old = &mut self.connections[client];
+        let started = old.started;
+        connection.out = std::mem::take(&mut old.out);
+        let progress = connection.start().context("cannot send a request again")?;
+        connection.started = started;
+        self.connections[client] = connection;
+        self.watch_writing(client, &progress)
+    }
+
+    fn watch_writing(&self, client: usize, progress: &Progress) -> Result<()> {
+        if let Progress::WaitToWrite = progress {
             self.watch(client, EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT)?;
         }
         Ok(())
@@ -170,8 +177,6 @@ impl Load {
 
     fn watch(&self, client: usize, flags: EpollFlags) -> Result<()> {
         let stream = &self.connections[client].stream;
-        Ok(self
-            .epoll
-            .modify(stream, &mut EpollEvent::new(flags, client as u64))?)
+        Ok(self.epoll.modify(stream, &mut EpollEvent::new(flags, client as u64))?)
     }
 }

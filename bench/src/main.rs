@@ -38,6 +38,7 @@ Usage: trackway-bench [OPTIONS]
   --rounds N       rounds of each measurement (default: 3)
   --runs N         runs to search among (default: 10000)
   --no-write       print the report, do not write it to bench/results/
+  --despite-differences  measure although the servers' answers differ; the report says where
   --strict         end with an error when a floor is missed
 ";
 
@@ -49,6 +50,7 @@ struct Arguments {
     runs: usize,
     write: bool,
     strict: bool,
+    despite: bool,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -60,32 +62,26 @@ fn arguments() -> Result<Arguments> {
         runs: 10_000,
         write: true,
         strict: false,
+        despite: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || {
-            words
-                .next()
-                .with_context(|| format!("{word} needs a value"))
-        };
+        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--servers" => {
                 parsed.kinds.clear();
                 for name in value()?.split(',') {
                     let kind = Kind::ALL.into_iter().find(|k| k.name() == name);
-                    parsed
-                        .kinds
-                        .push(kind.with_context(|| format!("there is no server {name}"))?);
+                    parsed.kinds.push(kind.with_context(|| format!("there is no server {name}"))?);
                 }
             }
             "--only" => parsed.only.push(value()?),
             "--quick" => parsed.quick = true,
-            "--rounds" => {
-                parsed.rounds = Some(value()?.parse().context("--rounds takes a number")?)
-            }
+            "--rounds" => parsed.rounds = Some(value()?.parse().context("--rounds takes a number")?),
             "--runs" => parsed.runs = value()?.parse().context("--runs takes a number")?,
             "--no-write" => parsed.write = false,
             "--strict" => parsed.strict = true,
+            "--despite-differences" => parsed.despite = true,
             "-h" | "--help" => {
                 print!("{USAGE}");
                 std::process::exit(0);
@@ -101,13 +97,10 @@ const WRITERS: usize = 256;
 
 fn main() -> Result<()> {
     let arguments = arguments()?;
-    let wanted = |name: &str| {
-        arguments.only.is_empty() || arguments.only.iter().any(|o| name.contains(o.as_str()))
-    };
-    let scratch = tempfile::Builder::new()
-        .prefix("trackway-bench-")
-        .tempdir()?;
-    let mut report = Report::new(arguments.quick);
+    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|o| name.contains(o.as_str()));
+    let scratch = tempfile::Builder::new().prefix("trackway-bench-").tempdir()?;
+    servers::end_on_signal(scratch.path())?;
+    let mut report = Report::new(arguments.quick, scratch.path());
     for &kind in &arguments.kinds {
         kind.prepare()?;
         report.versions.push((kind, kind.version()?));
@@ -119,66 +112,46 @@ fn main() -> Result<()> {
     let mut directories = Vec::new();
     if !operations.is_empty() || footprint {
         for (kind, version) in &report.versions {
-            directories.push((
-                *kind,
-                world::filled_directory(*kind, version, arguments.runs, scratch.path())?,
-            ));
+            directories.push((*kind, world::filled_directory(*kind, version, arguments.runs, scratch.path())?));
         }
     }
     if !operations.is_empty() {
         let mut contenders = Vec::new();
         for (kind, directory) in &directories {
             let server = Server::start(*kind, directory, true)?;
+            server.settled_cpu(0.1)?;
             let world = World::open(&server, arguments.runs, WRITERS)?;
-            contenders.push(Contender {
-                server,
-                world,
-                idle_cpu: 0.0,
-            });
+            contenders.push(Contender { server, world, idle_cpu: 0.0 });
         }
         eprintln!("comparing answers …");
-        same::check(&contenders)?;
+        report.differences = same::differences(&contenders)?;
+        let told = report.differences.join("\n");
+        if !told.is_empty() && !arguments.despite {
+            bail!("{told}\nNo times are taken of answers that differ; --despite-differences does, and says so.");
+        }
+        eprintln!("{told}");
         std::thread::sleep(Duration::from_secs(if arguments.quick { 1 } else { 5 }));
         for contender in &mut contenders {
-            contender.idle_cpu = contender
-                .server
-                .idle_cpu(Duration::from_secs(if arguments.quick { 2 } else { 5 }))?;
-            report
-                .idle_cpu
-                .push((contender.server.kind, contender.idle_cpu));
+            contender.idle_cpu = contender.server.idle_cpu(Duration::from_secs(if arguments.quick { 2 } else { 5 }))?;
+            report.idle_cpu.push((contender.server.kind, contender.idle_cpu));
         }
-        let rounds = arguments
-            .rounds
-            .unwrap_or(if arguments.quick { 1 } else { 3 });
+        let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { 3 });
         let time = Duration::from_millis(if arguments.quick { 400 } else { 1500 });
         for operation in operations {
-            report.rows.extend(measure::operation(
-                operation,
-                &mut contenders,
-                Effort { rounds, time },
-            )?);
+            report.rows.extend(measure::operation(operation, &mut contenders, Effort { rounds, time })?);
         }
         for contender in contenders {
             contender.server.stop()?;
         }
     }
     for (kind, directory) in &directories {
-        report.durability.push((
-            *kind,
-            kind.durability(&servers::database(*kind, directory)?.0),
-        ));
+        report.durability.push((*kind, kind.durability(&servers::database(*kind, directory)?.0)));
     }
     if footprint {
         let directories = &directories;
         footprint::start_and_memory(directories, scratch.path(), arguments.quick, &mut report)?;
     }
-    footprint::disk(
-        &arguments.kinds,
-        scratch.path(),
-        arguments.quick,
-        &wanted,
-        &mut report,
-    )?;
+    footprint::disk(&arguments.kinds, scratch.path(), arguments.quick, &wanted, &mut report)?;
 
     report.took = begin.elapsed();
     print!("{}", report.markdown());

@@ -40,47 +40,15 @@ const CPU: Operation = Operation {
     heavy: false,
     write: |_, _, _| (),
 };
-const SEARCH: Operation = Operation {
-    judge: Judge::LatencyAndCpu,
-    floor: (50.0, 5.0),
-    heavy: true,
-    ..CPU
-};
+const SEARCH: Operation = Operation { judge: Judge::LatencyAndCpu, floor: (50.0, 5.0), heavy: true, ..CPU };
 
 pub const ALL: &[Operation] = &[
-    Operation {
-        name: "log-metric",
-        write: log_metric,
-        ..CPU
-    },
-    Operation {
-        name: "runs/get",
-        write: get_run,
-        ..CPU
-    },
-    Operation {
-        name: "create-run",
-        write: create_run,
-        ..CPU
-    },
-    Operation {
-        name: "registered-models/get",
-        registry: true,
-        write: get_model,
-        ..CPU
-    },
-    Operation {
-        name: "model-versions/get",
-        registry: true,
-        write: get_version,
-        ..CPU
-    },
-    Operation {
-        name: "get-latest-versions",
-        registry: true,
-        write: get_latest_versions,
-        ..CPU
-    },
+    Operation { name: "log-metric", write: log_metric, ..CPU },
+    Operation { name: "runs/get", write: get_run, ..CPU },
+    Operation { name: "create-run", write: create_run, ..CPU },
+    Operation { name: "registered-models/get", registry: true, write: get_model, ..CPU },
+    Operation { name: "model-versions/get", registry: true, write: get_version, ..CPU },
+    Operation { name: "get-latest-versions", registry: true, write: get_latest_versions, ..CPU },
     Operation {
         name: "log-metric, 64 clients",
         clients: &[64],
@@ -118,47 +86,17 @@ pub const ALL: &[Operation] = &[
         write: |w, c, o| log_batch(w, c, o, 20, 50),
         ..CPU
     },
-    Operation {
-        name: "search 100 runs, plain",
-        write: |w, _, o| search(w, o, 100, "", ""),
-        ..SEARCH
-    },
-    Operation {
-        name: "search 1000 runs, plain",
-        write: |w, _, o| search(w, o, 1000, "", ""),
-        ..SEARCH
-    },
-    Operation {
-        name: "search 100 runs, filtered",
-        write: |w, _, o| search(w, o, 100, FILTER, ""),
-        ..SEARCH
-    },
-    Operation {
-        name: "search 1000 runs, filtered",
-        write: |w, _, o| search(w, o, 1000, FILTER, ""),
-        ..SEARCH
-    },
-    Operation {
-        name: "search 100 runs, ordered by metric",
-        write: |w, _, o| search(w, o, 100, "", ORDER),
-        ..SEARCH
-    },
-    Operation {
-        name: "search 1000 runs, ordered by metric",
-        write: |w, _, o| search(w, o, 1000, "", ORDER),
-        ..SEARCH
-    },
-    Operation {
-        name: "get-history of 20k points",
-        floor: (50.0, 10.0),
-        write: get_history,
-        ..SEARCH
-    },
+    Operation { name: "search 100 runs, plain", write: |w, _, o| search(w, o, 100, "", ""), ..SEARCH },
+    Operation { name: "search 1000 runs, plain", write: |w, _, o| search(w, o, 1000, "", ""), ..SEARCH },
+    Operation { name: "search 100 runs, filtered", write: |w, _, o| search(w, o, 100, FILTER, ""), ..SEARCH },
+    Operation { name: "search 1000 runs, filtered", write: |w, _, o| search(w, o, 1000, FILTER, ""), ..SEARCH },
+    Operation { name: "search 100 runs, ordered by metric", write: |w, _, o| search(w, o, 100, "", ORDER), ..SEARCH },
+    Operation { name: "search 1000 runs, ordered by metric", write: |w, _, o| search(w, o, 1000, "", ORDER), ..SEARCH },
+    Operation { name: "get-history of 20k points", floor: (50.0, 10.0), write: get_history, ..SEARCH },
 ];
 
 /// Holds for about a fifth of the runs.
-pub const FILTER: &str =
-    "metrics.metric_3 < 0.8 AND params.optimizer = 'adam' AND tags.stage = 'prod'";
+pub const FILTER: &str = "metrics.metric_3 < 0.8 AND params.optimizer = 'adam' AND tags.stage = 'prod'";
 pub const ORDER: &str = "metrics.metric_1 DESC";
 
 fn post(out: &mut Vec<u8>, path: &str, body: &[u8]) {
@@ -188,10 +126,7 @@ fn log_metric(world: &mut World, client: usize, out: &mut Vec<u8>) {
 
 fn get_run(world: &mut World, _client: usize, out: &mut Vec<u8>) {
     let run = &world.runs[(world.random.next() % world.runs.len() as u64) as usize];
-    get(
-        out,
-        &format!("/api/2.0/mlflow/runs/get?run_uuid={run}&run_id={run}"),
-    );
+    get(out, &format!("/api/2.0/mlflow/runs/get?run_uuid={run}&run_id={run}"));
 }
 
 fn create_run(world: &mut World, client: usize, out: &mut Vec<u8>) {
@@ -206,11 +141,7 @@ fn create_run(world: &mut World, client: usize, out: &mut Vec<u8>) {
             {"key": "mlflow.source.type", "value": "LOCAL"},
         ],
     });
-    post(
-        out,
-        "/api/2.0/mlflow/runs/create",
-        body.to_string().as_bytes(),
-    );
+    post(out, "/api/2.0/mlflow/runs/create", body.to_string().as_bytes());
 }
 
 fn some_model(world: &mut World) -> String {
@@ -218,42 +149,22 @@ fn some_model(world: &mut World) -> String {
 }
 
 fn get_model(world: &mut World, _client: usize, out: &mut Vec<u8>) {
-    get(
-        out,
-        &format!(
-            "/api/2.0/mlflow/registered-models/get?name={}",
-            some_model(world)
-        ),
-    );
+    get(out, &format!("/api/2.0/mlflow/registered-models/get?name={}", some_model(world)));
 }
 
 fn get_version(world: &mut World, _client: usize, out: &mut Vec<u8>) {
-    get(
-        out,
-        &format!(
-            "/api/2.0/mlflow/model-versions/get?name={}&version=3",
-            some_model(world)
-        ),
-    );
+    get(out, &format!("/api/2.0/mlflow/model-versions/get?name={}&version=3", some_model(world)));
 }
 
 fn get_latest_versions(world: &mut World, _client: usize, out: &mut Vec<u8>) {
     let body = json!({"name": some_model(world), "stages": ["Production"]});
-    post(
-        out,
-        "/api/2.0/mlflow/registered-models/get-latest-versions",
-        body.to_string().as_bytes(),
-    );
+    post(out, "/api/2.0/mlflow/registered-models/get-latest-versions", body.to_string().as_bytes());
 }
 
 fn log_batch(world: &mut World, client: usize, out: &mut Vec<u8>, keys: usize, steps: usize) {
     let mut body = std::mem::take(&mut world.body);
     body.clear();
-    let _ = write!(
-        body,
-        r#"{{"run_id":"{}","metrics":["#,
-        world.write_runs[client]
-    );
+    let _ = write!(body, r#"{{"run_id":"{}","metrics":["#, world.write_runs[client]);
     for step in 0..steps {
         world.counter += 1;
         let n = world.counter;
@@ -285,19 +196,10 @@ pub fn search_body(world: &World, count: usize, filter: &str, order: &str) -> Va
 }
 
 fn search(world: &mut World, out: &mut Vec<u8>, count: usize, filter: &str, order: &str) {
-    post(
-        out,
-        "/api/2.0/mlflow/runs/search",
-        search_body(world, count, filter, order)
-            .to_string()
-            .as_bytes(),
-    );
+    post(out, "/api/2.0/mlflow/runs/search", search_body(world, count, filter, order).to_string().as_bytes());
 }
 
 fn get_history(world: &mut World, _client: usize, out: &mut Vec<u8>) {
     let run = &world.history_run;
-    get(
-        out,
-        &format!("/api/2.0/mlflow/metrics/get-history?run_uuid={run}&run_id={run}&metric_key=loss"),
-    );
+    get(out, &format!("/api/2.0/mlflow/metrics/get-history?run_uuid={run}&run_id={run}&metric_key=loss"));
 }

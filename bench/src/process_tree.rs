@@ -12,11 +12,7 @@ use nix::unistd::Pid;
 pub fn members(root: u32) -> Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|n| n.parse::<u32>().ok())
-        else {
+        let Some(pid) = entry?.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
             continue;
         };
         if let Some(parent) = stat_field(pid, 4) {
@@ -67,9 +63,7 @@ pub fn memory(root: u32) -> Result<(u64, usize)> {
             continue;
         };
         let line = text.lines().find(|l| l.starts_with("Pss:"));
-        kilobytes += line
-            .and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())
-            .unwrap_or(0);
+        kilobytes += line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0);
     }
     Ok((kilobytes * 1024, pids.len()))
 }

@@ -16,7 +16,9 @@ use crate::servers::Kind;
 #[derive(Default)]
 pub struct Report {
     quick: bool,
+    machine: String,
     pub versions: Vec<(Kind, String)>,
+    pub differences: Vec<String>,
     pub durability: Vec<(Kind, String)>,
     pub idle_cpu: Vec<(Kind, f64)>,
     pub rows: Vec<Row>,
@@ -43,39 +45,20 @@ impl Line {
     fn passes(&self) -> Option<bool> {
         let ours = self.figures[0]?;
         let own = self.at_most.is_none_or(|floor| ours <= floor);
-        Some(
-            own && self
-                .against
-                .iter()
-                .flatten()
-                .all(|(ratio, floor)| ratio >= floor),
-        )
+        Some(own && self.against.iter().flatten().all(|(ratio, floor)| ratio >= floor))
     }
 }
 
 impl Report {
-    pub fn new(quick: bool) -> Self {
-        Report {
-            quick,
-            ..Default::default()
-        }
+    /// `scratch` is where the servers' databases lie.
+    pub fn new(quick: bool, scratch: &Path) -> Self {
+        Report { quick, machine: format!("{}, databases on {}", machine(), file_system(scratch)), ..Default::default() }
     }
 
     /// The better of the rows of one server (mlflow has one with and one without quick acknowledgement).
-    fn best(
-        &self,
-        operation: &str,
-        clients: usize,
-        kind: Kind,
-        of: fn(&Round) -> f64,
-        largest: bool,
-    ) -> Option<f64> {
-        let rows = self
-            .rows
-            .iter()
-            .filter(|r| r.operation == operation && r.clients == clients && r.kind == kind);
-        rows.map(|r| r.median(of))
-            .reduce(|a, b| if largest { a.max(b) } else { a.min(b) })
+    fn best(&self, operation: &str, clients: usize, kind: Kind, of: fn(&Round) -> f64, largest: bool) -> Option<f64> {
+        let rows = self.rows.iter().filter(|r| r.operation == operation && r.clients == clients && r.kind == kind);
+        rows.map(|r| r.median(of)).reduce(|a, b| if largest { a.max(b) } else { a.min(b) })
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -88,13 +71,7 @@ impl Report {
         for start in ["fresh directory", "10k runs"] {
             let figure = |kind| {
                 let found = self.starts.iter().find(|s| s.kind == kind)?;
-                Some(
-                    if start == "10k runs" {
-                        found.filled
-                    } else {
-                        found.fresh
-                    } * 1e3,
-                )
+                Some(if start == "10k runs" { found.filled } else { found.fresh } * 1e3)
             };
             lines.push(Line {
                 name: format!("ready after start, {start}"),
@@ -107,17 +84,10 @@ impl Report {
         for (name, filled, jobs) in [
             ("memory idle, fresh directory", false, true),
             ("memory idle, 10k runs", true, true),
-            (
-                "memory idle, fresh directory, mlflow without job execution",
-                false,
-                false,
-            ),
+            ("memory idle, fresh directory, mlflow without job execution", false, false),
         ] {
             let figure = |kind: Kind| {
-                let found = self
-                    .memory
-                    .iter()
-                    .find(|m| m.kind == kind && (m.jobs == jobs || kind != Kind::Mlflow))?;
+                let found = self.memory.iter().find(|m| m.kind == kind && (m.jobs == jobs || kind != Kind::Mlflow))?;
                 Some(if filled { found.filled } else { found.fresh } / 1e6)
             };
             lines.push(Line {
@@ -134,14 +104,7 @@ impl Report {
                 continue;
             }
             seen.push(disk.name);
-            let figure = |kind| {
-                Some(
-                    self.disk
-                        .iter()
-                        .find(|d| d.kind == kind && d.name == disk.name)?
-                        .bytes_a_point,
-                )
-            };
+            let figure = |kind| Some(self.disk.iter().find(|d| d.kind == kind && d.name == disk.name)?.bytes_a_point);
             lines.push(Line {
                 name: disk.name.to_owned(),
                 unit: "bytes/point",
@@ -157,24 +120,20 @@ impl Report {
     fn lines_of(&self, operation: &Operation, lines: &mut Vec<Line>) {
         let name = operation.name;
         let (mlflow_floor, ftml_floor) = operation.floor;
-        let mut line =
-            |label: String, unit, scale: f64, clients, of: fn(&Round) -> f64, largest: bool| {
-                let figures = Kind::ALL.map(|kind| self.best(name, clients, kind, of, largest));
-                let ratio = |other: Option<f64>| {
-                    let (ours, other) = (figures[0]?, other?);
-                    Some(if largest { ours / other } else { other / ours })
-                };
-                lines.push(Line {
-                    name: label,
-                    unit,
-                    figures: figures.map(|f| f.map(|f| f * scale)),
-                    against: [
-                        ratio(figures[1]).map(|r| (r, mlflow_floor)),
-                        ratio(figures[2]).map(|r| (r, ftml_floor)),
-                    ],
-                    at_most: None,
-                });
+        let mut line = |label: String, unit, scale: f64, clients, of: fn(&Round) -> f64, largest: bool| {
+            let figures = Kind::ALL.map(|kind| self.best(name, clients, kind, of, largest));
+            let ratio = |other: Option<f64>| {
+                let (ours, other) = (figures[0]?, other?);
+                Some(if largest { ours / other } else { other / ours })
             };
+            lines.push(Line {
+                name: label,
+                unit,
+                figures: figures.map(|f| f.map(|f| f * scale)),
+                against: [ratio(figures[1]).map(|r| (r, mlflow_floor)), ratio(figures[2]).map(|r| (r, ftml_floor))],
+                at_most: None,
+            });
+        };
         match operation.judge {
             Judge::Cpu => {
                 for &clients in operation.clients {
@@ -190,68 +149,36 @@ impl Report {
             }
             Judge::Rate => {
                 let clients = operation.clients[0];
-                line(
-                    format!("{name}: rate"),
-                    "/s",
-                    1.0,
-                    clients,
-                    |r| r.rate,
-                    true,
-                );
+                line(format!("{name}: rate"), "/s", 1.0, clients, |r| r.rate, true);
             }
             Judge::LatencyAndCpu => {
-                line(
-                    format!("{name}: median latency, 1 client"),
-                    "ms",
-                    1e3,
-                    1,
-                    |r| r.p50,
-                    false,
-                );
-                line(
-                    format!("{name}: CPU, 1 client"),
-                    "ms",
-                    1e3,
-                    1,
-                    |r| r.cpu,
-                    false,
-                );
+                line(format!("{name}: median latency, 1 client"), "ms", 1e3, 1, |r| r.p50, false);
+                line(format!("{name}: CPU, 1 client"), "ms", 1e3, 1, |r| r.cpu, false);
             }
         }
     }
 
     pub fn missed(&self) -> usize {
-        self.lines()
-            .iter()
-            .filter(|l| l.passes() == Some(false))
-            .count()
+        self.lines().iter().filter(|l| l.passes() == Some(false)).count()
     }
 
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "# Trackway beside MLflow and FastTrackML, {}\n",
-            date()
-        );
+        let _ = writeln!(out, "# Trackway beside MLflow and FastTrackML, {}\n", date());
         if self.quick {
-            let _ = writeln!(
-                out,
-                "A quick run (one short round): for a first look, not for a claim.\n"
-            );
+            let _ = writeln!(out, "A quick run (one short round): for a first look, not for a claim.\n");
         }
-        let _ = writeln!(out, "Machine: {}.\n", machine());
+        let _ = writeln!(out, "Machine: {}.\n", self.machine);
+        for difference in &self.differences {
+            let _ = writeln!(out, "**Not the same answers**: {difference}.\n");
+        }
         for (kind, version) in &self.versions {
             let _ = write!(out, "- {kind} {version}");
             if let Some((_, text)) = self.durability.iter().find(|(k, _)| k == kind) {
                 let _ = write!(out, ". SQLite with {text}");
             }
             if let Some((_, idle)) = self.idle_cpu.iter().find(|(k, _)| k == kind) {
-                let _ = write!(
-                    out,
-                    ". Idle it uses {:.2} ms of CPU a second (taken off below)",
-                    idle * 1e3
-                );
+                let _ = write!(out, ". Idle it uses {:.2} ms of CPU a second (taken off below)", idle * 1e3);
             }
             let _ = writeln!(out, ".");
         }
@@ -266,10 +193,8 @@ impl Report {
             "\n## Against the floors\n\nRatios say how many times better Trackway is; of MLflow's figures with and without quick \
              acknowledgement by the client, the better one counts.\n"
         );
-        let _ = writeln!(
-            out,
-            "| | unit | Trackway | MLflow | FastTrackML | × MLflow (floor) | × FastTrackML (floor) | |"
-        );
+        let _ =
+            writeln!(out, "| | unit | Trackway | MLflow | FastTrackML | × MLflow (floor) | × FastTrackML (floor) | |");
         let _ = writeln!(out, "|---|---|--:|--:|--:|--:|--:|---|");
         for line in self.lines() {
             let figures = line.figures.map(|f| f.map_or("–".to_owned(), number));
@@ -316,11 +241,7 @@ impl Report {
                 self.disk.iter().map(|d| d.points).max().unwrap_or(0)
             );
         }
-        let _ = writeln!(
-            out,
-            "\nThe run took {:.1} minutes.",
-            self.took.as_secs_f64() / 60.0
-        );
+        let _ = writeln!(out, "\nThe run took {:.1} minutes.", self.took.as_secs_f64() / 60.0);
         out
     }
 
@@ -332,17 +253,11 @@ impl Report {
             out,
             "\n## All figures\n\nMedians over the rounds. CPU is that of the server's whole process tree for one answer.\n"
         );
-        let _ = writeln!(
-            out,
-            "| operation | clients | server | p50 ms | p95 ms | mean ms | answers/s | CPU µs | errors |"
-        );
+        let _ =
+            writeln!(out, "| operation | clients | server | p50 ms | p95 ms | mean ms | answers/s | CPU µs | errors |");
         let _ = writeln!(out, "|---|--:|---|--:|--:|--:|--:|--:|--:|");
         for row in &self.rows {
-            let mode = if row.kind == Kind::Mlflow && row.quick_ack {
-                ", quick ack"
-            } else {
-                ""
-            };
+            let mode = if row.kind == Kind::Mlflow && row.quick_ack { ", quick ack" } else { "" };
             let _ = writeln!(
                 out,
                 "| {} | {} | {}{mode} | {} | {} | {} | {} | {} | {} |",
@@ -362,8 +277,9 @@ impl Report {
     fn json(&self) -> Value {
         json!({
             "date": date(),
-            "machine": machine(),
+            "machine": self.machine,
             "quick": self.quick,
+            "differences": self.differences,
             "versions": self.versions.iter().map(|(k, v)| (k.name().to_owned(), json!(v))).collect::<serde_json::Map<_, _>>(),
             "durability": self.durability.iter().map(|(k, v)| (k.name().to_owned(), json!(v))).collect::<serde_json::Map<_, _>>(),
             "idle_cpu_s_per_s": self.idle_cpu.iter().map(|(k, v)| (k.name().to_owned(), json!(v))).collect::<serde_json::Map<_, _>>(),
@@ -381,10 +297,7 @@ impl Report {
         let name = format!("{}-spine{}", date(), if self.quick { "-quick" } else { "" });
         let path = folder.join(format!("{name}.md"));
         fs::write(&path, self.markdown())?;
-        fs::write(
-            folder.join(format!("{name}.json")),
-            format!("{:#}\n", self.json()),
-        )?;
+        fs::write(folder.join(format!("{name}.json")), format!("{:#}\n", self.json()))?;
         Ok(path)
     }
 }
@@ -406,9 +319,7 @@ fn number(value: f64) -> String {
 
 /// Today in UTC, as YYYY-MM-DD.
 fn date() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (year, month, day) = civil((seconds / 86400) as i64);
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -418,8 +329,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -430,29 +340,25 @@ fn civil(days: i64) -> (i64, i64, i64) {
 fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find(|l| l.starts_with("model name"))
-        .and_then(|l| l.split(": ").nth(1))
-        .unwrap_or("unknown");
+    let model =
+        cpu.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
     let kernel = read("/proc/sys/kernel/osrelease");
-    let release = kernel
-        .split('-')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let release = kernel.split('-').next().unwrap_or_default().trim().to_owned();
     let memory = read("/proc/meminfo");
-    let kilobytes: u64 = memory
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
-    format!(
-        "{model}, {cores} cores, {} GB of memory, Linux {release}",
-        kilobytes / 1_000_000
-    )
+    let kilobytes: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    format!("{model}, {cores} cores, {} GB of memory, Linux {release}", kilobytes / 1_000_000)
+}
+
+/// The type of the file system a folder lies on: what an fsync costs depends on it.
+fn file_system(folder: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let of_folder = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (point, kind) = (words.next()?, words.next()?);
+        folder.starts_with(point).then_some((point.len(), kind))
+    });
+    of_folder.max().map_or("an unknown file system".to_owned(), |(_, kind)| kind.to_owned())
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use crate::{http, process_tree};
@@ -62,10 +63,7 @@ impl Kind {
             if beside.exists() {
                 return Ok(beside);
             }
-            bail!(
-                "there is no {}; run `cargo build --release -p trackway` or set TRACKWAY_BIN",
-                beside.display()
-            );
+            bail!("there is no {}; run `cargo build --release -p trackway` or set TRACKWAY_BIN", beside.display());
         }
         bail!(
             "{} is not set: it names the program that starts {self}; bench/README.md says how to install it",
@@ -79,15 +77,10 @@ impl Kind {
         if self == Kind::Mlflow {
             command.args(["-m", "mlflow"]);
         }
-        let output = command
-            .arg("--version")
-            .output()
-            .with_context(|| format!("cannot run {}", program.display()))?;
+        let output = command.arg("--version").output().with_context(|| format!("cannot run {}", program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         // "fml version 0.6.0-<commit>" and "python -m mlflow, version 3.17.2": the word that begins with a digit.
-        let word = text
-            .split_whitespace()
-            .find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+        let word = text.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
         Ok(word.unwrap_or("unknown").to_owned())
     }
 
@@ -158,19 +151,8 @@ impl Server {
                 command.args(["server", "--host", "127.0.0.1", "--port", &port]);
             }
             Kind::Mlflow => {
-                let store = format!(
-                    "sqlite:///{}",
-                    directory.join(kind.database_file()).display()
-                );
-                command.args([
-                    "-m",
-                    "mlflow",
-                    "server",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    &port,
-                ]);
+                let store = format!("sqlite:///{}", directory.join(kind.database_file()).display());
+                command.args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", &port]);
                 command.args(["--backend-store-uri", &store]);
                 // Telemetry would go out to the network.
                 command.env("MLFLOW_DISABLE_TELEMETRY", "true");
@@ -179,53 +161,31 @@ impl Server {
                 }
             }
             Kind::FastTrackMl => {
-                let store = format!(
-                    "sqlite://{}",
-                    directory.join(kind.database_file()).display()
-                );
-                command.args([
-                    "server",
-                    "--listen-address",
-                    &format!("127.0.0.1:{port}"),
-                    "--database-uri",
-                    &store,
-                ]);
+                let store = format!("sqlite://{}", directory.join(kind.database_file()).display());
+                command.args(["server", "--listen-address", &format!("127.0.0.1:{port}"), "--database-uri", &store]);
             }
         }
         let log = directory.join("server.log");
         let output = File::create(&log)?;
-        command
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        command.current_dir(directory).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let begin = Instant::now();
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {kind}"))?;
-        let mut server = Server {
-            kind,
-            address,
-            ready: Duration::ZERO,
-            child,
-            stopped: false,
-        };
+        // A child inherits which signals are blocked, and would not hear that it shall end.
+        ending_signals().thread_unblock()?;
+        let child = command.spawn().with_context(|| format!("cannot start {kind}"));
+        ending_signals().thread_block()?;
+        let child = child?;
+        running(|pids| pids.push(child.id()));
+        let mut server = Server { kind, address, ready: Duration::ZERO, child, stopped: false };
         loop {
             if let Ok((200, _)) = http::exchange(address, "GET", "/health", b"") {
                 server.ready = begin.elapsed();
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
-                bail!(
-                    "{kind} ended while it started ({status}): {}",
-                    fs::read_to_string(&log).unwrap_or_default()
-                );
+                bail!("{kind} ended while it started ({status}): {}", fs::read_to_string(&log).unwrap_or_default());
             }
             if begin.elapsed() > Duration::from_secs(120) {
-                bail!(
-                    "{kind} did not answer /health within 120 s: {}",
-                    fs::read_to_string(&log).unwrap_or_default()
-                );
+                bail!("{kind} did not answer /health within 120 s: {}", fs::read_to_string(&log).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_micros(500));
         }
@@ -240,16 +200,14 @@ impl Server {
     }
 
     /// CPU time once the work that answers left behind is done: waits until the tree uses less than 3 % more than
-    /// `idle` (seconds of CPU a second) over a tenth of a second, for ten seconds at most.
+    /// `idle` (seconds of CPU a second) over a tenth of a second, for three seconds at most.
     pub fn settled_cpu(&self, idle: f64) -> Result<Duration> {
         let mut last = self.cpu()?;
-        for _ in 0..100 {
+        for _ in 0..30 {
             let begin = Instant::now();
             std::thread::sleep(Duration::from_millis(100));
             let now = self.cpu()?;
-            if now.saturating_sub(last).as_secs_f64()
-                < (idle + 0.03) * begin.elapsed().as_secs_f64()
-            {
+            if now.saturating_sub(last).as_secs_f64() < (idle + 0.03) * begin.elapsed().as_secs_f64() {
                 return Ok(now);
             }
             last = now;
@@ -264,14 +222,8 @@ impl Server {
         Ok(self.cpu()?.saturating_sub(before).as_secs_f64() / begin.elapsed().as_secs_f64())
     }
 
-    pub fn call(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&serde_json::Value>,
-    ) -> Result<serde_json::Value> {
-        http::call(self.address, method, path, body)
-            .with_context(|| format!("{} failed", self.kind))
+    pub fn call(&self, method: &str, path: &str, body: Option<&serde_json::Value>) -> Result<serde_json::Value> {
+        http::call(self.address, method, path, body).with_context(|| format!("{} failed", self.kind))
     }
 
     /// Asks the server to end and waits; what is left of its tree after 20 s is killed.
@@ -298,8 +250,40 @@ impl Server {
             }
         }
         self.child.wait()?;
+        running(|pids| pids.retain(|pid| *pid != self.pid()));
         Ok(())
     }
+}
+
+/// Processes of servers that were started and not stopped.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn running(change: impl FnOnce(&mut Vec<u32>)) {
+    change(&mut RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+}
+
+fn ending_signals() -> SigSet {
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM])
+}
+
+/// From here on, an interrupt or SIGTERM takes the running servers and their data with this program. To be called before any thread is
+/// started, since it blocks these signals in the calling one.
+pub fn end_on_signal(scratch: &Path) -> Result<()> {
+    let scratch = scratch.to_owned();
+    ending_signals().thread_block()?;
+    std::thread::spawn(move || {
+        let _ = ending_signals().wait();
+        running(|pids| {
+            for tree in pids.iter().filter_map(|pid| process_tree::members(*pid).ok()) {
+                for pid in tree {
+                    let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+                }
+            }
+        });
+        let _ = fs::remove_dir_all(&scratch);
+        std::process::exit(130);
+    });
+    Ok(())
 }
 
 impl Drop for Server {
@@ -311,13 +295,10 @@ impl Drop for Server {
 /// The database of a stopped server: its journal mode, and its size with the write-ahead log folded in.
 pub fn database(kind: Kind, directory: &Path) -> Result<(String, u64)> {
     let path = directory.join(kind.database_file());
-    let database = rusqlite::Connection::open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
+    let database = rusqlite::Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     let journal: String = database.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if journal == "wal" {
-        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-            row.get::<_, i64>(0)
-        })?;
+        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
     }
     drop(database);
     let mut bytes = fs::metadata(&path)?.len();
