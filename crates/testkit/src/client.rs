@@ -35,10 +35,7 @@ impl Reply {
 
     /// A header's value, or an empty string.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// MLflow's `error_code`, or an empty string.
@@ -73,10 +70,7 @@ impl Client {
             .proxy(None)
             .build()
             .into();
-        Self {
-            agent,
-            base: base.to_owned(),
-        }
+        Self { agent, base: base.to_owned() }
     }
 
     /// `runs/create` is one of MLflow's API 2.0; a route with a leading slash is taken as it is.
@@ -87,13 +81,7 @@ impl Client {
         }
     }
 
-    pub fn send(
-        &self,
-        method: &str,
-        route: &str,
-        headers: &[(&str, &str)],
-        body: Option<&[u8]>,
-    ) -> Result<Reply> {
+    pub fn send(&self, method: &str, route: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Reply> {
         let mut request = Request::builder().method(method).uri(self.url(route));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -104,49 +92,22 @@ impl Client {
             None => self.agent.run(request.body(())?),
             Some(body) => {
                 let request = request.body(body)?;
-                self.agent.run(
-                    self.agent
-                        .configure_request(request)
-                        .allow_non_standard_methods(true)
-                        .build(),
-                )
+                self.agent.run(self.agent.configure_request(request).allow_non_standard_methods(true).build())
             }
         };
         let mut answer = answer.with_context(what)?;
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(MOST)
-            .read_to_vec()
-            .with_context(what)?;
-        Ok(Reply {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body,
-        })
+        let body = answer.body_mut().with_config().limit(MOST).read_to_vec().with_context(what)?;
+        Ok(Reply { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
 
     /// The JSON of a 2xx answer; an empty body is `null`.
     pub fn ok(&self, method: &str, route: &str, body: Option<&Value>) -> Result<Value> {
         let text = body.map(Value::to_string);
-        let headers: &[_] = if text.is_some() {
-            &[("content-type", "application/json")]
-        } else {
-            &[]
-        };
+        let headers: &[_] = if text.is_some() { &[("content-type", "application/json")] } else { &[] };
         let reply = self.send(method, route, headers, text.as_deref().map(str::as_bytes))?;
         if !(200..300).contains(&reply.status) {
-            bail!(
-                "{method} {} was answered {}: {}",
-                self.url(route),
-                reply.status,
-                reply.text()
-            );
+            bail!("{method} {} was answered {}: {}", self.url(route), reply.status, reply.text());
         }
-        if reply.body.is_empty() {
-            Ok(Value::Null)
-        } else {
-            reply.json()
-        }
+        if reply.body.is_empty() { Ok(Value::Null) } else { reply.json() }
     }
 }

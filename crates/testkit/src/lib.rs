@@ -47,7 +47,5 @@ pub type Result<T = (), E = anyhow::Error> = anyhow::Result<T, E>;
 
 /// An empty folder that is removed when the value is dropped.
 pub fn temp_dir() -> Result<TempDir> {
-    Ok(tempfile::Builder::new()
-        .prefix("trackway-test-")
-        .tempdir()?)
+    Ok(tempfile::Builder::new().prefix("trackway-test-").tempdir()?)
 }

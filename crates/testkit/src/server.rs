@@ -35,14 +35,12 @@ impl Builder {
     }
 
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -102,12 +100,7 @@ impl Server {
 
     /// The same, to be given arguments, environment or folder first.
     pub fn of(bin: impl AsRef<Path>) -> Builder {
-        Builder {
-            bin: bin.as_ref().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            folder: None,
-        }
+        Builder { bin: bin.as_ref().to_owned(), args: Vec::new(), env: Vec::new(), folder: None }
     }
 
     /// `http://127.0.0.1:5000`
@@ -154,18 +147,11 @@ impl Server {
     /// Any method with a JSON body; the answer, whatever its status.
     pub fn send(&self, method: &str, route: &str, body: &Value) -> Result<Reply> {
         let headers = [("content-type", "application/json")];
-        self.client
-            .send(method, route, &headers, Some(body.to_string().as_bytes()))
+        self.client.send(method, route, &headers, Some(body.to_string().as_bytes()))
     }
 
     /// Any method, headers and bytes; the answer, whatever its status.
-    pub fn raw(
-        &self,
-        method: &str,
-        route: &str,
-        headers: &[(&str, &str)],
-        body: Option<&[u8]>,
-    ) -> Result<Reply> {
+    pub fn raw(&self, method: &str, route: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Reply> {
         self.client.send(method, route, headers, body)
     }
 
@@ -183,11 +169,7 @@ impl Server {
         }
         child.kill()?;
         child.wait()?;
-        bail!(
-            "The server ran on for {} s after SIGTERM. It printed:\n{}",
-            STOPPED_WITHIN.as_secs(),
-            self.log()
-        );
+        bail!("The server ran on for {} s after SIGTERM. It printed:\n{}", STOPPED_WITHIN.as_secs(), self.log());
     }
 
     /// Ends it at once, as a crash of the machine's power would end the process.
@@ -211,13 +193,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let before = usize::try_from(log.metadata()?.len())?;
         let child = Command::new(&self.bin)
-            .args([
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                &self.port.to_string(),
-            ])
+            .args(["server", "--host", "127.0.0.1", "--port", &self.port.to_string()])
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
@@ -236,10 +212,7 @@ impl Server {
             let said = String::from_utf8_lossy(&log[before.min(log.len())..]).into_owned();
             if let Some(port) = announced_port(&said) {
                 let client = Client::new(&format!("http://127.0.0.1:{port}"));
-                if client
-                    .send("GET", "/health", &[], None)
-                    .is_ok_and(|reply| reply.status == 200)
-                {
+                if client.send("GET", "/health", &[], None).is_ok_and(|reply| reply.status == 200) {
                     (self.port, self.client) = (port, client);
                     return Ok(());
                 }
@@ -253,11 +226,7 @@ impl Server {
         child.kill()?;
         child.wait()?;
         self.child = None;
-        bail!(
-            "The server was not ready after {} s. It printed:\n{}",
-            READY_WITHIN.as_secs(),
-            self.log()
-        );
+        bail!("The server was not ready after {} s. It printed:\n{}", READY_WITHIN.as_secs(), self.log());
     }
 }
 
@@ -280,16 +249,9 @@ pub fn binary() -> Result<PathBuf> {
     }
     // target/debug/deps/some_test-0123456789abcdef → target/debug/trackway
     let test = std::env::current_exe()?;
-    let bin = test
-        .ancestors()
-        .nth(2)
-        .context("The test lies outside a target folder")?
-        .join("trackway");
+    let bin = test.ancestors().nth(2).context("The test lies outside a target folder")?.join("trackway");
     if !bin.is_file() {
-        bail!(
-            "{} is missing; build it by `cargo build --bin trackway`, or set TRACKWAY_BIN",
-            bin.display()
-        );
+        bail!("{} is missing; build it by `cargo build --bin trackway`, or set TRACKWAY_BIN", bin.display());
     }
     Ok(bin)
 }
@@ -298,9 +260,7 @@ pub fn binary() -> Result<PathBuf> {
 fn announced_port(said: &str) -> Option<u16> {
     let complete = &said[..said.rfind('\n')?];
     let (_, rest) = complete.split_once("http://127.0.0.1:")?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok().filter(|port| *port != 0)
 }
 
@@ -310,10 +270,7 @@ mod tests {
 
     #[test]
     fn the_port_is_read_from_a_complete_line() {
-        assert_eq!(
-            announced_port("data in /tmp\nlistening on http://127.0.0.1:4100/\n"),
-            Some(4100)
-        );
+        assert_eq!(announced_port("data in /tmp\nlistening on http://127.0.0.1:4100/\n"), Some(4100));
         assert_eq!(announced_port("listening on http://127.0.0.1:41"), None);
         assert_eq!(announced_port("http://127.0.0.1:0\n"), None);
     }

@@ -13,10 +13,7 @@ pub fn ensure(program: &str, argument: &str, packages: &[&str], ci: bool) -> Res
     }
     install(packages, ci)?;
     if !process::exists(program, argument) {
-        bail!(
-            "{program} still does not run after the Debian packages {} were installed",
-            packages.join(", ")
-        );
+        bail!("{program} still does not run after the Debian packages {} were installed", packages.join(", "));
     }
     Ok(())
 }
@@ -46,13 +43,7 @@ fn apt(action: &str) -> Command {
         sudo.args(["-n", "env"]);
         sudo
     };
-    command.args([
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-q",
-        "-y",
-        action,
-    ]);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", action]);
     if action == "install" {
         command.arg("--no-install-recommends");
     }

@@ -37,10 +37,7 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
     let mut targets = targets(project)?;
     if let Some(target) = target {
         if !targets.iter().any(|known| known == target) {
-            bail!(
-                "There is no fuzz target {target}; there are: {}",
-                targets.join(", ")
-            );
+            bail!("There is no fuzz target {target}; there are: {}", targets.join(", "));
         }
         targets = vec![target.to_owned()];
     }
@@ -49,14 +46,7 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
         debian::ensure("c++", "--version", &["g++"], project.ci)?;
         let mut build = project.cargo();
         // With a target, cargo keeps the flags away from build scripts and procedural macros.
-        build.args([
-            "build",
-            "--release",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-            "--target",
-            &host,
-        ]);
+        build.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
         for target in &targets {
             build.args(["--bin", target]);
         }
@@ -68,12 +58,7 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
         let name = format!("fuzz {target}, {seconds} s");
         if built {
             steps.step(&name, |closing| {
-                let program = project
-                    .target
-                    .join("fuzz")
-                    .join(&host)
-                    .join("release")
-                    .join(target);
+                let program = project.target.join("fuzz").join(&host).join("release").join(target);
                 fuzz(project, &program, target, seconds, closing)
             });
         } else {
@@ -83,18 +68,11 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
     Ok(())
 }
 
-fn fuzz(
-    project: &Project,
-    program: &Path,
-    target: &str,
-    seconds: u32,
-    closing: &mut Vec<String>,
-) -> Result<()> {
+fn fuzz(project: &Project, program: &Path, target: &str, seconds: u32, closing: &mut Vec<String>) -> Result<()> {
     let corpus = project.cache.join("fuzz").join(target);
     let artifacts = project.root.join("fuzz/artifacts").join(target);
     for folder in [&corpus, &artifacts] {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{} could not be made", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
     }
     let mut command = Command::new(program);
     command.current_dir(&project.root).args(LIMITS).args([
@@ -102,11 +80,7 @@ fn fuzz(
         format!("-artifact_prefix={}/", artifacts.display()),
         "-print_final_stats=1".to_owned(),
     ]);
-    let dictionary = project
-        .root
-        .join("fuzz/dictionaries")
-        .join(target)
-        .with_extension("dict");
+    let dictionary = project.root.join("fuzz/dictionaries").join(target).with_extension("dict");
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
@@ -117,41 +91,20 @@ fn fuzz(
         command.arg(seeds);
     }
     let mut last = Vec::new();
-    let ended = process::watch(
-        &mut command,
-        project.ci,
-        |line| line.starts_with("Done ") || line.contains("cov:"),
-        &mut last,
-    );
+    let ended =
+        process::watch(&mut command, project.ci, |line| line.starts_with("Done ") || line.contains("cov:"), &mut last);
     // `#524288 pulse cov: 812 ft: 2071 …`, then `Done 913404 runs in 61 second(s)`.
-    closing.extend(
-        last.into_iter()
-            .rev()
-            .take(2)
-            .rev()
-            .map(|line| format!("{target}: {line}")),
-    );
+    closing.extend(last.into_iter().rev().take(2).rev().map(|line| format!("{target}: {line}")));
     ended.with_context(|| format!("an input that fails may lie in {}", artifacts.display()))
 }
 
 /// The targets that fuzz/Cargo.toml declares.
 fn targets(project: &Project) -> Result<Vec<String>> {
     let mut metadata = project.cargo();
-    metadata.args([
-        "metadata",
-        "--no-deps",
-        "--format-version=1",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-    ]);
+    metadata.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path", "fuzz/Cargo.toml"]);
     let metadata: serde_json::Value = serde_json::from_str(&process::output(&mut metadata)?)?;
-    let targets = metadata["packages"][0]["targets"]
-        .as_array()
-        .context("fuzz/Cargo.toml has no targets")?;
-    Ok(targets
-        .iter()
-        .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .collect())
+    let targets = metadata["packages"][0]["targets"].as_array().context("fuzz/Cargo.toml has no targets")?;
+    Ok(targets.iter().filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
 }
 
 /// The triple of this machine, as the compiler names it.

@@ -104,10 +104,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let mut steps = Steps::new(project.ci);
     match command {
         Command::Test(TestArgs { part: None, .. }) => test::everything(&project, &mut steps),
-        Command::Test(TestArgs {
-            part: Some(part),
-            args,
-        }) => {
+        Command::Test(TestArgs { part: Some(part), args }) => {
             test::part(&project, &mut steps, part, &args);
         }
         Command::Fmt { check } => test::fmt(&project, &mut steps, check),
@@ -115,11 +112,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Env { names } => {
             let environments = python::make(&project, &names)?;
             for environment in environments {
-                println!(
-                    "{}={}",
-                    environment.variable(),
-                    environment.python().display()
-                );
+                println!("{}={}", environment.variable(), environment.python().display());
             }
             return Ok(ExitCode::SUCCESS);
         }

@@ -22,8 +22,7 @@ pub fn packages(project: &Project) -> Result<()> {
         return Ok(());
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(&folder);
+    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
     process::run(&mut npm, project.ci)?;
     fs::write(&installed, lock)?;
     Ok(())
@@ -37,8 +36,7 @@ pub fn chromium(project: &Project) -> Result<()> {
 /// for other files then.
 pub fn tests(project: &Project) -> Result<Vec<PathBuf>> {
     let folder = project.root.join("compat/browser");
-    let entries =
-        fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let entries = fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();

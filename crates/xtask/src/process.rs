@@ -23,19 +23,8 @@ pub fn run(command: &mut Command, ci: bool) -> Result<()> {
 
 /// Runs the program, passing its output on, and returns the last lines for which `keep` holds,
 /// whether it succeeds or not.
-pub fn watch(
-    command: &mut Command,
-    ci: bool,
-    keep: impl Fn(&str) -> bool,
-    closing: &mut Vec<String>,
-) -> Result<()> {
-    let mut child = start(
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped()),
-        ci,
-    )?;
+pub fn watch(command: &mut Command, ci: bool, keep: impl Fn(&str) -> bool, closing: &mut Vec<String>) -> Result<()> {
+    let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), ci)?;
     let (sender, lines) = mpsc::channel();
     forward(child.stdout.take(), io::stdout, sender.clone());
     forward(child.stderr.take(), io::stderr, sender);
@@ -53,18 +42,10 @@ pub fn watch(
 
 /// Runs the program quietly and returns what it printed; its error output is in the error.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| not_started(command))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| not_started(command))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{} ended with {}: {}",
-            shown(command),
-            output.status,
-            said.trim()
-        );
+        bail!("{} ended with {}: {}", shown(command), output.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -103,11 +84,7 @@ fn wait(command: &Command, child: &mut Child, ci: bool) -> Result<ExitStatus> {
                 kill_process_group(group, Signal::KILL)?;
             }
             child.wait()?;
-            bail!(
-                "{} was still running after {} s and was ended",
-                shown(command),
-                DEADLINE.as_secs()
-            );
+            bail!("{} was still running after {} s and was ended", shown(command), DEADLINE.as_secs());
         }
         thread::sleep(Duration::from_millis(20));
     }

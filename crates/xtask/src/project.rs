@@ -26,17 +26,10 @@ impl Project {
         let cache = match (env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
             (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
             (_, Some(home)) => Path::new(&home).join(".cache"),
-            _ => bail!(
-                "Neither XDG_CACHE_HOME nor HOME is set; set one, to say where environments are kept"
-            ),
+            _ => bail!("Neither XDG_CACHE_HOME nor HOME is set; set one, to say where environments are kept"),
         };
         let ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0");
-        Ok(Self {
-            root,
-            target,
-            cache: cache.join("trackway"),
-            ci,
-        })
+        Ok(Self { root, target, cache: cache.join("trackway"), ci })
     }
 
     /// Cargo, to be run at the root.
@@ -63,14 +56,9 @@ fn target_folder(root: &Path) -> Result<PathBuf> {
         .output()
         .context("cargo metadata did not start")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let folder = metadata["target_directory"].as_str();
-    Ok(folder
-        .context("cargo metadata names no target_directory")?
-        .into())
+    Ok(folder.context("cargo metadata names no target_directory")?.into())
 }

@@ -29,10 +29,7 @@ impl Environment {
     /// The variable that tells tests of it: `TRACKWAY_PYTHON_MLFLOW_3_17` for `mlflow-3.17`.
     pub fn variable(&self) -> String {
         let upper = self.name.to_uppercase();
-        format!(
-            "TRACKWAY_PYTHON_{}",
-            upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-        )
+        format!("TRACKWAY_PYTHON_{}", upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
     }
 }
 
@@ -42,10 +39,7 @@ pub fn make(project: &Project, names: &[String]) -> Result<Vec<Environment>> {
     for name in names {
         if !files.contains_key(name) {
             let known: Vec<_> = files.keys().map(String::as_str).collect();
-            bail!(
-                "There is no requirements file {name}.txt; there are: {}",
-                known.join(", ")
-            );
+            bail!("There is no requirements file {name}.txt; there are: {}", known.join(", "));
         }
     }
     files.retain(|name, _| names.is_empty() || names.contains(name));
@@ -58,16 +52,9 @@ pub fn make(project: &Project, names: &[String]) -> Result<Vec<Environment>> {
     }
     // pip waits for the network half of the time: all of them at once.
     thread::scope(|scope| {
-        let made: Vec<_> = files
-            .into_iter()
-            .map(|(name, file)| scope.spawn(move || make_one(project, name, &file)))
-            .collect();
-        made.into_iter()
-            .map(|made| {
-                made.join()
-                    .map_err(|_| anyhow!("Making a Python environment panicked"))?
-            })
-            .collect()
+        let made: Vec<_> =
+            files.into_iter().map(|(name, file)| scope.spawn(move || make_one(project, name, &file))).collect();
+        made.into_iter().map(|made| made.join().map_err(|_| anyhow!("Making a Python environment panicked"))?).collect()
     })
 }
 
@@ -75,11 +62,7 @@ pub fn make(project: &Project, names: &[String]) -> Result<Vec<Environment>> {
 pub fn of_compat(project: &Project) -> Result<Vec<String>> {
     let folder = project.root.join(FOLDERS[0]);
     let files = requirements(project)?;
-    Ok(files
-        .into_iter()
-        .filter(|(_, file)| file.starts_with(&folder))
-        .map(|(name, _)| name)
-        .collect())
+    Ok(files.into_iter().filter(|(_, file)| file.starts_with(&folder)).map(|(name, _)| name).collect())
 }
 
 fn requirements(project: &Project) -> Result<BTreeMap<String, PathBuf>> {
@@ -90,17 +73,10 @@ fn requirements(project: &Project) -> Result<BTreeMap<String, PathBuf>> {
         };
         for entry in entries {
             let path = entry?.path();
-            if let (Some(name), true) = (
-                path.file_stem(),
-                path.extension().is_some_and(|e| e == "txt"),
-            ) {
+            if let (Some(name), true) = (path.file_stem(), path.extension().is_some_and(|e| e == "txt")) {
                 let name = name.to_string_lossy().into_owned();
                 if let Some(other) = files.insert(name, path.clone()) {
-                    bail!(
-                        "{} and {} have the same name",
-                        other.display(),
-                        path.display()
-                    );
+                    bail!("{} and {} have the same name", other.display(), path.display());
                 }
             }
         }
@@ -109,8 +85,8 @@ fn requirements(project: &Project) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 fn make_one(project: &Project, name: String, requirements: &Path) -> Result<Environment> {
-    let text = fs::read_to_string(requirements)
-        .with_context(|| format!("{} could not be read", requirements.display()))?;
+    let text =
+        fs::read_to_string(requirements).with_context(|| format!("{} could not be read", requirements.display()))?;
     let version = process::output(Command::new("python3").arg("--version"))?;
     // Should the standard library change this hash, the environment is made anew, no more.
     let mut hasher = DefaultHasher::new();
@@ -129,24 +105,12 @@ fn make_one(project: &Project, name: String, requirements: &Path) -> Result<Envi
     if complete.exists() && works() {
         return Ok(environment);
     }
-    eprintln!(
-        "making the Python environment {}",
-        environment.folder.display()
-    );
+    eprintln!("making the Python environment {}", environment.folder.display());
     let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", "--clear"])
-        .arg(&environment.folder);
+    venv.args(["-m", "venv", "--clear"]).arg(&environment.folder);
     process::run(&mut venv, project.ci)?;
     let mut pip = Command::new(environment.python());
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "-r",
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"]);
     process::run(pip.arg(requirements), project.ci)?;
     fs::write(&complete, "")?;
     Ok(environment)

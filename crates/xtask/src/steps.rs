@@ -21,11 +21,7 @@ struct Done {
 
 impl Steps {
     pub fn new(ci: bool) -> Self {
-        Self {
-            ci,
-            started: Instant::now(),
-            done: Vec::new(),
-        }
+        Self { ci, started: Instant::now(), done: Vec::new() }
     }
 
     /// Runs one step, which may add closing lines of its own. Says whether it went well.
@@ -37,18 +33,10 @@ impl Steps {
         let took = started.elapsed();
         match &error {
             None => eprintln!("==> {name}: ok in {:.1} s", took.as_secs_f64()),
-            Some(error) => eprintln!(
-                "==> {name}: FAILED in {:.1} s: {error:#}",
-                took.as_secs_f64()
-            ),
+            Some(error) => eprintln!("==> {name}: FAILED in {:.1} s: {error:#}", took.as_secs_f64()),
         }
         let ok = error.is_none();
-        self.done.push(Done {
-            name: name.to_owned(),
-            took,
-            error,
-            closing,
-        });
+        self.done.push(Done { name: name.to_owned(), took, error, closing });
         ok
     }
 
@@ -67,11 +55,7 @@ impl Steps {
     /// they are what a reader of the log's end sees.
     pub fn finish(self) -> ExitCode {
         let failed = self.done.iter().filter(|done| done.error.is_some()).count();
-        println!(
-            "\n==> all steps, {:.1} s{}",
-            self.started.elapsed().as_secs_f64(),
-            if self.ci { ", CI" } else { "" }
-        );
+        println!("\n==> all steps, {:.1} s{}", self.started.elapsed().as_secs_f64(), if self.ci { ", CI" } else { "" });
         for done in &self.done {
             let took = done.took.as_secs_f64();
             match &done.error {

@@ -2,7 +2,7 @@
 //!
 //! All parts use the dev profile. nextest has to build the binary in that profile for its own
 //! tests, so the Python clients get it for nothing, whereas a release build would cost another
-//! full compilation; SQLite and zstd, where a debug build would be slow, are optimised in both.
+//! full compilation; SQLite and the codec of metric points, where a debug build would be slow, are optimised in both.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -37,49 +37,20 @@ pub fn part(project: &Project, steps: &mut Steps, part: Part, args: &[String]) {
 pub fn fmt(project: &Project, steps: &mut Steps, check: bool) {
     let check: &[&str] = if check { &["--check"] } else { &[] };
     steps.step("fmt", |_| {
-        process::run(
-            project.cargo().args(["fmt", "--all"]).args(check),
-            project.ci,
-        )?;
-        process::run(
-            project
-                .cargo()
-                .args(["fmt", "--manifest-path", "fuzz/Cargo.toml"])
-                .args(check),
-            project.ci,
-        )
+        process::run(project.cargo().args(["fmt", "--all"]).args(check), project.ci)?;
+        process::run(project.cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml"]).args(check), project.ci)
     });
 }
 
 pub fn lint(project: &Project, steps: &mut Steps) {
     steps.step("clippy", |_| {
-        let targets = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        let targets = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         process::run(project.cargo().args(targets), project.ci)
     });
     // They are a workspace of their own, and would go stale if nothing but fuzzing built them.
     steps.step("clippy of the fuzz targets", |_| {
-        let targets = [
-            "clippy",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        process::run(
-            project
-                .cargo()
-                .args(targets)
-                .env("CARGO_TARGET_DIR", &project.target),
-            project.ci,
-        )
+        let targets = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--", "-D", "warnings"];
+        process::run(project.cargo().args(targets).env("CARGO_TARGET_DIR", &project.target), project.ci)
     });
 }
 
@@ -88,37 +59,20 @@ fn rust(project: &Project, steps: &mut Steps, args: &[String]) {
         if process::output(project.cargo().args(["nextest", "--version"])).is_ok() {
             return Ok(());
         }
-        process::run(
-            project
-                .cargo()
-                .args(["install", "cargo-nextest", "--locked"]),
-            project.ci,
-        )
+        process::run(project.cargo().args(["install", "cargo-nextest", "--locked"]), project.ci)
     });
     if !ready {
         return steps.not_run("Rust tests", "cargo-nextest could not be installed");
     }
     steps.step("Rust tests", |closing| {
         let mut nextest = project.cargo();
-        nextest
-            .args(["nextest", "run", "--workspace", "--color", colour()])
-            .args(args);
-        process::watch(
-            &mut nextest,
-            project.ci,
-            |line| line.contains("Summary ["),
-            closing,
-        )
+        nextest.args(["nextest", "run", "--workspace", "--color", colour()]).args(args);
+        process::watch(&mut nextest, project.ci, |line| line.contains("Summary ["), closing)
     });
     // nextest runs no documentation tests.
     if args.is_empty() {
         steps.step("documentation tests", |_| {
-            process::run(
-                project
-                    .cargo()
-                    .args(["test", "--doc", "--workspace", "--quiet"]),
-                project.ci,
-            )
+            process::run(project.cargo().args(["test", "--doc", "--workspace", "--quiet"]), project.ci)
         });
     }
 }
@@ -128,18 +82,12 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
         return;
     };
     steps.step("compat tests", |closing| {
-        let colour = if colour() == "always" {
-            "--color=yes"
-        } else {
-            "--color=no"
-        };
+        let colour = if colour() == "always" { "--color=yes" } else { "--color=no" };
         let mut pytest = Command::new(python);
         // From compat/, whose pytest.ini says where tests are. -ra: every skip is listed with its
         // reason.
         pytest.args(["-m", "pytest", "-ra", colour]).args(args);
-        pytest
-            .current_dir(project.root.join("compat"))
-            .envs(variables);
+        pytest.current_dir(project.root.join("compat")).envs(variables);
         // pytest ends with 5 when it ran no test, which is a failure here too.
         process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
     });
@@ -151,19 +99,14 @@ fn browser(project: &Project, steps: &mut Steps, args: &[String]) {
         node::chromium(project)
     });
     if !ready {
-        return steps.not_run(
-            "browser tests",
-            "Node's packages or Chromium could not be installed",
-        );
+        return steps.not_run("browser tests", "Node's packages or Chromium could not be installed");
     }
     let Some((_, variables)) = clients(project, steps, "browser tests") else {
         return;
     };
     steps.step("browser tests", |closing| {
         let mut node = Command::new("node");
-        node.args(["--test", "--test-reporter=spec"])
-            .args(args)
-            .args(node::tests(project)?);
+        node.args(["--test", "--test-reporter=spec"]).args(args).args(node::tests(project)?);
         node.current_dir(&project.root).envs(variables);
         process::watch(&mut node, project.ci, is_node_summary, closing)
     });
@@ -171,28 +114,16 @@ fn browser(project: &Project, steps: &mut Steps, args: &[String]) {
 
 pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()> {
     let environments = python::make(project, &[])?;
-    let variables = environments
-        .iter()
-        .map(|made| (made.variable(), made.python()));
+    let variables = environments.iter().map(|made| (made.variable(), made.python()));
     let mut build = project.cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "trackway",
-        "--package",
-        "trackway-bench",
-    ]);
+    build.args(["build", "--release", "--package", "trackway", "--package", "trackway-bench"]);
     if !steps.step("release build", |_| process::run(&mut build, false)) {
         return Ok(());
     }
     let mut bench = Command::new(project.target.join("release/trackway-bench"));
     bench.args(args).current_dir(&project.root).envs(variables);
     bench.env("TRACKWAY_BIN", project.target.join("release/trackway"));
-    if let Some(made) = environments
-        .iter()
-        .find(|made| made.name.starts_with("fasttrackml"))
-    {
+    if let Some(made) = environments.iter().find(|made| made.name.starts_with("fasttrackml")) {
         bench.env("TRACKWAY_FML", made.python().with_file_name("fml"));
     }
     steps.step("bench", |_| process::run(&mut bench, false));
@@ -202,86 +133,47 @@ pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()
 /// Builds the binary and makes the environments of the real clients: the Python that runs pytest,
 /// and the variables by which tests find all of it. `None` if something
 /// failed, which is recorded then.
-fn clients(
-    project: &Project,
-    steps: &mut Steps,
-    what: &str,
-) -> Option<(PathBuf, Vec<(String, OsString)>)> {
+fn clients(project: &Project, steps: &mut Steps, what: &str) -> Option<(PathBuf, Vec<(String, OsString)>)> {
     let built = steps.step("build of the binary", |_| {
-        let binary = ["build", "--package", "trackway", "--bin", "trackway"];
-        process::run(project.cargo().args(binary), project.ci)?;
-        let example = [
-            "build",
-            "--package",
-            "trackway-tracking",
-            "--example",
-            "parse_filter",
-        ];
-        process::run(project.cargo().args(example), project.ci)
+        // Of the whole workspace, as nextest builds it: cargo chooses the features of libraries by
+        // what is built together, and one package alone would compile SQLite once more.
+        let both = ["build", "--workspace", "--bin", "trackway", "--example", "parse_filter"];
+        process::run(project.cargo().args(both), project.ci)
     });
     let mut environments = Vec::new();
     let mut python = None;
     let made = steps.step("Python environments", |_| {
         environments = python::make(project, &python::of_compat(project)?)?;
-        python = environments
-            .iter()
-            .find(|made| made.name == PYTEST)
-            .map(|made| made.python());
-        python
-            .as_ref()
-            .with_context(|| format!("compat/requirements/{PYTEST}.txt is missing"))?;
+        python = environments.iter().find(|made| made.name == PYTEST).map(|made| made.python());
+        python.as_ref().with_context(|| format!("compat/requirements/{PYTEST}.txt is missing"))?;
         Ok(())
     });
     if !built || !made {
-        steps.not_run(
-            what,
-            "the binary or an environment of its clients is missing",
-        );
+        steps.not_run(what, "the binary or an environment of its clients is missing");
         return None;
     }
     let mut variables = vec![
-        (
-            "TRACKWAY_BIN".to_owned(),
-            project.target.join("debug/trackway").into_os_string(),
-        ),
-        (
-            "TRACKWAY_PARSE_FILTER".to_owned(),
-            project
-                .target
-                .join("debug/examples/parse_filter")
-                .into_os_string(),
-        ),
+        ("TRACKWAY_BIN".to_owned(), project.target.join("debug/trackway").into_os_string()),
+        ("TRACKWAY_PARSE_FILTER".to_owned(), project.target.join("debug/examples/parse_filter").into_os_string()),
     ];
-    variables.extend(
-        environments
-            .iter()
-            .map(|made| (made.variable(), made.python().into_os_string())),
-    );
+    variables.extend(environments.iter().map(|made| (made.variable(), made.python().into_os_string())));
     Some((python?, variables))
 }
 
 fn colour() -> &'static str {
-    if io::stdout().is_terminal() && io::stderr().is_terminal() {
-        "always"
-    } else {
-        "never"
-    }
+    if io::stdout().is_terminal() && io::stderr().is_terminal() { "always" } else { "never" }
 }
 
 /// `===== 31 passed, 1 failed in 40.21s =====`, in colour or not.
 fn is_pytest_summary(line: &str) -> bool {
     line.contains("==")
         && line.contains(" in ")
-        && ["passed", "failed", "error", "no tests ran"]
-            .iter()
-            .any(|word| line.contains(word))
+        && ["passed", "failed", "error", "no tests ran"].iter().any(|word| line.contains(word))
 }
 
 /// `ℹ pass 3`, one of the eight lines by which Node's runner closes.
 fn is_node_summary(line: &str) -> bool {
-    ["tests", "pass", "fail", "skipped", "cancelled"]
-        .iter()
-        .any(|word| line.contains(&format!("ℹ {word} ")))
+    ["tests", "pass", "fail", "skipped", "cancelled"].iter().any(|word| line.contains(&format!("ℹ {word} ")))
 }
 
 #[cfg(test)]
@@ -290,14 +182,10 @@ mod tests {
 
     #[test]
     fn closing_lines_are_told_from_others() {
-        assert!(is_pytest_summary(
-            "======= 31 passed, 1 failed in 40.21s ======="
-        ));
+        assert!(is_pytest_summary("======= 31 passed, 1 failed in 40.21s ======="));
         assert!(is_pytest_summary("======= no tests ran in 0.01s ======="));
         assert!(!is_pytest_summary("======= test session starts ======="));
-        assert!(!is_pytest_summary(
-            "compat/test_runs.py::test_passed PASSED"
-        ));
+        assert!(!is_pytest_summary("compat/test_runs.py::test_passed PASSED"));
         assert!(is_node_summary("ℹ pass 3"));
         assert!(!is_node_summary("✔ the runs page opens (312ms)"));
     }

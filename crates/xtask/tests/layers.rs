@@ -12,10 +12,7 @@ use serde_json::Value;
 /// Each room, and our other rooms that it may depend on. A new room is entered here and in
 /// ARCHITECTURE.md. `testkit` is for everybody, but only for tests.
 const ROOMS: [(&str, &[&str]); 13] = [
-    (
-        "trackway",
-        &["server", "repo", "serving", "tracking", "store", "remote"],
-    ),
+    ("trackway", &["server", "repo", "serving", "tracking", "store", "remote"]),
     ("server", &["tracking", "artifacts", "serving", "web"]),
     ("artifacts", &["tracking", "remote"]),
     ("serving", &["artifacts"]),
@@ -32,23 +29,13 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("crates/xtask lies two folders deep")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/xtask lies two folders deep")
 }
 
 fn run(program: &str, args: &[&str]) -> Vec<u8> {
-    let output = Command::new(program)
-        .args(args)
-        .current_dir(root())
-        .output();
+    let output = Command::new(program).args(args).current_dir(root()).output();
     let output = output.unwrap_or_else(|error| panic!("{program} does not start: {error}"));
-    assert!(
-        output.status.success(),
-        "{program} {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
@@ -60,22 +47,11 @@ fn room(package: &str) -> &str {
 #[test]
 fn rooms_depend_only_on_those_below_them() {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let metadata = run(
-        &cargo,
-        &["metadata", "--no-deps", "--offline", "--format-version=1"],
-    );
+    let metadata = run(&cargo, &["metadata", "--no-deps", "--offline", "--format-version=1"]);
     let metadata: Value = serde_json::from_slice(&metadata).expect("cargo metadata prints JSON");
-    let packages = metadata["packages"]
-        .as_array()
-        .expect("cargo metadata lists packages");
-    let ours: BTreeSet<_> = packages
-        .iter()
-        .map(|package| package["name"].as_str().unwrap())
-        .collect();
-    assert!(
-        ours.contains("trackway") && ours.contains("trackway-tracking"),
-        "only {ours:?} were found"
-    );
+    let packages = metadata["packages"].as_array().expect("cargo metadata lists packages");
+    let ours: BTreeSet<_> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    assert!(ours.contains("trackway") && ours.contains("trackway-tracking"), "only {ours:?} were found");
 
     let mut wrong = Vec::new();
     for package in packages {
@@ -87,8 +63,7 @@ fn rooms_depend_only_on_those_below_them() {
         for dependency in package["dependencies"].as_array().unwrap() {
             let package = dependency["name"].as_str().unwrap();
             let only_tests = dependency["kind"] == "dev";
-            let fine =
-                allowed.contains(&room(package)) || (only_tests && package == "trackway-testkit");
+            let fine = allowed.contains(&room(package)) || (only_tests && package == "trackway-testkit");
             if ours.contains(package) && !fine {
                 wrong.push(format!("{name} may not depend on {}", room(package)));
             }
@@ -99,16 +74,7 @@ fn rooms_depend_only_on_those_below_them() {
 
 /// The text files that git tracks or would track, as (path, text), without lock files.
 fn files() -> Vec<(String, String)> {
-    let listed = run(
-        "git",
-        &[
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ],
-    );
+    let listed = run("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = String::from_utf8(listed).expect("paths are UTF-8");
     let files: Vec<_> = listed
         .split_terminator('\0')
@@ -143,16 +109,9 @@ fn programs_are_started_from_lists_of_arguments() {
         needles.push(format!("Command::new(\"{shell}{}", "\")"));
         needles.push(format!("Command::new(\"/bin/{shell}{}", "\")"));
     }
-    let rust: Vec<_> = files()
-        .into_iter()
-        .filter(|(path, _)| path.ends_with(".rs"))
-        .collect();
+    let rust: Vec<_> = files().into_iter().filter(|(path, _)| path.ends_with(".rs")).collect();
     let found = lines_with(&needles, &rust);
-    assert!(
-        found.is_empty(),
-        "a shell is started:\n{}",
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "a shell is started:\n{}", found.join("\n"));
 }
 
 /// Where packages come from is for each machine's own configuration to say (a mirror, a company's
@@ -170,9 +129,5 @@ fn no_file_names_the_host_of_a_package_registry() {
         ["proxy.golang", "org"],
     ];
     let found = lines_with(&hosts.map(|[name, end]| format!("{name}.{end}")), &files());
-    assert!(
-        found.is_empty(),
-        "a registry is named:\n{}",
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "a registry is named:\n{}", found.join("\n"));
 }
