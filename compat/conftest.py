@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import uuid
@@ -40,6 +41,11 @@ def pytest_addoption(parser):
     parser.addoption("--seeds", type=int, default=6, help="how many random sequences the differential test plays")
     parser.addoption("--calls", type=int, default=150, help="how many calls one random sequence makes")
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the durability test kills the server")
+
+
+def pytest_configure(config):
+    # The servers run in sessions of their own: whoever ends this run must end them too.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
 def pytest_collection_modifyitems(config, items):
