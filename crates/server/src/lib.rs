@@ -22,6 +22,7 @@ pub mod serve;
 pub mod server_info;
 mod state;
 pub mod ui;
+mod unread_body;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -60,7 +61,6 @@ impl Server {
         let bound = Bound::open(&config).await?;
         let cwd = std::env::current_dir().map_err(StartError::Directory)?;
         let artifact_root = config.artifact_root(&cwd);
-        let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root).await?);
         let figures = prometheus::Metrics::new();
         let store = if config.artifacts_only {
             None
@@ -70,6 +70,8 @@ impl Server {
             show_writer(&store, &figures);
             Some(store)
         };
+        // Behind the database, so that one that is refused leaves no empty folder.
+        let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root).await?);
         let router = router::router(&config, store.clone(), artifacts, &figures);
         let edge = Edge::new(router, &config, figures);
         Ok(Server { config, bound, edge, store })

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{Method, Request, StatusCode};
 use hyper::server::conn::http1;
@@ -23,6 +23,7 @@ use crate::access_log::{self, RememberRoute, X_REQUEST_ID};
 use crate::config::{Config, Limits};
 use crate::prometheus::Metrics;
 use crate::security::Security;
+use crate::unread_body;
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +134,11 @@ impl Edge {
         let method = request.method().clone();
         let uri = request.uri().clone();
         let path = uri.path();
+        let (request, unread) = match unread_body::take(request).await {
+            Ok(taken) => taken,
+            // The client is gone, or sends what is no body: there is nobody to tell more.
+            Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+        };
         let ((mut response, passed), route, id) = access_log::in_request(async {
             match security.check(&method, path, request.headers()) {
                 Err(refusal) => (refusal, None),
@@ -152,6 +158,7 @@ impl Edge {
         {
             response.headers_mut().insert(X_REQUEST_ID, value);
         }
+        unread.close_if_left(&mut response);
         metrics.request_ended(&method, route, response.status(), took);
         response
     }

@@ -159,9 +159,12 @@ impl Store {
                 let mut query = Query::new(db, &MODEL_VERSIONS, "model_version v");
                 query.condition("v.stage <> ?", [DELETED.to_owned().into()]);
                 filter_without_prompts(&mut query, &filter, "v.name", "model_version_tag")?;
-                // As MLflow 3.17: whatever was asked for, then these.
-                let by_default = vec![Sort::integer("v.last_update_time", true), Sort::text("v.name", false)];
-                query.order(&order, by_default, Sort::integer("v.version", true))?;
+                // As MLflow 3.17 orders them.
+                let mut behind = vec![Sort::text("v.name", false)];
+                if order.is_empty() {
+                    behind.insert(0, Sort::integer("v.last_update_time", true));
+                }
+                query.order(&order, behind, Sort::integer("v.version", true))?;
                 query.page(search.max_results, search.page_token.as_deref(), |row| {
                     find(db, &row.get::<_, String>(0)?, row.get(1)?)
                 })

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use trackway_tracking::{Experiment, ExperimentSearch, Tag, ViewType, limits};
 
+use super::uri::Uri;
 use super::{KeyValueIn, KeyValueOut, into, tags_out, view_type};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -16,7 +17,7 @@ pub(crate) struct Create {
     name: Option<String>,
     #[serde(alias = "artifactLocation")]
     artifact_location: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 
@@ -30,11 +31,19 @@ pub(crate) async fn create(State(app): State<AppState>, Body(request): Body<Crea
     Ok(wire::json(&ExperimentId { experiment_id: id.to_string() }))
 }
 
-/// Refuses locations that could lead elsewhere than they say. MLflow refuses fragments and params only; here `..` is
-/// refused too, in every spelling.
+/// Refuses locations that could lead elsewhere than they say. MLflow refuses fragments, params and foreign hosts;
+/// here `..` is refused too, in every spelling.
 fn check_location(location: &str) -> Result<(), ApiError> {
     if location.contains(['#', ';']) {
         return Err(ApiError::invalid("'artifact_location' URL can't include fragments or params."));
+    }
+    let uri = Uri::parse(location);
+    uri.check_host("artifact_location")?;
+    if uri.is_proxied() && !uri.authority.is_empty() {
+        return Err(ApiError::invalid(format!(
+            "Invalid artifact location '{location}': it names the host '{}', but this server keeps proxied artifacts itself. Leave the host out: mlflow-artifacts:/path",
+            uri.authority
+        )));
     }
     let mut decoded = location.to_owned();
     for _ in 0..8 {
@@ -108,11 +117,7 @@ pub(crate) struct Update {
 
 pub(crate) async fn update(State(app): State<AppState>, Body(request): Body<Update>) -> Result<Response, ApiError> {
     let id = ById { experiment_id: request.experiment_id }.id()?;
-    match request.new_name.filter(|name| !name.is_empty()) {
-        Some(name) => app.store.rename_experiment(id, name).await?,
-        // Nothing to change; an unknown experiment is still an error.
-        None => drop(app.store.get_experiment(id).await?),
-    }
+    app.store.rename_experiment(id, required(request.new_name, "new_name")?).await?;
     Ok(wire::empty())
 }
 

@@ -16,16 +16,16 @@ use crate::wire::{self, Body, fields};
 pub(crate) struct LogInputs {
     #[serde(alias = "runId")]
     run_id: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     datasets: Vec<DatasetInputIn>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     models: Vec<ModelIn>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct DatasetInputIn {
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
     dataset: Option<DatasetIn>,
 }
@@ -71,7 +71,7 @@ pub(crate) async fn log_inputs(State(app): State<AppState>, Body(request): Body<
 pub(crate) struct LogOutputs {
     #[serde(alias = "runId")]
     run_id: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     models: Vec<ModelIn>,
 }
 
@@ -173,8 +173,9 @@ impl<'a> DatasetInputOut<'a> {
                 digest: &dataset.digest,
                 source_type: &dataset.source_type,
                 source: &dataset.source,
-                schema: dataset.schema.as_deref(),
-                profile: dataset.profile.as_deref(),
+                // As in MLflow an empty text counts as none.
+                schema: dataset.schema.as_deref().filter(|schema| !schema.is_empty()),
+                profile: dataset.profile.as_deref().filter(|profile| !profile.is_empty()),
             },
         }
     }

@@ -91,11 +91,11 @@ pub(crate) struct LogBatch {
     run_id: Option<String>,
     #[serde(alias = "runUuid")]
     run_uuid: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     metrics: Vec<MetricIn>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     params: Vec<KeyValueIn>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 
@@ -132,6 +132,12 @@ pub(crate) async fn batch(State(app): State<AppState>, Body(request): Body<LogBa
         })
     };
     let metrics = request.metrics.into_iter().enumerate().map(metric).collect::<Result<_, _>>()?;
+    let without_key = |what: &str, list: &[KeyValueIn]| {
+        list.iter().position(|item| item.key.is_empty()).map(|position| format!("{what}[{position}].key"))
+    };
+    if let Some(field) = without_key("params", &request.params).or_else(|| without_key("tags", &request.tags)) {
+        return Err(ApiError::missing(&field));
+    }
     app.store.log_batch(run_id, metrics, into(request.params), into(request.tags)).await?;
     Ok(wire::empty())
 }

@@ -23,9 +23,9 @@ pub(crate) struct Create {
     model_type: String,
     #[serde(alias = "sourceRunId", deserialize_with = "fields::text")]
     source_run_id: String,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     params: Vec<KeyValueIn>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn delete(State(app): State<AppState>, Path(model_id): Path<Str
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(crate) struct SetTags {
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn delete_tag(State(app): State<AppState>, Path((model_id, key)
 pub(crate) struct LogParams {
     #[serde(alias = "modelId")]
     model_id: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     params: Vec<KeyValueIn>,
 }
 
@@ -114,11 +114,11 @@ pub(crate) struct Search {
     #[serde(alias = "experimentIds")]
     experiment_ids: Option<Vec<String>>,
     filter: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     datasets: Vec<DatasetIn>,
     #[serde(alias = "maxResults", deserialize_with = "fields::int64")]
     max_results: Option<i64>,
-    #[serde(alias = "orderBy", deserialize_with = "fields::list")]
+    #[serde(alias = "orderBy", deserialize_with = "fields::objects")]
     order_by: Vec<OrderIn>,
     #[serde(alias = "pageToken")]
     page_token: Option<String>,

@@ -12,6 +12,7 @@ mod model_sources;
 pub mod model_versions;
 pub mod registered_models;
 pub mod runs;
+mod uri;
 
 use serde::{Deserialize, Serialize};
 use trackway_tracking::{Param, Tag, ViewType};

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use trackway_tracking::{Error, PROMPT_TAG, Tag};
 
 use super::model_versions::parse_version;
+use super::uri::Uri;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -40,7 +41,7 @@ pub(super) async fn resolve(
         return Ok(origin);
     }
     let uri = Uri::parse(&origin.source);
-    check_host(&uri)?;
+    uri.check_host("source")?;
     if uri.scheme == "models" {
         if !uri.authority.is_empty() {
             return Err(invalid(&origin.source, "Registered model sources must use the active model registry."));
@@ -142,18 +143,6 @@ fn check_prompt_source(source: &str) -> Result<(), ApiError> {
     Err(ApiError::invalid(format!("Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.")))
 }
 
-/// The server would have to connect to a host that a client chose.
-fn check_host(uri: &Uri) -> Result<(), ApiError> {
-    const WITH_HOSTS: [&str; 9] = ["http", "https", "ftp", "sftp", "hdfs", "viewfs", "r2", "b2", "abfss"];
-    if WITH_HOSTS.contains(&uri.scheme.as_str()) {
-        return Err(ApiError::invalid(format!(
-            "'source' cannot use the '{0}' scheme: the '{0}' scheme addresses a host other than the tracking server's configured artifact storage, so the server would connect to the host named in the URI.",
-            uri.scheme
-        )));
-    }
-    Ok(())
-}
-
 fn check_within(source: &str, uri: &Uri, root: &str, parameter: &str) -> Result<(), ApiError> {
     let root = Uri::parse(root);
     if uri.is_local() {
@@ -243,59 +232,6 @@ fn must_identify(source: &str, parameter: &str) -> ApiError {
     invalid(source, &format!("The {parameter} request parameter must identify the resource that contains the source."))
 }
 
-/// A URI cut into scheme, authority and path; query and fragment are left off.
-struct Uri {
-    scheme: String,
-    authority: String,
-    path: String,
-}
-
-impl Uri {
-    fn parse(uri: &str) -> Uri {
-        let (scheme, rest) = match uri.split_once(':') {
-            Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_ascii_lowercase(), rest),
-            _ => (String::new(), uri),
-        };
-        let rest = if scheme.is_empty() { rest } else { rest.split(['?', '#']).next().unwrap_or_default() };
-        let (authority, path) = match rest.strip_prefix("//") {
-            Some(rest) if !scheme.is_empty() => rest.split_at(rest.find('/').unwrap_or(rest.len())),
-            _ => ("", rest),
-        };
-        Uri { scheme, authority: authority.to_owned(), path: path.to_owned() }
-    }
-
-    fn is_local(&self) -> bool {
-        self.scheme.is_empty() || self.scheme == "file"
-    }
-
-    fn is_proxied(&self) -> bool {
-        self.scheme == "mlflow-artifacts"
-    }
-
-    /// The path's parts, each decoded until nothing changes.
-    fn parts(&self) -> Vec<String> {
-        let decode = |part: &str| {
-            let mut part = part.to_owned();
-            for _ in 0..16 {
-                let once = percent_decode_str(&part).decode_utf8_lossy().into_owned();
-                if once == part {
-                    break;
-                }
-                part = once;
-            }
-            part
-        };
-        self.path.split('/').filter(|part| !part.is_empty()).map(decode).collect()
-    }
-}
-
-fn is_scheme(text: &str) -> bool {
-    // One letter is a Windows drive, not a scheme.
-    text.len() > 1
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-}
-
 /// `models:/m-<id>`, `models:/name/version` or `models:/name@alias`.
 enum ModelUri {
     Logged(String),
@@ -366,7 +302,7 @@ mod tests {
     #[test]
     fn hosts_of_a_clients_choosing_are_refused() {
         for source in ["http://x/y", "https://169.254.169.254/", "ftp:///x", "sftp://h/x", "hdfs://h/x"] {
-            assert!(check_host(&Uri::parse(source)).is_err(), "{source}");
+            assert!(Uri::parse(source).check_host("source").is_err(), "{source}");
         }
     }
 }

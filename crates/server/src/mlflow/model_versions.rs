@@ -18,7 +18,7 @@ pub(crate) struct Create {
     source: Option<String>,
     #[serde(alias = "runId")]
     run_id: Option<String>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
     #[serde(alias = "runLink", deserialize_with = "fields::text")]
     run_link: String,

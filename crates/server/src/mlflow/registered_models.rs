@@ -17,7 +17,7 @@ pub(crate) struct Create {
     name: Option<String>,
     #[serde(deserialize_with = "fields::text")]
     description: String,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Create {
     run_name: String,
     #[serde(alias = "startTime", deserialize_with = "fields::int64")]
     start_time: Option<i64>,
-    #[serde(deserialize_with = "fields::list")]
+    #[serde(deserialize_with = "fields::objects")]
     tags: Vec<KeyValueIn>,
 }
 

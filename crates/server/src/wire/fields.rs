@@ -4,8 +4,10 @@
 //! value is text.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 /// A 64-bit integer, as a number, a whole double or text.
 pub fn int64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
@@ -31,9 +33,9 @@ impl<'de> Visitor<'de> for Int64 {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        // The bounds are exact: 2^63 itself is out.
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-        if value.fract() == 0.0 && (-LIMIT..LIMIT).contains(&value) {
+        // Beyond 2^53 a double no longer tells which whole number was meant.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= EXACT {
             return Ok(Some(value as i64));
         }
         Err(E::invalid_value(Unexpected::Float(value), &self))
@@ -150,7 +152,36 @@ impl<'de> Visitor<'de> for Boolean {
     }
 }
 
-/// A list; `null` is an empty one. In a query string the parameter is repeated.
+/// A JSON object and nothing else: serde would also read a struct from a list of its fields' values.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// A list of objects; `null` is an empty one.
+pub fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let objects = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(objects.into_iter().map(|object| object.0).collect())
+}
+
+/// A list of plain values; `null` is an empty one. In a query string the parameter is repeated.
 pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
 }
@@ -160,8 +191,8 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An enumeration by name or number, given as `(name, number, value)`. One that is not known counts as not given, as in
-/// protobuf's JSON when unknown fields are ignored.
+/// An enumeration by name or number, given as `(name, number, value)`. A name that is not known counts as not given, as
+/// in protobuf's JSON when unknown fields are ignored; a number that is not known is an error.
 pub fn enumeration<'de, D: Deserializer<'de>, T: Copy>(deserializer: D, values: &[(&str, i64, T)]) -> Result<Option<T>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
@@ -171,9 +202,12 @@ pub fn enumeration<'de, D: Deserializer<'de>, T: Copy>(deserializer: D, values: 
         Nothing(()),
     }
     let known = |matches: &dyn Fn(&str, i64) -> bool| values.iter().find(|(name, number, _)| matches(name, *number)).map(|(_, _, value)| *value);
-    Ok(match Given::deserialize(deserializer)? {
-        Given::Number(given) => known(&|_, number| number == given),
-        Given::Name(given) => known(&|name, number| name == given || given.parse() == Ok(number)),
-        Given::Nothing(()) => None,
-    })
+    match Given::deserialize(deserializer)? {
+        Given::Number(given) => match known(&|_, number| number == given) {
+            Some(value) => Ok(Some(value)),
+            None => Err(D::Error::invalid_value(Unexpected::Signed(given), &"a number of the enumeration")),
+        },
+        Given::Name(given) => Ok(known(&|name, number| name == given || given.parse() == Ok(number))),
+        Given::Nothing(()) => Ok(None),
+    }
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use super::fields::Object;
 use super::lenient::quote_bare_numbers;
 use crate::error::ApiError;
 
@@ -57,8 +58,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 /// Decodes a JSON body. An empty body and `null` are an empty object, as in MLflow.
 pub fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-    match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(value),
+    match serde_json::from_slice::<Object<T>>(bytes) {
+        Ok(Object(value)) => Ok(value),
         Err(_) => decode_with_care(bytes),
     }
 }
@@ -67,12 +68,17 @@ pub fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 fn decode_with_care<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value: Value = serde_json::from_slice(&quote_bare_numbers(bytes))
         .map_err(|error| ApiError::invalid(format!("The request body is not valid JSON: {error}.")))?;
+    // Very old clients send the JSON as a string in JSON, and MLflow still reads it.
+    let value = match &value {
+        Value::String(text) => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    };
     let value = match value {
         Value::Null => Value::Object(serde_json::Map::new()),
         Value::Object(_) => value,
         other => return Err(ApiError::invalid(format!("The request body must be a JSON object, not {}.", python_type(&other)))),
     };
-    serde_path_to_error::deserialize(&value).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&value).map_err(|error| {
         let reason = error.inner().to_string();
         if let Some(name) = reason.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
             let camel = camel_case(name);
@@ -82,7 +88,8 @@ fn decode_with_care<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             Some((name, given)) => invalid_type(&name, given, python_type(given)),
             None => ApiError::invalid(format!("The request body is not what this call takes: {reason}.")),
         }
-    })
+    })?;
+    Ok(value)
 }
 
 /// Decodes a query string; lists are repeated parameters.
@@ -210,6 +217,8 @@ mod tests {
             "Request specifies both 'run_id' and 'runId'; provide only one of them."
         );
         assert!(message::<Request>("[1]").contains("must be a JSON object"));
+        assert!(message::<Request>(r#"["a", 1, 2.0]"#).contains("must be a JSON object"));
+        assert!(message::<Request>(r#"{"step": -9223372036854775809}"#).contains("'step'"));
         assert!(message::<Request>("{").contains("not valid JSON"));
         assert!(message::<Request>(&"[".repeat(100_000)).contains("not valid JSON"));
     }

@@ -59,12 +59,19 @@ pub(super) fn version_of(db: &Connection, path: &Path) -> Result<i64, OpenError>
 }
 
 fn copy_aside(db: &Connection, path: &Path, version: i64) -> Result<(), OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".before-v{}", version + 1));
-    if Path::new(&name).exists() {
-        // A start that was interrupted after the copy: the copy is whole (VACUUM INTO is renamed below) and older.
-        return Ok(());
-    }
+    // Somebody may have gone back to an earlier copy and comes this way again: each time has its own.
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".before-v{}", version + 1));
+        if number > 1 {
+            name.push(format!(".{number}"));
+        }
+        name
+    };
+    let free = (1..1000).map(numbered).find(|name| !Path::new(name).exists());
+    let Some(name) = free else {
+        return Err(OpenError::Copy(format!("{} copies lie beside {} already", 999, path.display())));
+    };
     let mut part = name.clone();
     part.push(".part");
     let _ = std::fs::remove_file(&part);
@@ -113,5 +120,7 @@ mod tests {
         copy_aside(&open(&path), &path, 1).unwrap();
         let copy = dir.path().join("trackway.db.before-v2");
         assert_eq!(version_of(&open(&copy), &copy).unwrap(), NEWEST);
+        copy_aside(&open(&path), &path, 1).unwrap();
+        assert!(dir.path().join("trackway.db.before-v2.2").exists());
     }
 }

@@ -203,7 +203,10 @@ pub fn run(args: ServerArgs) -> Result<(), Failure> {
 
     let mut config = settings.config;
     config.limits.max_connections = room_for_connections(config.limits.max_connections);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    // Half of the cores: the writer and large reads have threads of their own, and a thread that need not wake another
+    // saves a third of a small request's time.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = (cores / 2).clamp(1, MOST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("trackway")
