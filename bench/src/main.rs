@@ -138,7 +138,11 @@ fn main() -> Result<()> {
         let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { 3 });
         let time = Duration::from_millis(if arguments.quick { 400 } else { 1500 });
         for operation in operations {
-            report.rows.extend(measure::operation(operation, &mut contenders, Effort { rounds, time })?);
+            report.rows.extend(measure::operation(
+                operation,
+                &mut contenders,
+                Effort { rounds, time, quick: arguments.quick },
+            )?);
         }
         for contender in contenders {
             contender.server.stop()?;
