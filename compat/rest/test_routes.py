@@ -110,7 +110,7 @@ NOT_BUILT = [
     ("POST", "/api/3.0/mlflow/label-schemas"),
     ("POST", "/api/3.0/mlflow/issues/search"),
     ("GET", "/api/3.0/mlflow/mcp-servers"),
-    ("GET", "/ajax-api/2.0/mlflow/gateway-proxy"),
+    ("POST", "/ajax-api/2.0/mlflow/gateway-proxy"),
 ]
 
 

@@ -54,6 +54,7 @@ const GROUPS: &[Group] = &[
     absent("mlflow/workspaces", "Workspaces"),
     absent("mlflow/server-features", "The list of server features"),
     // The stock page asks for these on its own; 404 tells it to hide them.
+    // Pages have a route for it (mlflow/gateway.rs); this is for whoever asks elsewhere.
     absent("mlflow/gateway-proxy", "The AI gateway"),
     absent("mlflow/assistant", "The assistant"),
     absent("mlflow/users", "The user directory"),

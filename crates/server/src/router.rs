@@ -10,7 +10,7 @@ use trackway_tracking::Store;
 
 use crate::artifacts::{self, ArtifactService};
 use crate::config::Config;
-use crate::mlflow::{experiments, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
+use crate::mlflow::{experiments, gateway, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
 use crate::prometheus::Metrics;
 use crate::server_info::Capabilities;
 use crate::state::AppState;
@@ -114,6 +114,7 @@ fn ajax_only() -> Router<AppState> {
     Router::new()
         .route("/experiments/search-datasets", post(inputs::search_datasets))
         .route("/metrics/get-history-bulk", get(metrics::get_history_bulk))
+        .route("/gateway-proxy", get(gateway::endpoints))
 }
 
 /// What MLflow does not have.

@@ -3,6 +3,7 @@
 //! Fields are accepted in snake_case and camelCase, as protobuf's JSON has it; answers are snake_case.
 
 pub mod experiments;
+pub mod gateway;
 pub mod graphql;
 pub mod inputs;
 pub mod log;
