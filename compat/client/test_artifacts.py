@@ -119,6 +119,18 @@ def test_large_file(client, run_id, tmp_path):
     assert got.read_bytes() == chunk * 24
 
 
+def test_multipart_upload(client, run_id, tmp_path, monkeypatch):
+    """The client sends a large file in parts where the server can take them, and in one piece where it cannot."""
+    monkeypatch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "true")
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(5 << 20))
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 << 20))
+    content = os.urandom((12 << 20) + 345)
+    (tmp_path / "parts.bin").write_bytes(content)
+    client.log_artifact(run_id, str(tmp_path / "parts.bin"), "deep/dir")
+    assert listing(client, run_id, "deep/dir") == [("deep/dir/parts.bin", False, len(content))]
+    assert pathlib.Path(client.download_artifacts(run_id, "deep/dir/parts.bin")).read_bytes() == content
+
+
 def test_delete_artifacts(client, run_id):
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -67,6 +67,12 @@ KNOWN = [
         fails_in_stock("model-versions/create"),
     ),
     Known(
+        "a run's output that it has already: stock's database complains, ours takes the repeated call of a client as done",
+        lambda call, stock, ours, where: call.route == "runs/outputs"
+        and (stock.status, ours.status) == (400, 200)
+        and "UNIQUE constraint failed: inputs" in stock.text,
+    ),
+    Known(
         "duplicate fields in order_by are the caller's mistake",
         fails_in_stock("runs/search", told="duplicate"),
     ),

@@ -160,7 +160,7 @@ class Pair:
         if isinstance(value, list):
             items = [self.normal(item, side, key, parent) for item in value]
             if key in UNORDERED or (key == "metrics" and parent == "data") or parent.endswith("get-latest-versions"):
-                items.sort(key=lambda item: json.dumps(item, sort_keys=True))
+                items.sort(key=lambda item: (str(item.get("version", "")) if isinstance(item, dict) else "", json.dumps(item, sort_keys=True)))
             return items
         if isinstance(value, str):
             if key == "next_page_token":

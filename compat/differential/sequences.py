@@ -40,6 +40,8 @@ class Player:
         self.runs: list[str] = []
         self.logged: list[str] = []
         self.models: list[str] = []
+        self.versions: dict[str, int] = {}
+        self.deleted: list[str] = []
         self.names = 0
         self.clock = 1000
         self.tokens = 0
@@ -56,7 +58,11 @@ class Player:
         return self.one(TEXTS)
 
     def key(self) -> str:
-        return self.one(KEYS[:8]) if self.maybe(0.9) else self.one(KEYS)
+        """Mostly one of few, so that keys meet again."""
+        return self.one(KEYS[:2]) if self.maybe(0.5) else self.one(KEYS[:8]) if self.maybe(0.8) else self.one(KEYS)
+
+    def metric_key(self) -> str:
+        return self.one(["acc", "loss"]) if self.maybe(0.7) else self.key()
 
     def experiment(self) -> str:
         if self.experiments and self.maybe(0.95):
@@ -73,10 +79,17 @@ class Player:
         return self.one(self.logged) if self.logged and self.maybe(0.93) else NO_MODEL
 
     def model(self) -> str:
-        return self.one(self.models) if self.models and self.maybe(0.94) else f"{self.stem} nobody"
+        if not self.models or self.maybe(0.05):
+            return f"{self.stem} nobody"
+        return self.one(self.models[-2:] if self.maybe(0.8) else self.models)
 
-    def version(self) -> str:
-        return str(self.random.randint(1, 4)) if self.maybe(0.96) else self.one(["0", "99", "x"])
+    def version(self, model: str) -> str:
+        if made := self.versions.get(model):
+            return str(self.random.randint(1, made)) if self.maybe(0.95) else self.one(["0", "99", "x"])
+        return "1"
+
+    def alias(self) -> str:
+        return self.one(["champion", "b-2"]) if self.maybe(0.85) else self.one(["latest", "v3", "has space", "12"])
 
     def fresh(self, stem: str) -> str:
         self.names += 1
@@ -137,9 +150,11 @@ class Player:
         kind = self.random.randrange(6)
         if kind == 0:
             self.send("POST", "experiments/update", {"experiment_id": experiment, "new_name": self.fresh("renamed")})
-        elif kind == 1 and self.maybe(0.5):
+        elif kind == 1 and self.maybe(0.4):
+            self.deleted.append(experiment)
             self.send("POST", "experiments/delete", {"experiment_id": experiment})
         elif kind == 2:
+            experiment = self.deleted.pop() if self.deleted else experiment
             self.send("POST", "experiments/restore", {"experiment_id": experiment})
         elif kind == 3:
             self.send("POST", "experiments/delete-experiment-tag", {"experiment_id": experiment, "key": self.one(["team", "k"])})
@@ -193,7 +208,7 @@ class Player:
         self.pair.send("GET", "runs/get", {"run_id": run})
 
     def metric(self) -> dict:
-        body = {"key": self.key(), "value": self.one(VALUES), "timestamp": self.random.randint(0, 6)}
+        body = {"key": self.metric_key(), "value": self.one(VALUES), "timestamp": self.random.randint(0, 6)}
         if self.maybe(0.8):
             body["step"] = self.random.randint(-2, 4)
         return body
@@ -218,7 +233,7 @@ class Player:
             self.pair.send("GET", "runs/get", {"run_id": run})
 
     def read_history(self):
-        body = {"run_id": self.run(), "metric_key": self.one(["acc", "loss", "k", "lr", "a/b"])}
+        body = {"run_id": self.run(), "metric_key": self.metric_key() or "none"}
         if self.maybe(0.4):
             body["max_results"] = self.one([1, 3, 100])
             self.paged("GET", "metrics/get-history", body)
@@ -227,7 +242,7 @@ class Player:
 
     def read_interval(self):
         runs = self.runs[-3:]
-        body = {"run_ids": runs or [NO_RUN], "metric_key": self.one(["acc", "loss", "k"])}
+        body = {"run_ids": runs or [NO_RUN], "metric_key": self.one(["acc", "loss"])}
         if self.maybe(0.5):
             body["max_results"] = self.one([1, 2, 3, 2500, 0, 2501])
         if self.maybe(0.4):
@@ -335,6 +350,7 @@ class Player:
             answers, _ = self.send("POST", "registered-models/rename", {"name": model, "new_name": new})
             if self.pair.made(answers, "registered_model", "name"):
                 self.models = [new if name == model else name for name in self.models]
+                self.versions[new] = self.versions.pop(model, 0)
                 model = new
         elif kind == 1 and self.maybe(0.25):
             self.send("DELETE", "registered-models/delete", {"name": model})
@@ -345,18 +361,20 @@ class Player:
         elif kind == 5:
             self.send("DELETE", "registered-models/delete-tag", {"name": model, "key": self.key()})
         elif kind in (6, 7):
-            alias = self.one(["champion", "b-2", "latest", "v3", "has space", "12"])
-            self.send("POST", "registered-models/alias", {"name": model, "alias": alias, "version": self.version()})
+            body = {"name": model, "alias": self.alias(), "version": self.version(model)}
+            self.send("POST", "registered-models/alias", body)
         elif kind == 8:
-            self.send("DELETE", "registered-models/alias", {"name": model, "alias": self.one(["champion", "b-2"])})
+            self.send("DELETE", "registered-models/alias", {"name": model, "alias": self.alias()})
         else:
-            self.send("GET", "registered-models/alias", {"name": model, "alias": self.one(["champion", "b-2"])})
+            self.send("GET", "registered-models/alias", {"name": model, "alias": self.alias()})
         self.pair.send("GET", "registered-models/get", {"name": model})
 
     def create_version(self):
         run = self.run()
         logged = self.logged_model()
-        body = {"name": self.model(), "source": self.one(["s3://bucket/a", "s3://bucket/b?x=1", f"runs:/{run}/m", "/etc/passwd", "s3://b/../c"])}
+        body = {"name": self.model(), "source": self.one(["s3://bucket/a", "s3://bucket/b?x=1", f"runs:/{run}/m"])}
+        if self.maybe(0.1):
+            body["source"] = self.one(["/etc/passwd", "s3://b/../c", "runs:/x", "models:/x/1", f"models:/{self.model()}/1", "hdfs://h/x"])
         if body["source"].startswith("runs:") or self.maybe(0.4):
             body["run_id"] = run
         if self.maybe(0.15):
@@ -368,10 +386,13 @@ class Player:
             body["description"] = self.text()
         if self.maybe(0.2):
             body["run_link"] = "http://link"
-        self.send("POST", "model-versions/create", body)
+        answers, _ = self.send("POST", "model-versions/create", body)
+        if made := self.pair.made(answers, "model_version", "version"):
+            self.versions[body["name"]] = int(made[0])
 
     def change_version(self):
-        body = {"name": self.model(), "version": self.version()}
+        model = self.model()
+        body = {"name": model, "version": self.version(model)}
         kind = self.random.randrange(8)
         if kind < 3:
             sent = {**body, "stage": self.one(STAGES[:6] if self.maybe(0.9) else STAGES), "archive_existing_versions": self.maybe(0.4)}
@@ -438,10 +459,10 @@ class Player:
             self.create_run: 7, self.change_run: 8, self.log: 16, self.read_history: 5, self.read_interval: 3,
             self.log_inputs: 3, self.search_runs: 10,
             self.create_logged_model: 3, self.change_logged_model: 6, self.search_logged_models: 4,
-            self.create_model: 3, self.change_model: 8, self.create_version: 6, self.change_version: 8,
+            self.create_model: 2, self.change_model: 9, self.create_version: 7, self.change_version: 12,
             self.latest_versions: 2, self.search_registry: 5,
         }  # fmt: skip
-        for start in (self.create_experiment, self.create_experiment, self.create_run, self.create_run, self.create_model):
+        for start in (self.create_experiment, self.create_experiment, self.create_run, self.create_run, self.create_model, self.create_version):
             start()
         first = self.pair.calls
         while self.pair.calls - first < calls:

@@ -64,6 +64,29 @@ def test_aliases(api, model):
     api.get("registered-models/alias", {"name": "nobody at all", "alias": "x"}).missing()
 
 
+def test_latest_as_an_alias(api, model):
+    """No alias may be called so, and yet it can be asked for: it means the newest version."""
+    body = {"name": model, "alias": "latest"}
+    api.get("registered-models/alias", body).missing()
+    for _ in range(2):
+        api.version(model)
+    assert api.get("registered-models/alias", body).ok()["model_version"]["version"] == "2"
+    api.post("registered-models/alias", {**body, "version": "1"}).refused()
+
+
+@pytest.mark.parametrize("alias", ["has space", "a/b", "ä!", "x" * 256])
+def test_deleting_what_can_be_no_alias(api, model, alias):
+    api.version(model)
+    api.delete("registered-models/alias", {"name": model, "alias": alias}).refused()
+
+
+def test_latest_versions_know_their_aliases(api, model):
+    api.version(model)
+    api.post("registered-models/alias", {"name": model, "alias": "champion", "version": "1"}).ok()
+    (latest,) = api.post("registered-models/get-latest-versions", {"name": model}).ok()["model_versions"]
+    assert latest["aliases"] == ["champion"]
+
+
 def test_latest_versions_by_get_and_post(api, model):
     for _ in range(3):
         api.version(model)
