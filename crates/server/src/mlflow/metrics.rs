@@ -36,7 +36,8 @@ pub(crate) async fn get_history(State(app): State<AppState>, Params(request): Pa
         .iter()
         .map(|point| MetricOut { key: &key, value: point.value, timestamp: point.timestamp, step: point.step, run_id: None })
         .collect();
-    Ok(wire::json(&History { metrics, next_page_token: page.next_page_token }))
+    let bytes = 256 + page.items.len() * (key.len() + 88);
+    Ok(wire::json_of(&History { metrics, next_page_token: page.next_page_token }, bytes))
 }
 
 #[derive(Deserialize, Default)]

@@ -120,7 +120,9 @@ pub(crate) struct Search {
 
 pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Search>) -> Result<Response, ApiError> {
     let page = find(&app, request).await?;
-    Ok(wire::json(&Page { runs: page.items.iter().map(RunOut::new).collect(), next_page_token: page.next_page_token }))
+    let parts: usize = page.items.iter().map(|run| run.metrics.len() + run.params.len() + run.tags.len()).sum();
+    let runs = page.items.iter().map(RunOut::new).collect();
+    Ok(wire::json_of(&Page { runs, next_page_token: page.next_page_token }, 256 + page.items.len() * 600 + parts * 64))
 }
 
 pub(super) async fn find(app: &AppState, request: Search) -> Result<trackway_tracking::Page<Run>, ApiError> {

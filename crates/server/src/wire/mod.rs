@@ -20,7 +20,12 @@ pub use request::{Body, Params, decode_json, decode_query};
 
 /// An answer in JSON.
 pub fn json<T: Serialize>(value: &T) -> Response {
-    let mut body = Vec::with_capacity(512);
+    json_of(value, 512)
+}
+
+/// An answer in JSON that is about so many bytes long.
+pub fn json_of<T: Serialize>(value: &T, bytes: usize) -> Response {
+    let mut body = Vec::with_capacity(bytes);
     if let Err(error) = serde_json::to_writer(&mut body, value) {
         // Only a map with keys that are no strings can fail; none of ours has such.
         tracing::error!(%error, "an answer could not be written as JSON");
