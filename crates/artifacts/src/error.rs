@@ -13,9 +13,7 @@ pub enum Error {
         "Invalid artifact path: '{given}'. Names may be treated as files in certain cases, and must not resolve to other names when treated as such. This name would resolve to '{plain}'"
     )]
     NotPlain { given: String, plain: String },
-    #[error(
-        "Invalid artifact file name: '{name}'. Artifact names starting with '.artifact.uploading.' are reserved."
-    )]
+    #[error("Invalid artifact file name: '{name}'. Artifact names starting with '.artifact.uploading.' are reserved.")]
     ReservedName { name: String },
     #[error("No such artifact: '{path}'")]
     NotFound { path: String },
@@ -51,10 +49,7 @@ impl Error {
             remote::Error::NotADirectory { .. } => Error::BelowAFile { path: shown() },
             remote::Error::InvalidPath { .. } => Error::InvalidPath,
             remote::Error::NoSpace { .. } => Error::NoSpace { path: shown() },
-            remote::Error::Incomplete { reason, .. } => Error::Incomplete {
-                path: shown(),
-                reason,
-            },
+            remote::Error::Incomplete { reason, .. } => Error::Incomplete { path: shown(), reason },
             error @ remote::Error::Unsupported { .. } => Error::Unsupported(error.to_string()),
             error => Error::Store(error),
         }

@@ -19,6 +19,4 @@ pub use error::{Error, Result};
 pub use location::{Artifact, Location};
 pub use path::ArtifactPath;
 pub use store::{ArtifactStore, Places};
-pub use trackway_remote::{
-    ByteStream, Capabilities, Multipart, Object, Options, Part, SignedUrl, Stat,
-};
+pub use trackway_remote::{ByteStream, Capabilities, Multipart, Object, Options, Part, SignedUrl, Stat};

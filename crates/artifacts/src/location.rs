@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use trackway_remote::{
-    self as remote, Capabilities, Multipart, Object, Part, PutOptions, RelPath, Remote, SignedUrl,
-    Stat,
+    self as remote, Capabilities, Multipart, Object, Part, PutOptions, RelPath, Remote, SignedUrl, Stat,
 };
 
 use crate::error::{Error, Result};
@@ -37,11 +36,7 @@ impl Artifact {
 
 impl Location {
     pub(crate) fn new(remote: Remote, base: RelPath, shown_from_base: bool) -> Location {
-        Location {
-            remote,
-            base,
-            shown_from_base,
-        }
+        Location { remote, base, shown_from_base }
     }
 
     /// What lies directly in `path`, sorted by name. As in MLflow, nothing lies in what is missing or a file.
@@ -70,9 +65,7 @@ impl Location {
         let stat = self.remote.stat(&full).await;
         let stat = stat.map_err(|error| self.read_error(error, path))?;
         match stat.is_dir {
-            true => Err(Error::IsADirectory {
-                path: self.shown(path),
-            }),
+            true => Err(Error::IsADirectory { path: self.shown(path) }),
             false => Ok(stat),
         }
     }
@@ -91,10 +84,7 @@ impl Location {
         E: std::fmt::Display,
     {
         let full = self.full(path.target()?)?;
-        let options = PutOptions {
-            length,
-            ..PutOptions::default()
-        };
+        let options = PutOptions { length, ..PutOptions::default() };
         let stored = self.remote.put(&full, body, options).await;
         stored.map_err(|error| self.error(error, path))
     }
@@ -124,17 +114,9 @@ impl Location {
         created.map_err(|error| self.error(error, path))
     }
 
-    pub async fn complete_multipart(
-        &self,
-        path: &ArtifactPath,
-        upload_id: &str,
-        parts: &[Part],
-    ) -> Result<()> {
+    pub async fn complete_multipart(&self, path: &ArtifactPath, upload_id: &str, parts: &[Part]) -> Result<()> {
         let full = self.full(path.target()?)?;
-        let completed = self
-            .remote
-            .complete_multipart(&full, upload_id, parts)
-            .await;
+        let completed = self.remote.complete_multipart(&full, upload_id, parts).await;
         completed.map_err(|error| self.error(error, path))
     }
 

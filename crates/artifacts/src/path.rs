@@ -22,10 +22,7 @@ pub struct ArtifactPath {
 
 impl ArtifactPath {
     pub fn root() -> ArtifactPath {
-        ArtifactPath {
-            text: String::new(),
-            path: RelPath::root(),
-        }
+        ArtifactPath { text: String::new(), path: RelPath::root() }
     }
 
     /// `given` may be encoded: the path of a URL, or a parameter that was decoded once already.
@@ -35,10 +32,7 @@ impl ArtifactPath {
             return Err(Error::InvalidPath);
         }
         let text = escape_control_characters(decoded);
-        let plain: Vec<_> = text
-            .split('/')
-            .filter(|name| !matches!(*name, "" | "."))
-            .collect();
+        let plain: Vec<_> = text.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
         let path = RelPath::new(plain.join("/")).map_err(|_| Error::InvalidPath)?;
         Ok(ArtifactPath { text, path })
     }
@@ -50,10 +44,7 @@ impl ArtifactPath {
             return Err(Error::InvalidPath);
         }
         let path = self.path.join(&name).map_err(|_| Error::InvalidPath)?;
-        Ok(ArtifactPath {
-            text: path.to_string(),
-            path,
-        })
+        Ok(ArtifactPath { text: path.to_string(), path })
     }
 
     /// Where it lies.
@@ -76,17 +67,12 @@ impl ArtifactPath {
             return Err(Error::InvalidPath);
         }
         if name.starts_with(UPLOADING) {
-            return Err(Error::ReservedName {
-                name: name.to_owned(),
-            });
+            return Err(Error::ReservedName { name: name.to_owned() });
         }
         let head = head.trim_end_matches('/');
         let plain = self.path.parent();
         if head != plain.as_str() {
-            return Err(Error::NotPlain {
-                given: head.to_owned(),
-                plain: plain.to_string(),
-            });
+            return Err(Error::NotPlain { given: head.to_owned(), plain: plain.to_string() });
         }
         Ok(&self.path)
     }
@@ -109,13 +95,9 @@ fn decode(given: &str) -> Option<String> {
 fn is_safe(path: &str) -> bool {
     let bytes = path.as_bytes();
     let slash = |at: usize| matches!(bytes.get(at), Some(b'/' | b'\\'));
-    let windows_drive = bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes.get(1) == Some(&b':')
-        && slash(2);
+    let windows_drive = bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':') && slash(2);
     let windows_share = slash(0) && slash(1);
-    let file_uri = bytes
-        .get(..5)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"file:"));
+    let file_uri = bytes.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"file:"));
     !(path.contains(['#', '\0'])
         || path.starts_with('/')
         || windows_drive
@@ -230,10 +212,7 @@ mod tests {
             ("C:x", "C:x"),
             ("\\x", "\\x"),
         ] {
-            assert_eq!(
-                ArtifactPath::parse(given).unwrap().as_rel_path().as_str(),
-                stored
-            );
+            assert_eq!(ArtifactPath::parse(given).unwrap().as_rel_path().as_str(), stored);
         }
     }
 
@@ -252,10 +231,7 @@ mod tests {
             ("a\tb", "a%09b"),
             ("Model:v1.txt", "Model:v1.txt"),
         ] {
-            assert_eq!(
-                ArtifactPath::parse(given).unwrap().as_rel_path().as_str(),
-                stored
-            );
+            assert_eq!(ArtifactPath::parse(given).unwrap().as_rel_path().as_str(), stored);
         }
     }
 
@@ -264,42 +240,19 @@ mod tests {
         for (given, plain) in [("a//b/c", "a/b/c"), ("a/./b", "a/b"), ("./a", "a")] {
             let path = ArtifactPath::parse(given).unwrap();
             assert_eq!(path.as_rel_path().as_str(), plain);
-            assert!(
-                matches!(path.target(), Err(Error::NotPlain { .. })),
-                "{given}"
-            );
+            assert!(matches!(path.target(), Err(Error::NotPlain { .. })), "{given}");
         }
         for given in ["", "a/", "a/b/"] {
             let path = ArtifactPath::parse(given).unwrap();
             assert!(matches!(path.target(), Err(Error::NoFileName)), "{given}");
         }
-        assert!(matches!(
-            ArtifactPath::parse(".").unwrap().target(),
-            Err(Error::InvalidPath)
-        ));
-        assert!(matches!(
-            ArtifactPath::parse("a/.").unwrap().target(),
-            Err(Error::InvalidPath)
-        ));
+        assert!(matches!(ArtifactPath::parse(".").unwrap().target(), Err(Error::InvalidPath)));
+        assert!(matches!(ArtifactPath::parse("a/.").unwrap().target(), Err(Error::InvalidPath)));
         let reserved = ArtifactPath::parse("a/.artifact.uploading.x").unwrap();
         assert!(matches!(reserved.target(), Err(Error::ReservedName { .. })));
         // As MLflow 3.17: only the directory is looked at.
-        assert_eq!(
-            ArtifactPath::parse("a//b")
-                .unwrap()
-                .target()
-                .unwrap()
-                .as_str(),
-            "a/b"
-        );
-        assert_eq!(
-            ArtifactPath::parse("a/b")
-                .unwrap()
-                .target()
-                .unwrap()
-                .as_str(),
-            "a/b"
-        );
+        assert_eq!(ArtifactPath::parse("a//b").unwrap().target().unwrap().as_str(), "a/b");
+        assert_eq!(ArtifactPath::parse("a/b").unwrap().target().unwrap().as_str(), "a/b");
     }
 
     proptest::proptest! {

@@ -34,10 +34,7 @@ struct LocalRoot {
 }
 
 impl ArtifactStore {
-    pub async fn open(
-        places: Places<'_>,
-        options: Options,
-    ) -> std::result::Result<ArtifactStore, remote::Error> {
+    pub async fn open(places: Places<'_>, options: Options) -> std::result::Result<ArtifactStore, remote::Error> {
         let proxied = match places.destination {
             None => None,
             Some(destination) => Some(Remote::open(destination, options).await?),
@@ -46,11 +43,7 @@ impl ArtifactStore {
             .default_root
             .and_then(local_path)
             .and_then(|path| std::path::absolute(path).ok())
-            .map(|path| LocalRoot {
-                path,
-                options,
-                remote: OnceCell::new(),
-            });
+            .map(|path| LocalRoot { path, options, remote: OnceCell::new() });
         Ok(ArtifactStore { proxied, local })
     }
 
@@ -84,14 +77,10 @@ impl ArtifactStore {
 
     fn resolve_proxied(&self, uri: &str, path: &str) -> Result<Location> {
         let Some(remote) = self.proxied.clone() else {
-            return Err(not_served(
-                uri,
-                "the server was started with --no-serve-artifacts",
-            ));
+            return Err(not_served(uri, "the server was started with --no-serve-artifacts"));
         };
         let path = path.trim_start_matches('/');
-        let base =
-            ArtifactPath::parse(path).map_err(|_| not_served(uri, "its path is not valid"))?;
+        let base = ArtifactPath::parse(path).map_err(|_| not_served(uri, "its path is not valid"))?;
         if base.as_rel_path().is_root() {
             // Only the proxy's own routes see all runs at once.
             return Err(not_served(uri, "it names no run and no model"));
@@ -100,12 +89,7 @@ impl ArtifactStore {
     }
 
     async fn resolve_local(&self, uri: &str, path: &Path) -> Result<Location> {
-        let outside = || {
-            not_served(
-                uri,
-                "they do not lie below the artifact root of this server",
-            )
-        };
+        let outside = || not_served(uri, "they do not lie below the artifact root of this server");
         let root = self.local.as_ref().ok_or_else(outside)?;
         let below = path.strip_prefix(&root.path).map_err(|_| outside())?;
         // Names are taken literally, so `..` and its relatives have no place here.
@@ -122,18 +106,13 @@ impl ArtifactStore {
 impl LocalRoot {
     async fn remote(&self) -> std::result::Result<Remote, remote::Error> {
         let path = self.path.to_string_lossy();
-        let remote = self
-            .remote
-            .get_or_try_init(|| Remote::open(&path, self.options));
+        let remote = self.remote.get_or_try_init(|| Remote::open(&path, self.options));
         Ok(remote.await?.clone())
     }
 }
 
 fn not_served(uri: &str, reason: &'static str) -> Error {
-    Error::NotServed {
-        uri: uri.to_owned(),
-        reason,
-    }
+    Error::NotServed { uri: uri.to_owned(), reason }
 }
 
 /// The path in `mlflow-artifacts:/path` and `mlflow-artifacts://host/path`.
@@ -144,9 +123,7 @@ fn proxied_path(uri: &str) -> Option<&str> {
     }
     Some(match rest.strip_prefix("//") {
         // The host is where clients find the proxy, and that is here.
-        Some(after_host) => after_host
-            .find('/')
-            .map_or("", |slash| &after_host[slash..]),
+        Some(after_host) => after_host.find('/').map_or("", |slash| &after_host[slash..]),
         None => rest,
     })
 }
@@ -170,7 +147,5 @@ fn local_path(uri: &str) -> Option<PathBuf> {
 }
 
 fn is_one_of(scheme: &str, schemes: &[&str]) -> bool {
-    schemes
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
+    schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }

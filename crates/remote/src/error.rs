@@ -24,10 +24,7 @@ pub enum Error {
     NoSpace { path: String },
     /// This kind of remote has no such operation.
     #[error("{what} is not supported by {kind}")]
-    Unsupported {
-        what: &'static str,
-        kind: &'static str,
-    },
+    Unsupported { what: &'static str, kind: &'static str },
     /// The body of an upload broke off, or was not as long as announced. Nothing was stored.
     #[error("the upload to '{path}' was not complete, nothing was stored: {reason}")]
     Incomplete { path: String, reason: String },
@@ -46,31 +43,18 @@ impl Error {
             Errno::ISDIR => Error::IsADirectory { path },
             Errno::EXIST => Error::AlreadyExists { path },
             Errno::NOSPC | Errno::DQUOT => Error::NoSpace { path },
-            Errno::NAMETOOLONG => Error::InvalidPath {
-                path,
-                reason: "it is longer than the file system allows",
-            },
-            Errno::LOOP => Error::InvalidPath {
-                path,
-                reason: "it leads through a symbolic link",
-            },
-            Errno::INVAL | Errno::ILSEQ => Error::InvalidPath {
-                path,
-                reason: "the file system does not allow such a name",
-            },
-            other => Error::Io {
-                doing: format!("{doing} '{path}'"),
-                source: other.into(),
-            },
+            Errno::NAMETOOLONG => Error::InvalidPath { path, reason: "it is longer than the file system allows" },
+            Errno::LOOP => Error::InvalidPath { path, reason: "it leads through a symbolic link" },
+            Errno::INVAL | Errno::ILSEQ => {
+                Error::InvalidPath { path, reason: "the file system does not allow such a name" }
+            }
+            other => Error::Io { doing: format!("{doing} '{path}'"), source: other.into() },
         }
     }
 
     pub(crate) fn from_io(source: io::Error, doing: &str, path: &str) -> Error {
         match rustix::io::Errno::from_io_error(&source) {
-            Some(rustix::io::Errno::INVAL) | None => Error::Io {
-                doing: format!("{doing} '{path}'"),
-                source,
-            },
+            Some(rustix::io::Errno::INVAL) | None => Error::Io { doing: format!("{doing} '{path}'"), source },
             Some(errno) => Error::from_errno(errno, doing, path),
         }
     }

@@ -93,13 +93,9 @@ impl Remote {
     /// Opens the folder at `location` (a path or a `file:` URL), making it if it is not there.
     pub async fn open(location: &str, options: Options) -> Result<Remote> {
         let kind = match location::Location::parse(location)? {
-            location::Location::Local(path) => {
-                Kind::Local(local::Folder::open(path, options).await?)
-            }
+            location::Location::Local(path) => Kind::Local(local::Folder::open(path, options).await?),
         };
-        Ok(Remote {
-            kind: Arc::new(kind),
-        })
+        Ok(Remote { kind: Arc::new(kind) })
     }
 
     /// The folder this remote lies in, if it is one: absolute, as it was when opened.
@@ -111,10 +107,7 @@ impl Remote {
 
     pub fn capabilities(&self) -> Capabilities {
         match &*self.kind {
-            Kind::Local(_) => Capabilities {
-                multipart: false,
-                signed_urls: false,
-            },
+            Kind::Local(_) => Capabilities { multipart: false, signed_urls: false },
         }
     }
 
@@ -153,10 +146,7 @@ impl Remote {
     /// Stores `content` unless something is there already: of many callers, one succeeds.
     pub async fn create_if_absent(&self, path: &RelPath, content: Bytes) -> Result<Stat> {
         let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(content)]);
-        let options = PutOptions {
-            if_absent: true,
-            ..PutOptions::default()
-        };
+        let options = PutOptions { if_absent: true, ..PutOptions::default() };
         self.put(path, body, options).await
     }
 

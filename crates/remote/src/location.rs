@@ -14,10 +14,7 @@ pub(crate) enum Location {
 
 impl Location {
     pub(crate) fn parse(text: &str) -> Result<Location> {
-        let invalid = |reason: &str| Error::InvalidLocation {
-            location: text.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let invalid = |reason: &str| Error::InvalidLocation { location: text.to_owned(), reason: reason.to_owned() };
         if text.is_empty() {
             return Err(invalid("it is empty"));
         }
@@ -53,9 +50,7 @@ fn file_url(rest: &str) -> std::result::Result<Location, &'static str> {
     let path = match rest.strip_prefix("//") {
         None => rest,
         Some(after) => {
-            let (host, _) = after
-                .split_once('/')
-                .ok_or("a file: URL needs an absolute path")?;
+            let (host, _) = after.split_once('/').ok_or("a file: URL needs an absolute path")?;
             if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") {
                 return Err("a file: URL must not name another host");
             }
@@ -68,9 +63,7 @@ fn file_url(rest: &str) -> std::result::Result<Location, &'static str> {
     if path.contains(['?', '#']) {
         return Err("a file: URL takes no query and no fragment");
     }
-    let decoded = percent_decode_str(path)
-        .decode_utf8()
-        .map_err(|_| "its percent-encoding is not UTF-8")?;
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| "its percent-encoding is not UTF-8")?;
     if decoded.contains('\0') {
         return Err("it contains a NUL character");
     }

@@ -53,12 +53,7 @@ impl Remote {
     }
 
     /// Puts the parts together, in the order given.
-    pub async fn complete_multipart(
-        &self,
-        _path: &RelPath,
-        _upload_id: &str,
-        _parts: &[Part],
-    ) -> Result<()> {
+    pub async fn complete_multipart(&self, _path: &RelPath, _upload_id: &str, _parts: &[Part]) -> Result<()> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
         }
@@ -73,27 +68,18 @@ impl Remote {
     /// A URL from which `path` can be read until `valid_for` is over.
     pub async fn sign_get(&self, _path: &RelPath, _valid_for: Duration) -> Result<SignedUrl> {
         match &*self.kind {
-            Kind::Local(_) => Err(Error::Unsupported {
-                what: "a signed download URL",
-                kind: A_FOLDER,
-            }),
+            Kind::Local(_) => Err(Error::Unsupported { what: "a signed download URL", kind: A_FOLDER }),
         }
     }
 
     /// A URL to which `path` can be written until `valid_for` is over.
     pub async fn sign_put(&self, _path: &RelPath, _valid_for: Duration) -> Result<SignedUrl> {
         match &*self.kind {
-            Kind::Local(_) => Err(Error::Unsupported {
-                what: "a signed upload URL",
-                kind: A_FOLDER,
-            }),
+            Kind::Local(_) => Err(Error::Unsupported { what: "a signed upload URL", kind: A_FOLDER }),
         }
     }
 }
 
 fn unsupported_multipart() -> Error {
-    Error::Unsupported {
-        what: "a multipart upload",
-        kind: A_FOLDER,
-    }
+    Error::Unsupported { what: "a multipart upload", kind: A_FOLDER }
 }

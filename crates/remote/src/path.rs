@@ -78,12 +78,7 @@ impl RelPath {
 
     /// All but the last name; of a single name, the root.
     pub fn parent(&self) -> RelPath {
-        RelPath(
-            self.0
-                .rsplit_once('/')
-                .map_or("", |(head, _)| head)
-                .to_owned(),
-        )
+        RelPath(self.0.rsplit_once('/').map_or("", |(head, _)| head).to_owned())
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -93,10 +88,7 @@ impl RelPath {
     /// Whether `self` is `ancestor` or lies below it.
     pub fn is_within(&self, ancestor: &RelPath) -> bool {
         ancestor.is_root()
-            || self
-                .0
-                .strip_prefix(&ancestor.0)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || self.0.strip_prefix(&ancestor.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -146,19 +138,7 @@ mod tests {
 
     #[test]
     fn keeps_ordinary_names_as_they_are() {
-        for good in [
-            "a",
-            "a/b",
-            "...",
-            "..a",
-            "a\\b",
-            "..\\a",
-            "%2e%2e",
-            "é/日本",
-            "a b",
-            "-",
-            "~",
-        ] {
+        for good in ["a", "a/b", "...", "..a", "a\\b", "..\\a", "%2e%2e", "é/日本", "a b", "-", "~"] {
             assert_eq!(RelPath::new(good).unwrap().as_str(), good);
         }
     }
@@ -171,11 +151,7 @@ mod tests {
         assert!(path.parent().parent().parent().is_root());
         assert!(path.is_within(&RelPath::new("a/b").unwrap()));
         assert!(path.is_within(&RelPath::root()));
-        assert!(
-            !RelPath::new("ab")
-                .unwrap()
-                .is_within(&RelPath::new("a").unwrap())
-        );
+        assert!(!RelPath::new("ab").unwrap().is_within(&RelPath::new("a").unwrap()));
         assert_eq!(RelPath::root().join(&path).unwrap(), path);
         assert_eq!(path.join(&RelPath::root()).unwrap(), path);
     }

@@ -65,7 +65,12 @@ struct Body<'a> {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            tracing::error!(status = self.status.as_u16(), code = self.code, message = self.message, "a request failed");
+            tracing::error!(
+                status = self.status.as_u16(),
+                code = self.code,
+                message = self.message,
+                "a request failed"
+            );
         }
         let internal = self.status == StatusCode::INTERNAL_SERVER_ERROR;
         let body = Body {

@@ -102,10 +102,22 @@ fn show_writer(store: &Store, figures: &prometheus::Metrics) {
         let store = store.clone();
         move || figure(store.writer_stats())
     };
-    figures.gauge("trackway_store_queue_requests", "Writes that wait for the writer", stats(store, |stats| stats.queued_requests as f64));
-    figures.gauge("trackway_store_queue_bytes", "Bytes that the waiting writes hold", stats(store, |stats| stats.queued_bytes as f64));
+    figures.gauge(
+        "trackway_store_queue_requests",
+        "Writes that wait for the writer",
+        stats(store, |stats| stats.queued_requests as f64),
+    );
+    figures.gauge(
+        "trackway_store_queue_bytes",
+        "Bytes that the waiting writes hold",
+        stats(store, |stats| stats.queued_bytes as f64),
+    );
     figures.counter("trackway_store_commits", "Transactions committed", stats(store, |stats| stats.groups as f64));
-    figures.counter("trackway_store_writes", "Writes applied, many to a transaction", stats(store, |stats| stats.requests as f64));
+    figures.counter(
+        "trackway_store_writes",
+        "Writes applied, many to a transaction",
+        stats(store, |stats| stats.requests as f64),
+    );
     figures.counter(
         "trackway_store_commit_seconds",
         "Time spent in commits, flush to disk included",

@@ -10,7 +10,9 @@ use trackway_tracking::Store;
 
 use crate::artifacts::{self, ArtifactService};
 use crate::config::Config;
-use crate::mlflow::{experiments, gateway, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs};
+use crate::mlflow::{
+    experiments, gateway, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs,
+};
 use crate::prometheus::Metrics;
 use crate::server_info::Capabilities;
 use crate::state::AppState;
@@ -21,7 +23,12 @@ const LARGEST_BODY: usize = 64 << 20;
 
 /// All routes. Without a tracking store only what a server for artifacts alone has.
 /// As in MLflow, the static prefix stands before all of them, `/api` included; only `/metrics` goes without.
-pub(crate) fn router(config: &Config, store: Option<Store>, artifacts: Arc<ArtifactService>, figures: &Metrics) -> Router {
+pub(crate) fn router(
+    config: &Config,
+    store: Option<Store>,
+    artifacts: Arc<ArtifactService>,
+    figures: &Metrics,
+) -> Router {
     let prefix = &config.static_prefix;
     let mut router = Router::new()
         .merge(server_info::routes(config, Capabilities::default()))

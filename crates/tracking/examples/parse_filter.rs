@@ -48,8 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Some(text) => answer_filter(entity, &text),
             None => answer_order(entity, &question.order_by),
         };
-        let answer =
-            answer.unwrap_or_else(|error| json!({"ok": false, "message": error.to_string()}));
+        let answer = answer.unwrap_or_else(|error| json!({"ok": false, "message": error.to_string()}));
         writeln!(out, "{answer}")?;
     }
     Ok(out.flush()?)
@@ -77,16 +76,9 @@ fn answer_filter(entity: Entity, text: &str) -> Result<Json, FilterError> {
 
 fn answer_order(entity: Entity, clauses: &[String]) -> Result<Json, FilterError> {
     let order = if entity == Entity::LoggedModel {
-        let fields = clauses
-            .iter()
-            .map(|name| filter::parse_order_key(entity, name));
-        let ascending = |field| OrderBy {
-            field,
-            descending: false,
-        };
-        fields
-            .map(|field| field.map(ascending))
-            .collect::<Result<Vec<_>, _>>()?
+        let fields = clauses.iter().map(|name| filter::parse_order_key(entity, name));
+        let ascending = |field| OrderBy { field, descending: false };
+        fields.map(|field| field.map(ascending)).collect::<Result<Vec<_>, _>>()?
     } else {
         filter::parse_order_by(entity, clauses)?
     };

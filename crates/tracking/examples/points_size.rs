@@ -6,9 +6,7 @@ use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::Instant;
 
-use trackway_tracking::points::{
-    MAX_CHUNK_POINTS, Point, decode_block, decode_chunk, encode_block, encode_chunk,
-};
+use trackway_tracking::points::{MAX_CHUNK_POINTS, Point, decode_block, decode_chunk, encode_block, encode_chunk};
 
 /// Splitmix64, so that every run prints the same sizes.
 struct Seeded(u64);
@@ -34,26 +32,14 @@ fn loss(index: usize, seeded: &mut Seeded, noise: f64) -> f64 {
 }
 
 const SERIES: [(&str, Value); 10] = [
-    ("noisy loss, float32", |index, seeded| {
-        f64::from(loss(index, seeded, 0.1) as f32)
-    }),
-    ("smooth loss, float32", |index, seeded| {
-        f64::from(loss(index, seeded, 1e-4) as f32)
-    }),
-    ("noisy loss, float64", |index, seeded| {
-        loss(index, seeded, 0.1)
-    }),
+    ("noisy loss, float32", |index, seeded| f64::from(loss(index, seeded, 0.1) as f32)),
+    ("smooth loss, float32", |index, seeded| f64::from(loss(index, seeded, 1e-4) as f32)),
+    ("noisy loss, float64", |index, seeded| loss(index, seeded, 0.1)),
     ("uniform, float64", |_, seeded| seeded.unit()),
     ("gaussian, float64", |_, seeded| seeded.normal() * 1e3),
-    ("four decimals", |_, seeded| {
-        (9000.0 + 30.0 * seeded.normal()).round() / 1e4
-    }),
-    ("correct of 60", |_, seeded| {
-        (50.0 + 4.0 * seeded.normal()).round().min(60.0) / 60.0
-    }),
-    ("cosine schedule", |index, _| {
-        5e-4 * (1.0 + (index as f64 / 20_000.0).cos())
-    }),
+    ("four decimals", |_, seeded| (9000.0 + 30.0 * seeded.normal()).round() / 1e4),
+    ("correct of 60", |_, seeded| (50.0 + 4.0 * seeded.normal()).round().min(60.0) / 60.0),
+    ("cosine schedule", |index, _| 5e-4 * (1.0 + (index as f64 / 20_000.0).cos())),
     ("integers", |index, _| index as f64 * 128.0),
     ("constant", |_, _| 0.001),
 ];
@@ -63,11 +49,7 @@ fn series(count: usize, value: Value) -> Vec<Point> {
     let mut time = 1_767_000_000_000.0;
     let mut point = |index| {
         time += 120.0 + 4.0 * seeded.normal() + if seeded.unit() < 0.01 { 80.0 } else { 0.0 };
-        Point {
-            timestamp: time as i64,
-            step: index as i64,
-            value: value(index, &mut seeded),
-        }
+        Point { timestamp: time as i64, step: index as i64, value: value(index, &mut seeded) }
     };
     (0..count).map(&mut point).collect()
 }
@@ -94,18 +76,11 @@ fn seconds(mut work: impl FnMut()) -> f64 {
 fn line(name: &str, points: usize, bytes: usize, write: f64, read: f64) {
     let millions = |seconds: f64| points as f64 / seconds / 1e6;
     let size = bytes as f64 / points as f64;
-    println!(
-        "{name:32} {points:6} {size:10.3} {:10.1} {:10.1}",
-        millions(write),
-        millions(read)
-    );
+    println!("{name:32} {points:6} {size:10.3} {:10.1} {:10.1}", millions(write), millions(read));
 }
 
 fn main() {
-    println!(
-        "{:32} {:>6} {:>10} {:>10} {:>10}",
-        "", "points", "bytes each", "write M/s", "read M/s"
-    );
+    println!("{:32} {:>6} {:>10} {:>10} {:>10}", "", "points", "bytes each", "write M/s", "read M/s");
     for (name, value) in SERIES {
         for count in [20, 1000, MAX_CHUNK_POINTS] {
             let points = series(count, value);
@@ -118,37 +93,16 @@ fn main() {
                 read.clear();
                 decode_chunk(black_box(&data), &mut read).expect("it was just written");
             });
-            line(
-                &format!("chunk: {name}"),
-                count,
-                data.len(),
-                write_time,
-                read_time,
-            );
+            line(&format!("chunk: {name}"), count, data.len(), write_time, read_time);
         }
     }
     let noise = series(1000, SERIES[2].1);
     let narrow = series(1000, SERIES[0].1);
     let keyed = |points: &[Point]| points.iter().map(|point| (40, *point)).collect::<Vec<_>>();
-    let one_step = noise.iter().zip(0..).map(|(point, key)| {
-        (
-            key,
-            Point {
-                step: 7,
-                timestamp: 1_767_000_000_000,
-                ..*point
-            },
-        )
-    });
-    let turns = narrow.iter().zip(0..).map(|(point, index)| {
-        (
-            index % 3,
-            Point {
-                step: i64::from(index / 3),
-                ..*point
-            },
-        )
-    });
+    let one_step =
+        noise.iter().zip(0..).map(|(point, key)| (key, Point { step: 7, timestamp: 1_767_000_000_000, ..*point }));
+    let turns =
+        narrow.iter().zip(0..).map(|(point, index)| (index % 3, Point { step: i64::from(index / 3), ..*point }));
     for (name, points) in [
         ("block: one point, float64", keyed(&noise[..1])),
         ("block: one point, float32", keyed(&narrow[..1])),

@@ -44,20 +44,28 @@ impl Store {
     pub async fn log_inputs(&self, run_id: String, datasets: Vec<DatasetInput>, models: Vec<String>) -> Result<()> {
         limits::check_run_id(&run_id)?;
         datasets.iter().try_for_each(check)?;
-        let bytes = datasets.iter().map(|input| 256 + input.dataset.source.len() + input.dataset.profile.as_ref().map_or(0, String::len)).sum();
+        let bytes = datasets
+            .iter()
+            .map(|input| 256 + input.dataset.source.len() + input.dataset.profile.as_ref().map_or(0, String::len))
+            .sum();
         self.db
             .write(bytes, move |tx| {
                 let (run, experiment) = runs::active_row(tx.db, &run_id)?;
                 for input in &datasets {
                     let dataset = intern(tx.db, experiment, &input.dataset)?;
-                    let fresh = tx.db.prepare_cached("INSERT INTO run_dataset VALUES (?1, ?2) ON CONFLICT DO NOTHING")?.execute((run, dataset))?;
+                    let fresh = tx
+                        .db
+                        .prepare_cached("INSERT INTO run_dataset VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                        .execute((run, dataset))?;
                     if fresh == 0 {
                         continue;
                     }
                     for tag in &input.tags {
                         let fresh = tx
                             .db
-                            .prepare_cached("INSERT INTO run_dataset_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+                            .prepare_cached(
+                                "INSERT INTO run_dataset_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                            )?
                             .execute((run, dataset, &tag.key, &tag.value))?;
                         if fresh == 0 {
                             return Err(Error::BadRequest(format!(
@@ -94,7 +102,12 @@ impl Store {
                 let mut summaries = Vec::new();
                 for experiment_id in experiment_ids {
                     let rows = statement.query_map((experiment_id, CONTEXT_TAG), |row| {
-                        Ok(DatasetSummary { experiment_id, name: row.get(0)?, digest: row.get(1)?, context: row.get(2)? })
+                        Ok(DatasetSummary {
+                            experiment_id,
+                            name: row.get(0)?,
+                            digest: row.get(1)?,
+                            context: row.get(2)?,
+                        })
                     })?;
                     for row in rows {
                         summaries.push(row?);
@@ -135,7 +148,8 @@ fn intern(db: &Connection, experiment: i64, dataset: &Dataset) -> Result<i64> {
 }
 
 fn note_model(db: &Connection, run: i64, direction: i64, model: &str, step: i64) -> Result<()> {
-    db.prepare_cached("INSERT INTO run_model VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?.execute((run, direction, model, step))?;
+    db.prepare_cached("INSERT INTO run_model VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute((run, direction, model, step))?;
     Ok(())
 }
 
@@ -155,8 +169,11 @@ pub(crate) fn of_run(db: &Connection, run: i64) -> Result<Vec<DatasetInput>> {
             schema: row.get(5)?,
             profile: row.get(6)?,
         };
-        let mut statement = db.prepare_cached("SELECT key, value FROM run_dataset_tag WHERE run = ?1 AND dataset = ?2")?;
-        let tags = statement.query_map([run, id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+        let mut statement =
+            db.prepare_cached("SELECT key, value FROM run_dataset_tag WHERE run = ?1 AND dataset = ?2")?;
+        let tags = statement
+            .query_map([run, id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
+            .collect::<Result<_, _>>()?;
         inputs.push(DatasetInput { dataset, tags });
     }
     Ok(inputs)

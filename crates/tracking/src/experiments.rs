@@ -33,7 +33,12 @@ pub struct ExperimentSearch {
 
 impl Store {
     /// Creates an experiment and returns its id. Without a location its artifacts go below the store's root.
-    pub async fn create_experiment(&self, name: String, artifact_location: Option<String>, tags: Vec<Tag>) -> Result<i64> {
+    pub async fn create_experiment(
+        &self,
+        name: String,
+        artifact_location: Option<String>,
+        tags: Vec<Tag>,
+    ) -> Result<i64> {
         limits::check_experiment_name(&name)?;
         for tag in &tags {
             limits::check_experiment_tag(&tag.key, &tag.value)?;
@@ -101,7 +106,9 @@ impl Store {
                 let now = now();
                 let changed = tx
                     .db
-                    .prepare_cached("UPDATE experiment SET lifecycle = ?3, last_update_time = ?4 WHERE id = ?1 AND lifecycle = ?2")?
+                    .prepare_cached(
+                        "UPDATE experiment SET lifecycle = ?3, last_update_time = ?4 WHERE id = ?1 AND lifecycle = ?2",
+                    )?
                     .execute((id, from.number(), to.number(), now))?;
                 if changed == 0 {
                     return Err(not_found(id));
@@ -179,8 +186,11 @@ const EXPERIMENTS: Table = Table {
 };
 
 fn insert(tx: &Tx, name: &str, artifact_location: Option<&str>, root: &str, tags: &[Tag]) -> Result<i64> {
-    let taken: Option<i64> =
-        tx.db.prepare_cached("SELECT id FROM experiment WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+    let taken: Option<i64> = tx
+        .db
+        .prepare_cached("SELECT id FROM experiment WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
     if taken.is_some() {
         return Err(already_exists(name));
     }
@@ -199,7 +209,9 @@ fn insert(tx: &Tx, name: &str, artifact_location: Option<&str>, root: &str, tags
     for tag in tags {
         // Of a key that comes twice the last wins, as everywhere else that tags are set.
         tx.db
-            .prepare_cached("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value")?
+            .prepare_cached(
+                "INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
+            )?
             .execute((id, &tag.key, &tag.value))?;
     }
     Ok(id)
@@ -207,7 +219,8 @@ fn insert(tx: &Tx, name: &str, artifact_location: Option<&str>, root: &str, tags
 
 /// Makes experiment 0, "Default", which clients use when they name none. A database has it from its first day.
 pub(crate) fn ensure_default(tx: &Tx, root: &str) -> Result<()> {
-    let any: Option<i64> = tx.db.prepare_cached("SELECT id FROM experiment LIMIT 1")?.query_row([], |row| row.get(0)).optional()?;
+    let any: Option<i64> =
+        tx.db.prepare_cached("SELECT id FROM experiment LIMIT 1")?.query_row([], |row| row.get(0)).optional()?;
     if any.is_some() {
         return Ok(());
     }
@@ -218,7 +231,10 @@ pub(crate) fn ensure_default(tx: &Tx, root: &str) -> Result<()> {
 }
 
 pub(crate) fn find(db: &Connection, id: i64) -> Result<Experiment> {
-    db.prepare_cached("SELECT * FROM experiment WHERE id = ?1")?.query_row([id], from_row).optional()?.ok_or_else(|| not_found(id))
+    db.prepare_cached("SELECT * FROM experiment WHERE id = ?1")?
+        .query_row([id], from_row)
+        .optional()?
+        .ok_or_else(|| not_found(id))
 }
 
 pub(crate) fn check_active(experiment: &Experiment) -> Result<()> {
@@ -256,5 +272,7 @@ fn not_found(id: i64) -> Error {
 }
 
 fn already_exists(name: &str) -> Error {
-    Error::AlreadyExists(format!("Experiment(name={name}) already exists. Choose another name; the name of a deleted experiment stays taken."))
+    Error::AlreadyExists(format!(
+        "Experiment(name={name}) already exists. Choose another name; the name of a deleted experiment stays taken."
+    ))
 }

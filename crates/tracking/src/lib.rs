@@ -36,7 +36,8 @@ pub use db::{OpenError, Options, WriterStats};
 pub use error::{Error, Result};
 pub use experiments::{Experiment, ExperimentSearch};
 pub use logged_models::{
-    DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus, NewLoggedModel,
+    DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus,
+    NewLoggedModel,
 };
 pub use metrics::{Metric, RunHistory};
 pub use model_versions::{ModelVersion, NewModelVersion};

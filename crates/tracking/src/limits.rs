@@ -48,7 +48,10 @@ pub(crate) fn check_path(key: &str, path: &str) -> Result<()> {
 
 /// `Invalid value "x" for parameter 'key' supplied: reason`, as MLflow words it.
 pub fn invalid_value(path: &str, value: &str, reason: &str) -> Error {
-    Error::Invalid(format!("Invalid value {} for parameter '{path}' supplied: {reason}", serde_json::Value::from(value)))
+    Error::Invalid(format!(
+        "Invalid value {} for parameter '{path}' supplied: {reason}",
+        serde_json::Value::from(value)
+    ))
 }
 
 /// What Python's `posixpath.normpath` makes of a path: no `//`, no `.`, `..` resolved where it can be.
@@ -177,18 +180,23 @@ pub fn check_batch(metrics: usize, params: usize, tags: usize) -> Result<()> {
 /// A page size that must be positive and at most `most`.
 pub fn check_max_results(max_results: i64, most: i64) -> Result<usize> {
     if max_results <= 0 {
-        return Err(Error::Invalid(format!("Invalid value {max_results} for parameter 'max_results' supplied. It must be a positive integer")));
+        return Err(Error::Invalid(format!(
+            "Invalid value {max_results} for parameter 'max_results' supplied. It must be a positive integer"
+        )));
     }
     if max_results > most {
-        return Err(Error::Invalid(format!("Invalid value {max_results} for parameter 'max_results' supplied. It must be at most {most}")));
+        return Err(Error::Invalid(format!(
+            "Invalid value {max_results} for parameter 'max_results' supplied. It must be at most {most}"
+        )));
     }
     usize::try_from(max_results).map_err(|_| Error::invalid("Invalid value for parameter 'max_results' supplied."))
 }
 
-
 /// Experiment ids are whole numbers, sent as strings.
 pub fn parse_experiment_id(id: &str) -> Result<i64> {
-    id.trim().parse().map_err(|_| Error::Invalid(format!("Invalid experiment ID '{id}'. Experiment ID must be a valid integer.")))
+    id.trim()
+        .parse()
+        .map_err(|_| Error::Invalid(format!("Invalid experiment ID '{id}'. Experiment ID must be a valid integer.")))
 }
 
 fn dotted<'a>(path: &str, field: &'a str) -> Cow<'a, str> {
@@ -202,8 +210,18 @@ mod tests {
     #[test]
     fn paths_are_normalised_as_python_does() {
         for (path, normal) in [
-            ("", "."), (".", "."), ("a/./b", "a/b"), ("a//b", "a/b"), ("a/../b", "b"), ("../b", "../b"), ("/../b", "/b"),
-            ("//b", "//b"), ("///b", "/b"), ("b/", "b"), ("a/../..", ".."), ("a b", "a b"),
+            ("", "."),
+            (".", "."),
+            ("a/./b", "a/b"),
+            ("a//b", "a/b"),
+            ("a/../b", "b"),
+            ("../b", "../b"),
+            ("/../b", "/b"),
+            ("//b", "//b"),
+            ("///b", "/b"),
+            ("b/", "b"),
+            ("a/../..", ".."),
+            ("a b", "a b"),
         ] {
             assert_eq!(normal_path(path), normal, "{path}");
         }

@@ -58,7 +58,13 @@ impl Store {
     }
 
     /// Logs a batch as a whole or not at all.
-    pub async fn log_batch(&self, run_id: String, metrics: Vec<Metric>, mut params: Vec<Param>, mut tags: Vec<Tag>) -> Result<()> {
+    pub async fn log_batch(
+        &self,
+        run_id: String,
+        metrics: Vec<Metric>,
+        mut params: Vec<Param>,
+        mut tags: Vec<Tag>,
+    ) -> Result<()> {
         limits::check_run_id(&run_id)?;
         metrics::check(&metrics, true)?;
         let mut bytes = 64 + metrics.len() * size_of::<Metric>();
@@ -122,13 +128,18 @@ impl Store {
 
 /// Stores a param; returns the stored value when it differs. Params never change.
 fn conflict(tx: &Tx, run: i64, param: &Param) -> Result<Option<String>> {
-    let fresh =
-        tx.db.prepare_cached("INSERT INTO param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute((run, &param.key, &param.value))?;
+    let fresh = tx.db.prepare_cached("INSERT INTO param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute((
+        run,
+        &param.key,
+        &param.value,
+    ))?;
     if fresh > 0 {
         return Ok(None);
     }
-    let stored: String =
-        tx.db.prepare_cached("SELECT value FROM param WHERE run = ?1 AND key = ?2")?.query_row((run, &param.key), |row| row.get(0))?;
+    let stored: String = tx
+        .db
+        .prepare_cached("SELECT value FROM param WHERE run = ?1 AND key = ?2")?
+        .query_row((run, &param.key), |row| row.get(0))?;
     Ok((stored != param.value).then_some(stored))
 }
 
@@ -146,7 +157,8 @@ fn put_tag(tx: &Tx, run: i64, tag: &Tag) -> Result<()> {
 fn check_unique(params: &[Param]) -> Result<()> {
     let mut keys: Vec<&str> = params.iter().map(|param| param.key.as_str()).collect();
     keys.sort_unstable();
-    let mut twice: Vec<String> = keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| format!("'{}'", pair[0])).collect();
+    let mut twice: Vec<String> =
+        keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| format!("'{}'", pair[0])).collect();
     twice.dedup();
     if twice.is_empty() {
         return Ok(());

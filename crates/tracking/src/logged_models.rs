@@ -22,8 +22,12 @@ pub enum LoggedModelStatus {
 }
 
 impl LoggedModelStatus {
-    pub const ALL: [LoggedModelStatus; 4] =
-        [LoggedModelStatus::Unspecified, LoggedModelStatus::Pending, LoggedModelStatus::Ready, LoggedModelStatus::UploadFailed];
+    pub const ALL: [LoggedModelStatus; 4] = [
+        LoggedModelStatus::Unspecified,
+        LoggedModelStatus::Pending,
+        LoggedModelStatus::Ready,
+        LoggedModelStatus::UploadFailed,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -39,7 +43,10 @@ impl LoggedModelStatus {
     }
 
     fn from_number(number: i64) -> LoggedModelStatus {
-        LoggedModelStatus::ALL.into_iter().find(|status| status.number() == number).unwrap_or(LoggedModelStatus::Unspecified)
+        LoggedModelStatus::ALL
+            .into_iter()
+            .find(|status| status.number() == number)
+            .unwrap_or(LoggedModelStatus::Unspecified)
     }
 }
 
@@ -159,9 +166,14 @@ impl Store {
         self.db
             .write(64, move |tx| {
                 find(tx.db, &model_id, true)?;
-                let gone = tx.db.prepare_cached("DELETE FROM logged_model_tag WHERE model = ?1 AND key = ?2")?.execute((&model_id, &key))?;
+                let gone = tx
+                    .db
+                    .prepare_cached("DELETE FROM logged_model_tag WHERE model = ?1 AND key = ?2")?
+                    .execute((&model_id, &key))?;
                 if gone == 0 {
-                    return Err(Error::NotFound(format!("No tag with key '{key}' found for model with ID '{model_id}'.")));
+                    return Err(Error::NotFound(format!(
+                        "No tag with key '{key}' found for model with ID '{model_id}'."
+                    )));
                 }
                 Ok(())
             })
@@ -186,7 +198,13 @@ impl Store {
         let filter = filter::parse(Entity::LoggedModel, &search.filter)?;
         let mut order = Vec::new();
         for key in &search.order_by {
-            order.push((OrderBy { field: filter::parse_order_key(Entity::LoggedModel, &key.field_name)?, descending: key.descending }, key.dataset.clone()));
+            order.push((
+                OrderBy {
+                    field: filter::parse_order_key(Entity::LoggedModel, &key.field_name)?,
+                    descending: key.descending,
+                },
+                key.dataset.clone(),
+            ));
         }
         self.db
             .read(Weight::Heavy, move |db| {
@@ -313,7 +331,9 @@ fn put_param(tx: &Tx, model_id: &str, param: &Param) -> Result<()> {
 
 fn put_tag(tx: &Tx, model_id: &str, tag: &Tag) -> Result<()> {
     tx.db
-        .prepare_cached("INSERT INTO logged_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO logged_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
         .execute((model_id, &tag.key, &tag.value))?;
     Ok(())
 }
@@ -327,7 +347,8 @@ pub(crate) fn note_version(tx: &Tx, model_id: &str, name: &str, version: i64) ->
         .query_row((model_id, VERSIONS_TAG), |row| row.get(0))
         .optional()?;
     // A tag that somebody wrote over with something else is replaced.
-    let mut versions: Vec<serde_json::Value> = stored.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default();
+    let mut versions: Vec<serde_json::Value> =
+        stored.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default();
     let entry = serde_json::json!({ "name": name, "version": version });
     if !versions.contains(&entry) {
         versions.push(entry);
@@ -345,9 +366,12 @@ fn find(db: &Connection, model_id: &str, deleted_too: bool) -> Result<LoggedMode
 fn load(db: &Connection, mut model: LoggedModel) -> Result<LoggedModel> {
     let id = &model.model_id;
     let mut statement = db.prepare_cached("SELECT key, value FROM logged_model_tag WHERE model = ?1")?;
-    model.tags = statement.query_map([id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    model.tags =
+        statement.query_map([id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached("SELECT key, value FROM logged_model_param WHERE model = ?1")?;
-    model.params = statement.query_map([id], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    model.params = statement
+        .query_map([id], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached("SELECT * FROM logged_model_metric WHERE model = ?1")?;
     let metric = |row: &Row| {
         Ok(LoggedModelMetric {

@@ -49,7 +49,13 @@ pub struct RunHistory {
 impl Store {
     /// The history of a metric by time, step and value; an unknown run or key has none, as in MLflow.
     /// Without `max_results` all of it.
-    pub async fn metric_history(&self, run_id: String, key: String, max_results: Option<usize>, page_token: Option<String>) -> Result<Page<Point>> {
+    pub async fn metric_history(
+        &self,
+        run_id: String,
+        key: String,
+        max_results: Option<usize>,
+        page_token: Option<String>,
+    ) -> Result<Page<Point>> {
         let after = page_token.filter(|token| !token.is_empty()).map(|token| read_token(&token)).transpose()?;
         self.db
             .read(Weight::Heavy, move |db| {
@@ -76,7 +82,12 @@ impl Store {
     }
 
     /// Histories of one metric for many runs, ordered by run id, at most `max_results` points in all.
-    pub async fn metric_history_bulk(&self, mut run_ids: Vec<String>, key: String, max_results: usize) -> Result<Vec<RunHistory>> {
+    pub async fn metric_history_bulk(
+        &self,
+        mut run_ids: Vec<String>,
+        key: String,
+        max_results: usize,
+    ) -> Result<Vec<RunHistory>> {
         run_ids.sort();
         run_ids.dedup();
         self.db
@@ -111,7 +122,13 @@ impl Store {
 
     /// For charts: at most `max_points` a run by step, in which every peak and every dip stays visible. Each stretch of
     /// equal length gives its first, smallest, largest and last point.
-    pub async fn metric_chart(&self, run_ids: Vec<String>, key: String, max_points: usize, steps: Option<(i64, i64)>) -> Result<Vec<RunHistory>> {
+    pub async fn metric_chart(
+        &self,
+        run_ids: Vec<String>,
+        key: String,
+        max_points: usize,
+        steps: Option<(i64, i64)>,
+    ) -> Result<Vec<RunHistory>> {
         self.histories_by_step(run_ids, key, steps, move |points| sample_extremes(points, max_points)).await
     }
 
@@ -159,8 +176,9 @@ fn history_by_name(db: &Connection, run_id: &str, key: &str) -> Result<Vec<Point
 /// All points of a series in history order; with `from`, chunks that end before that time are left out unread.
 fn history(db: &Connection, run: i64, key: u32, from: Option<i64>) -> Result<Vec<Point>> {
     let mut all = Vec::new();
-    let mut statement =
-        db.prepare_cached("SELECT data FROM metric_chunk WHERE run = ?1 AND key = ?2 AND last_timestamp >= ?3 ORDER BY first_timestamp")?;
+    let mut statement = db.prepare_cached(
+        "SELECT data FROM metric_chunk WHERE run = ?1 AND key = ?2 AND last_timestamp >= ?3 ORDER BY first_timestamp",
+    )?;
     let mut rows = statement.query((run, key, from.unwrap_or(i64::MIN)))?;
     while let Some(row) = rows.next()? {
         points::decode_chunk(row.get_ref(0)?.as_blob().map_err(corrupt)?, &mut all).map_err(corrupt)?;
@@ -265,7 +283,8 @@ fn take_large(block: &mut Vec<(u32, Point)>, least: usize) -> Vec<(u32, Vec<Poin
     if counts.is_empty() {
         return vec![];
     }
-    let mut large: HashMap<u32, Vec<Point>> = counts.into_iter().map(|(key, count)| (key, Vec::with_capacity(count))).collect();
+    let mut large: HashMap<u32, Vec<Point>> =
+        counts.into_iter().map(|(key, count)| (key, Vec::with_capacity(count))).collect();
     block.retain(|(key, point)| match large.get_mut(key) {
         Some(points) => {
             points.push(*point);
@@ -321,7 +340,11 @@ fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<(
             break;
         }
         tx.db.prepare_cached("DELETE FROM metric_chunk WHERE id = ?1 RETURNING data")?.query_row([id], |row| {
-            let decoded = row.get_ref(0)?.as_blob().map_err(corrupt).and_then(|data| points::decode_chunk(data, &mut points).map_err(corrupt));
+            let decoded = row
+                .get_ref(0)?
+                .as_blob()
+                .map_err(corrupt)
+                .and_then(|data| points::decode_chunk(data, &mut points).map_err(corrupt));
             Ok(decoded)
         })??;
     }
@@ -391,8 +414,11 @@ fn zeroed(value: f64) -> f64 {
 fn append_to_models(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
     for metric in metrics {
         let Some(model_id) = &metric.model_id else { continue };
-        let known: Option<i64> =
-            tx.db.prepare_cached("SELECT 1 FROM logged_model WHERE id = ?1")?.query_row([model_id], |row| row.get(0)).optional()?;
+        let known: Option<i64> = tx
+            .db
+            .prepare_cached("SELECT 1 FROM logged_model WHERE id = ?1")?
+            .query_row([model_id], |row| row.get(0))
+            .optional()?;
         if known.is_none() {
             return Err(Error::BadRequest(format!(
                 "The metric '{}' names the logged model '{model_id}', which does not exist. Create the model first.",
@@ -401,7 +427,9 @@ fn append_to_models(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
         }
         let value = Point { timestamp: 0, step: 0, value: metric.value }.normalised().value;
         tx.db
-            .prepare_cached("INSERT INTO logged_model_metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING")?
+            .prepare_cached(
+                "INSERT INTO logged_model_metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            )?
             .execute((
                 model_id,
                 &metric.key,

@@ -68,7 +68,12 @@ impl Store {
         self.db.read(Weight::Light, move |db| load_with_aliases(db, &name, version)).await
     }
 
-    pub async fn update_model_version(&self, name: String, version: i64, description: Option<String>) -> Result<ModelVersion> {
+    pub async fn update_model_version(
+        &self,
+        name: String,
+        version: i64,
+        description: Option<String>,
+    ) -> Result<ModelVersion> {
         self.db
             .write(256, move |tx| {
                 find(tx.db, &name, version)?;
@@ -81,7 +86,13 @@ impl Store {
     }
 
     /// Moves a version to a stage; with `archive_existing` the others there go to Archived.
-    pub async fn transition_stage(&self, name: String, version: i64, stage: &str, archive_existing: bool) -> Result<ModelVersion> {
+    pub async fn transition_stage(
+        &self,
+        name: String,
+        version: i64,
+        stage: &str,
+        archive_existing: bool,
+    ) -> Result<ModelVersion> {
         let stage = canonical_stage(stage)?;
         if archive_existing && !matches!(stage, "Staging" | "Production") {
             return Err(Error::Invalid(format!(
@@ -227,7 +238,9 @@ fn touch(tx: &Tx, name: &str, now: i64) -> Result<()> {
 
 fn put_tag(tx: &Tx, name: &str, version: i64, tag: &Tag) -> Result<()> {
     tx.db
-        .prepare_cached("INSERT INTO model_version_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO model_version_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
         .execute((name, version, &tag.key, &tag.value))?;
     Ok(())
 }
@@ -239,14 +252,18 @@ pub(crate) fn find(db: &Connection, name: &str, version: i64) -> Result<ModelVer
         .query_row((name, version, DELETED), from_row)
         .optional()?
         .ok_or_else(|| Error::NotFound(format!("Model Version (name={name}, version={version}) not found")))?;
-    let mut statement = db.prepare_cached("SELECT key, value FROM model_version_tag WHERE name = ?1 AND version = ?2")?;
-    found.tags = statement.query_map((name, version), |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let mut statement =
+        db.prepare_cached("SELECT key, value FROM model_version_tag WHERE name = ?1 AND version = ?2")?;
+    found.tags = statement
+        .query_map((name, version), |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     Ok(found)
 }
 
 pub(crate) fn load_with_aliases(db: &Connection, name: &str, version: i64) -> Result<ModelVersion> {
     let mut found = find(db, name, version)?;
-    let mut statement = db.prepare_cached("SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2")?;
+    let mut statement =
+        db.prepare_cached("SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2")?;
     found.aliases = statement.query_map((name, version), |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(found)
 }

@@ -48,7 +48,12 @@ pub struct RegistrySearch {
 }
 
 impl Store {
-    pub async fn create_registered_model(&self, name: String, description: String, tags: Vec<Tag>) -> Result<RegisteredModel> {
+    pub async fn create_registered_model(
+        &self,
+        name: String,
+        description: String,
+        tags: Vec<Tag>,
+    ) -> Result<RegisteredModel> {
         check_name(&name, "name")?;
         tags.iter().try_for_each(|tag| limits::check_registry_tag(&tag.key, &tag.value))?;
         self.db
@@ -77,7 +82,9 @@ impl Store {
             .write(name.len() + 256, move |tx| {
                 find(tx.db, &name)?;
                 tx.db
-                    .prepare_cached("UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1")?
+                    .prepare_cached(
+                        "UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1",
+                    )?
                     .execute((&name, description.unwrap_or_default(), now()))?;
                 load(tx.db, &name)
             })
@@ -97,7 +104,9 @@ impl Store {
                 tx.db
                     .prepare_cached("UPDATE registered_model SET name = ?2, last_update_time = ?3 WHERE name = ?1")?
                     .execute((&name, &new_name, now))?;
-                tx.db.prepare_cached("UPDATE model_version SET last_update_time = ?2 WHERE name = ?1")?.execute((&new_name, now))?;
+                tx.db
+                    .prepare_cached("UPDATE model_version SET last_update_time = ?2 WHERE name = ?1")?
+                    .execute((&new_name, now))?;
                 load(tx.db, &new_name)
             })
             .await
@@ -132,7 +141,9 @@ impl Store {
         self.db
             .write(name.len() + key.len(), move |tx| {
                 find(tx.db, &name)?;
-                tx.db.prepare_cached("DELETE FROM registered_model_tag WHERE name = ?1 AND key = ?2")?.execute((&name, &key))?;
+                tx.db
+                    .prepare_cached("DELETE FROM registered_model_tag WHERE name = ?1 AND key = ?2")?
+                    .execute((&name, &key))?;
                 Ok(())
             })
             .await
@@ -156,7 +167,9 @@ impl Store {
         self.db
             .write(name.len() + alias.len(), move |tx| {
                 find(tx.db, &name)?;
-                tx.db.prepare_cached("DELETE FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?.execute((&name, &alias))?;
+                tx.db
+                    .prepare_cached("DELETE FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?
+                    .execute((&name, &alias))?;
                 Ok(())
             })
             .await
@@ -171,7 +184,8 @@ impl Store {
                     .query_row((&name, &alias), |row| row.get(0))
                     .optional()?;
                 // Not a 404: MLflow's clients tell a missing alias from a missing model by this code.
-                let version = version.ok_or_else(|| Error::Invalid(format!("Registered model alias {alias} not found.")))?;
+                let version =
+                    version.ok_or_else(|| Error::Invalid(format!("Registered model alias {alias} not found.")))?;
                 model_versions::load_with_aliases(db, &name, version)
             })
             .await
@@ -224,44 +238,61 @@ const REGISTERED_MODELS: Table = Table {
 /// otherwise (`!= 'true'`) is dropped: models do not have the tag, so it would match none. As MLflow 3.17 does.
 pub(crate) fn filter_without_prompts(query: &mut Query, filter: &[Comparison], name: &str, tags: &str) -> Result<()> {
     let on_prompt = |comparison: &&Comparison| matches!(&comparison.field, Field::Tag(key) if key == PROMPT_TAG);
-    let asks_for_prompts = filter.iter().find(on_prompt).is_some_and(|Comparison { op, value, .. }| match (op, value) {
-        (Op::Eq, Value::Text(text)) => text.eq_ignore_ascii_case("true"),
-        (Op::Ne, Value::Text(text)) => text.eq_ignore_ascii_case("false"),
-        _ => false,
-    });
+    let asks_for_prompts =
+        filter.iter().find(on_prompt).is_some_and(|Comparison { op, value, .. }| match (op, value) {
+            (Op::Eq, Value::Text(text)) => text.eq_ignore_ascii_case("true"),
+            (Op::Ne, Value::Text(text)) => text.eq_ignore_ascii_case("false"),
+            _ => false,
+        });
     if asks_for_prompts {
         return query.filter(filter);
     }
     let rest: Vec<Comparison> = filter.iter().filter(|comparison| !on_prompt(comparison)).cloned().collect();
-    query.condition(format!("NOT EXISTS (SELECT 1 FROM {tags} p WHERE p.name = {name} AND p.key = '{PROMPT_TAG}' AND p.value = 'true')"), []);
+    query.condition(
+        format!(
+            "NOT EXISTS (SELECT 1 FROM {tags} p WHERE p.name = {name} AND p.key = '{PROMPT_TAG}' AND p.value = 'true')"
+        ),
+        [],
+    );
     query.filter(&rest)
 }
 
 fn put_tag(tx: &Tx, name: &str, tag: &Tag) -> Result<()> {
     tx.db
-        .prepare_cached("INSERT INTO registered_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO registered_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
         .execute((name, &tag.key, &tag.value))?;
     Ok(())
 }
 
 pub(crate) fn find(db: &Connection, name: &str) -> Result<RegisteredModel> {
-    db.prepare_cached("SELECT * FROM registered_model WHERE name = ?1")?.query_row([name], from_row).optional()?.ok_or_else(|| not_found(name))
+    db.prepare_cached("SELECT * FROM registered_model WHERE name = ?1")?
+        .query_row([name], from_row)
+        .optional()?
+        .ok_or_else(|| not_found(name))
 }
 
 fn load(db: &Connection, name: &str) -> Result<RegisteredModel> {
     let mut model = find(db, name)?;
     let mut statement = db.prepare_cached("SELECT key, value FROM registered_model_tag WHERE name = ?1")?;
-    model.tags = statement.query_map([name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    model.tags = statement
+        .query_map([name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached("SELECT alias, version FROM registered_model_alias WHERE name = ?1")?;
-    model.aliases = statement.query_map([name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    model.aliases = statement
+        .query_map([name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     model.latest_versions = latest_versions(db, name)?;
     Ok(model)
 }
 
 fn latest_versions(db: &Connection, name: &str) -> Result<Vec<ModelVersion>> {
-    let mut statement =
-        db.prepare_cached("SELECT max(version) FROM model_version WHERE name = ?1 AND stage <> ?2 GROUP BY stage ORDER BY 1")?;
-    let versions = statement.query_map((name, model_versions::DELETED), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    let mut statement = db.prepare_cached(
+        "SELECT max(version) FROM model_version WHERE name = ?1 AND stage <> ?2 GROUP BY stage ORDER BY 1",
+    )?;
+    let versions =
+        statement.query_map((name, model_versions::DELETED), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     versions.into_iter().map(|version| model_versions::find(db, name, version)).collect()
 }
 

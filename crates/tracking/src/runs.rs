@@ -159,9 +159,11 @@ impl Store {
             .write(64, move |tx| {
                 let row = find(tx.db, &run_id)?.row;
                 let deleted_time = (to == Lifecycle::Deleted).then(now);
-                tx.db
-                    .prepare_cached("UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1")?
-                    .execute((row, to.number(), deleted_time))?;
+                tx.db.prepare_cached("UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1")?.execute((
+                    row,
+                    to.number(),
+                    deleted_time,
+                ))?;
                 Ok(())
             })
             .await
@@ -251,7 +253,10 @@ fn check_active(run_id: &str, lifecycle: Lifecycle) -> Result<()> {
     if lifecycle == Lifecycle::Active {
         return Ok(());
     }
-    Err(Error::Invalid(format!("The run {run_id} must be in the 'active' state. Current state is {}.", lifecycle.name())))
+    Err(Error::Invalid(format!(
+        "The run {run_id} must be in the 'active' state. Current state is {}.",
+        lifecycle.name()
+    )))
 }
 
 fn not_found(run_id: &str) -> Error {
@@ -281,7 +286,8 @@ fn create(tx: &Tx, new: NewRun) -> Result<Run> {
     let experiment = experiments::find(tx.db, new.experiment_id)?;
     experiments::check_active(&experiment)?;
     let mut tags = new.tags;
-    let tag = tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
+    let tag =
+        tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
     if let Some(tag) = &tag
         && !new.name.is_empty()
         && *tag != new.name
@@ -316,12 +322,26 @@ fn create(tx: &Tx, new: NewRun) -> Result<Run> {
             |row| row.get(0),
         )?;
     for tag in &tags {
-        let fresh = tx.db.prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute((row, &tag.key, &tag.value))?;
+        let fresh = tx
+            .db
+            .prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .execute((row, &tag.key, &tag.value))?;
         if fresh == 0 {
-            return Err(Error::BadRequest(format!("The tag '{}' is given twice. Send each tag of a new run once.", tag.key)));
+            return Err(Error::BadRequest(format!(
+                "The tag '{}' is given twice. Send each tag of a new run once.",
+                tag.key
+            )));
         }
     }
-    Ok(Run { info, metrics: vec![], params: vec![], tags, datasets: vec![], model_inputs: vec![], model_outputs: vec![] })
+    Ok(Run {
+        info,
+        metrics: vec![],
+        params: vec![],
+        tags,
+        datasets: vec![],
+        model_inputs: vec![],
+        model_outputs: vec![],
+    })
 }
 
 pub(crate) fn rename(db: &Connection, row: i64, name: &str) -> Result<()> {
@@ -349,9 +369,13 @@ fn load(db: &Connection, found: Found) -> Result<Run> {
         })?
         .collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached("SELECT key, value FROM param WHERE run = ?1")?;
-    let params = statement.query_map([row], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let params = statement
+        .query_map([row], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached("SELECT key, value FROM tag WHERE run = ?1")?;
-    let tags = statement.query_map([row], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
+    let tags = statement
+        .query_map([row], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
     let (mut model_inputs, mut model_outputs) = (vec![], vec![]);
     let mut statement = db.prepare_cached("SELECT direction, model_id, step FROM run_model WHERE run = ?1")?;
     let mut rows = statement.query([row])?;
@@ -362,5 +386,13 @@ fn load(db: &Connection, found: Found) -> Result<Run> {
             model_outputs.push((row.get(1)?, row.get(2)?));
         }
     }
-    Ok(Run { info: found.info, metrics, params, tags, datasets: datasets::of_run(db, row)?, model_inputs, model_outputs })
+    Ok(Run {
+        info: found.info,
+        metrics,
+        params,
+        tags,
+        datasets: datasets::of_run(db, row)?,
+        model_inputs,
+        model_outputs,
+    })
 }

@@ -37,7 +37,8 @@ pub(crate) struct Side {
 
 impl Side {
     fn on(&self, alias: &str) -> String {
-        let conditions: Vec<_> = self.owner.iter().map(|(column, owner)| format!("{alias}.{column} = {owner}")).collect();
+        let conditions: Vec<_> =
+            self.owner.iter().map(|(column, owner)| format!("{alias}.{column} = {owner}")).collect();
         conditions.join(" AND ")
     }
 }
@@ -159,7 +160,11 @@ impl<'a> Query<'a> {
             Field::Attribute(attribute) => {
                 let column = self.column(*attribute)?;
                 // Ids of experiments are numbers that are compared as text.
-                let column = if *attribute == Attribute::ExperimentId { format!("CAST({column} AS TEXT)") } else { column.to_owned() };
+                let column = if *attribute == Attribute::ExperimentId {
+                    format!("CAST({column} AS TEXT)")
+                } else {
+                    column.to_owned()
+                };
                 let (sql, parameters) = compare(&column, *op, value);
                 self.condition(sql, parameters);
             }
@@ -170,9 +175,10 @@ impl<'a> Query<'a> {
                 let (joins, column) = match field {
                     DatasetField::Name => ("", "d.name"),
                     DatasetField::Digest => ("", "d.digest"),
-                    DatasetField::Context => {
-                        (" JOIN run_dataset_tag c ON c.run = x.run AND c.dataset = x.dataset AND c.key = 'mlflow.data.context'", "c.value")
-                    }
+                    DatasetField::Context => (
+                        " JOIN run_dataset_tag c ON c.run = x.run AND c.dataset = x.dataset AND c.key = 'mlflow.data.context'",
+                        "c.value",
+                    ),
                 };
                 let (sql, parameters) = compare(column, *op, value);
                 let exists = format!(
@@ -207,12 +213,18 @@ impl<'a> Query<'a> {
                 // A NaN differs from every number and compares with none, as in MLflow's SQL store.
                 let sql = if op == Op::Ne { format!("(m.nan = 1 OR {sql})") } else { format!("m.nan = 0 AND {sql}") };
                 let key = self.metric_key(key)?;
-                let exists = format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql})", side.table, side.on("m"));
+                let exists =
+                    format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql})", side.table, side.on("m"));
                 self.condition(exists, std::iter::once(Sql::Integer(key)).chain(parameters));
             }
             Some(Metrics::OfModel(side)) => {
-                let (scope, scope_parameters) = self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
-                let exists = format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql} AND {scope})", side.table, side.on("m"));
+                let (scope, scope_parameters) =
+                    self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+                let exists = format!(
+                    "EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql} AND {scope})",
+                    side.table,
+                    side.on("m")
+                );
                 let parameters = std::iter::once(Sql::from(key.to_owned())).chain(parameters).chain(scope_parameters);
                 self.condition(exists, parameters);
             }
@@ -223,7 +235,11 @@ impl<'a> Query<'a> {
 
     /// The number of a metric's name; one that no metric has when the name is not known.
     fn metric_key(&self, name: &str) -> Result<i64> {
-        let id = self.db.prepare_cached("SELECT id FROM metric_key WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+        let id = self
+            .db
+            .prepare_cached("SELECT id FROM metric_key WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
         Ok(id.unwrap_or(-1))
     }
 
@@ -274,14 +290,19 @@ impl<'a> Query<'a> {
         match self.table.metric {
             Some(Metrics::OfRun(side)) => {
                 let key = self.metric_key(key)?;
-                self.from.push_str(&format!(" LEFT JOIN {} {alias} ON {} AND {alias}.key = ?", side.table, side.on(alias)));
+                self.from.push_str(&format!(
+                    " LEFT JOIN {} {alias} ON {} AND {alias}.key = ?",
+                    side.table,
+                    side.on(alias)
+                ));
                 self.join_parameters.push(Sql::Integer(key));
                 self.sorts.push(Sort::integer(format!("COALESCE({alias}.nan, 2)"), false));
                 self.sorts.push(Sort::real(format!("COALESCE({alias}.value, 0.0)"), descending));
             }
             Some(Metrics::OfModel(side)) => {
                 // Of a metric's many points the latest counts.
-                let (scope, scope_parameters) = self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+                let (scope, scope_parameters) =
+                    self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
                 let owner: Vec<_> = side.owner.iter().map(|(column, _)| format!("m.{column}")).collect();
                 let owner = owner.join(", ");
                 self.from.push_str(&format!(
@@ -299,16 +320,25 @@ impl<'a> Query<'a> {
     }
 
     /// Runs the search and makes each row's answer with `item`, which reads the columns of [`Table::id`].
-    pub(crate) fn page<T>(mut self, limit: usize, token: Option<&str>, mut item: impl FnMut(&Row) -> Result<T>) -> Result<Page<T>> {
+    pub(crate) fn page<T>(
+        mut self,
+        limit: usize,
+        token: Option<&str>,
+        mut item: impl FnMut(&Row) -> Result<T>,
+    ) -> Result<Page<T>> {
         if let Some(token) = token.filter(|token| !token.is_empty()) {
             let keys = read_token(token, &self.sorts)?;
             let (sql, parameters) = behind(&self.sorts, &keys);
             self.condition(sql, parameters);
         }
         let ids = self.table.id.len();
-        let columns: Vec<&str> = self.table.id.iter().copied().chain(self.sorts.iter().map(|sort| sort.expression.as_str())).collect();
-        let order: Vec<_> =
-            self.sorts.iter().map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" })).collect();
+        let columns: Vec<&str> =
+            self.table.id.iter().copied().chain(self.sorts.iter().map(|sort| sort.expression.as_str())).collect();
+        let order: Vec<_> = self
+            .sorts
+            .iter()
+            .map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" }))
+            .collect();
         let conditions = if self.conditions.is_empty() { "1".to_owned() } else { self.conditions.join(" AND ") };
         let sql = format!(
             "SELECT {} FROM {} WHERE {conditions} ORDER BY {} LIMIT {}",
@@ -428,7 +458,8 @@ fn write_token(keys: Vec<Sql>) -> String {
 }
 
 fn read_token(token: &str, sorts: &[Sort]) -> Result<Vec<Sql>> {
-    let wrong = || Error::invalid("Invalid page token: it was not made by this search. Start again without a page token.");
+    let wrong =
+        || Error::invalid("Invalid page token: it was not made by this search. Start again without a page token.");
     let bytes = BASE64.decode(token).map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
     let keys: Vec<Json> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
     if keys.len() != sorts.len() {

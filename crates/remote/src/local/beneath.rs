@@ -25,25 +25,20 @@ impl Beneath {
     pub(super) fn at(path: &Path, resolve: Resolve) -> Result<Beneath> {
         let name = path.display().to_string();
         let failed = |errno: Errno, doing: &str| match errno {
-            Errno::NOTDIR | Errno::EXIST => Error::InvalidLocation {
-                location: name.clone(),
-                reason: "it is not a directory".to_owned(),
-            },
-            other => Error::Io {
-                doing: format!("{doing} the folder '{name}'"),
-                source: other.into(),
-            },
+            Errno::NOTDIR | Errno::EXIST => {
+                Error::InvalidLocation { location: name.clone(), reason: "it is not a directory".to_owned() }
+            }
+            other => Error::Io { doing: format!("{doing} the folder '{name}'"), source: other.into() },
         };
         std::fs::create_dir_all(path).map_err(|error| match Errno::from_io_error(&error) {
             Some(errno) => failed(errno, "making"),
             None => Error::from_io(error, "making the folder", &name),
         })?;
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let root =
-            openat(CWD, path, flags, Mode::empty()).map_err(|errno| failed(errno, "opening"))?;
+        let root = openat(CWD, path, flags, Mode::empty()).map_err(|errno| failed(errno, "opening"))?;
         // A kernel older than 5.6 has no openat2 (NOSYS), and some sandboxes hide it (PERM).
-        let openat2 = resolve == Resolve::Detect
-            && openat2(&root, ".", flags, Mode::empty(), ResolveFlags::BENEATH).is_ok();
+        let openat2 =
+            resolve == Resolve::Detect && openat2(&root, ".", flags, Mode::empty(), ResolveFlags::BENEATH).is_ok();
         Ok(Beneath { root, openat2 })
     }
 
@@ -63,20 +58,12 @@ impl Beneath {
         if !flags.contains(OFlags::PATH) {
             flags |= OFlags::NOCTTY;
         }
-        if self.openat2 {
-            self.open_by_kernel(path, flags)
-        } else {
-            self.open_by_name(path, flags)
-        }
+        if self.openat2 { self.open_by_kernel(path, flags) } else { self.open_by_name(path, flags) }
     }
 
     /// A handle of a directory, to work in; `readable` where it is to be synced or listed.
     pub(super) fn open_dir(&self, path: &str, readable: bool) -> Result<OwnedFd> {
-        let access = if readable {
-            OFlags::RDONLY
-        } else {
-            OFlags::PATH
-        };
+        let access = if readable { OFlags::RDONLY } else { OFlags::PATH };
         self.open(path, access | OFlags::DIRECTORY)
     }
 
@@ -104,8 +91,7 @@ impl Beneath {
             let at = dir.as_ref().map_or(self.root.as_fd(), |fd| fd.as_fd());
             let last = names.peek().is_none();
             let how = if last { flags | OFlags::NOFOLLOW } else { step };
-            let opened = openat(at, name, how, Mode::empty())
-                .map_err(|errno| not_a_link(at, name, errno, path))?;
+            let opened = openat(at, name, how, Mode::empty()).map_err(|errno| not_a_link(at, name, errno, path))?;
             if !last {
                 dir = Some(opened);
                 continue;
@@ -116,8 +102,7 @@ impl Beneath {
             }
             return Ok(opened);
         }
-        openat(&self.root, ".", flags, Mode::empty())
-            .map_err(|errno| Error::from_errno(errno, "opening", path))
+        openat(&self.root, ".", flags, Mode::empty()).map_err(|errno| Error::from_errno(errno, "opening", path))
     }
 
     /// Opens the directory `path`, making what is missing of it. With `sync`, what was made is on disk.
@@ -144,10 +129,7 @@ impl Beneath {
 }
 
 fn refused(path: &str, reason: &'static str) -> Error {
-    Error::InvalidPath {
-        path: path.to_owned(),
-        reason,
-    }
+    Error::InvalidPath { path: path.to_owned(), reason }
 }
 
 /// A link where a directory is needed fails with NOTDIR: say what it is.

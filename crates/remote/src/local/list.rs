@@ -39,11 +39,7 @@ pub(super) fn list(root: &Beneath, path: &RelPath) -> Result<Vec<Entry>> {
             },
             _ => continue,
         };
-        entries.push(Entry {
-            name: name.into_owned(),
-            is_dir,
-            size,
-        });
+        entries.push(Entry { name: name.into_owned(), is_dir, size });
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)

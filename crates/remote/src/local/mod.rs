@@ -35,17 +35,11 @@ pub(crate) struct Inner {
 impl Folder {
     pub(crate) async fn open(path: PathBuf, options: Options) -> Result<Folder> {
         blocking(move || {
-            let path = std::path::absolute(&path).map_err(|source| Error::Io {
-                doing: format!("finding the folder '{}'", path.display()),
-                source,
-            })?;
+            let path = std::path::absolute(&path)
+                .map_err(|source| Error::Io { doing: format!("finding the folder '{}'", path.display()), source })?;
             let root = Beneath::at(&path, options.resolve)?;
             staging::sweep(&root, SystemTime::now())?;
-            Ok(Folder(Arc::new(Inner {
-                path,
-                options,
-                root: Mutex::new(Arc::new(root)),
-            })))
+            Ok(Folder(Arc::new(Inner { path, options, root: Mutex::new(Arc::new(root)) })))
         })
         .await
     }
@@ -55,8 +49,7 @@ impl Folder {
     }
 
     pub(crate) async fn get(&self, path: &RelPath) -> Result<Object> {
-        self.run(path, |inner, path| read::get(&*inner.root()?, &path))
-            .await
+        self.run(path, |inner, path| read::get(&*inner.root()?, &path)).await
     }
 
     pub(crate) async fn stat(&self, path: &RelPath) -> Result<Stat> {
@@ -69,16 +62,10 @@ impl Folder {
     }
 
     pub(crate) async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
-        self.run(path, |inner, path| list::list(&*inner.root()?, &path))
-            .await
+        self.run(path, |inner, path| list::list(&*inner.root()?, &path)).await
     }
 
-    pub(crate) async fn put<S, E>(
-        &self,
-        path: &RelPath,
-        body: S,
-        options: PutOptions,
-    ) -> Result<Stat>
+    pub(crate) async fn put<S, E>(&self, path: &RelPath, body: S, options: PutOptions) -> Result<Stat>
     where
         S: Stream<Item = std::result::Result<Bytes, E>> + Send,
         E: std::fmt::Display,
@@ -123,10 +110,7 @@ impl Folder {
 impl Inner {
     /// The open handle of the folder. One that was deleted under us is made anew.
     fn root(&self) -> Result<Arc<Beneath>> {
-        let mut root = self
-            .root
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut root = self.root.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if root.was_deleted() {
             *root = Arc::new(Beneath::at(&self.path, self.options.resolve)?);
         }
@@ -135,9 +119,8 @@ impl Inner {
 
     fn sync_dir(&self, dir: &rustix::fd::OwnedFd, path: &RelPath) -> Result<()> {
         if self.options.sync {
-            rustix::fs::fsync(dir).map_err(|errno| {
-                Error::from_errno(errno, "syncing the directory of", path.as_str())
-            })?;
+            rustix::fs::fsync(dir)
+                .map_err(|errno| Error::from_errno(errno, "syncing the directory of", path.as_str()))?;
         }
         Ok(())
     }
@@ -145,10 +128,7 @@ impl Inner {
 
 fn refuse_root(path: &RelPath) -> Result<()> {
     if path.is_root() {
-        return Err(Error::InvalidPath {
-            path: String::new(),
-            reason: "the root itself cannot be written or deleted",
-        });
+        return Err(Error::InvalidPath { path: String::new(), reason: "the root itself cannot be written or deleted" });
     }
     Ok(())
 }
@@ -158,10 +138,7 @@ fn to_stat(stat: &rustix::fs::Stat, path: &str) -> Result<Stat> {
         FileType::Directory => true,
         FileType::RegularFile => false,
         _ => {
-            return Err(Error::InvalidPath {
-                path: path.to_owned(),
-                reason: "it is neither a file nor a directory",
-            });
+            return Err(Error::InvalidPath { path: path.to_owned(), reason: "it is neither a file nor a directory" });
         }
     };
     let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
@@ -169,9 +146,7 @@ fn to_stat(stat: &rustix::fs::Stat, path: &str) -> Result<Stat> {
     Ok(Stat {
         size: if is_dir { 0 } else { size },
         is_dir,
-        modified: u64::try_from(seconds)
-            .ok()
-            .map(|seconds| UNIX_EPOCH + Duration::new(seconds, nanos as u32)),
+        modified: u64::try_from(seconds).ok().map(|seconds| UNIX_EPOCH + Duration::new(seconds, nanos as u32)),
         // Every write makes a new file, so the inode tells apart what was written within one clock tick.
         etag: (!is_dir).then(|| format!("{seconds:x}.{nanos:x}-{size:x}-{:x}", stat.st_ino)),
     })
@@ -188,9 +163,6 @@ where
 
 fn joined<T>(outcome: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     outcome.unwrap_or_else(|stopped| {
-        Err(Error::Io {
-            doing: "work on the file system".to_owned(),
-            source: std::io::Error::other(stopped),
-        })
+        Err(Error::Io { doing: "work on the file system".to_owned(), source: std::io::Error::other(stopped) })
     })
 }

@@ -36,19 +36,14 @@ pub(super) fn get(root: &Beneath, path: &RelPath) -> Result<Object> {
     let file = root.open(path.as_str(), OFlags::RDONLY | OFlags::NONBLOCK)?;
     let stat = to_stat(&beneath::fstat(&file, path.as_str())?, path.as_str())?;
     if stat.is_dir {
-        return Err(Error::IsADirectory {
-            path: path.to_string(),
-        });
+        return Err(Error::IsADirectory { path: path.to_string() });
     }
     let file = File::from(file);
     let source = if stat.size <= PIECE {
         let failed = |source| Error::from_io(source, "reading", path.as_str());
         Source::Whole(read_piece(&file, stat.size).map_err(failed)?)
     } else {
-        Source::File {
-            file,
-            path: path.clone(),
-        }
+        Source::File { file, path: path.clone() }
     };
     Ok(Object { stat, source })
 }
@@ -78,10 +73,7 @@ impl Source {
             }
             Source::File { file, path } => FileStream {
                 left: range.end - range.start,
-                state: State::Unread {
-                    file,
-                    at: range.start,
-                },
+                state: State::Unread { file, at: range.start },
                 path: path.to_string(),
             },
         }
@@ -119,9 +111,7 @@ impl Stream for FileStream {
         let outcome = match &mut this.state {
             State::Reading(reading) => match Pin::new(reading).poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(outcome) => {
-                    outcome.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
-                }
+                Poll::Ready(outcome) => outcome.unwrap_or_else(|stopped| Err(io::Error::other(stopped))),
             },
             _ => {
                 return Poll::Ready(match std::mem::replace(&mut this.state, State::Done) {
@@ -146,11 +136,7 @@ impl Stream for FileStream {
     }
 }
 
-fn spawn_read(
-    mut file: File,
-    seek: Option<u64>,
-    left: u64,
-) -> JoinHandle<io::Result<(File, Bytes)>> {
+fn spawn_read(mut file: File, seek: Option<u64>, left: u64) -> JoinHandle<io::Result<(File, Bytes)>> {
     tokio::task::spawn_blocking(move || {
         if let Some(at) = seek {
             file.seek(SeekFrom::Start(at))?;
@@ -163,9 +149,6 @@ fn spawn_read(
 fn shrank(path: &str) -> Error {
     Error::Io {
         doing: format!("reading '{path}'"),
-        source: io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the file became shorter while it was read",
-        ),
+        source: io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read"),
     }
 }

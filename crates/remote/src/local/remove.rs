@@ -14,9 +14,7 @@ pub(super) fn tree(root: &Beneath, parent: &OwnedFd, path: &RelPath) -> Result<(
     let failed = |errno| Error::from_errno(errno, "deleting", path.as_str());
     let stat = statat(parent, path.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-        return Err(Error::NotADirectory {
-            path: path.to_string(),
-        });
+        return Err(Error::NotADirectory { path: path.to_string() });
     }
     let staging = staging::open(root)?;
     let name = staging::fresh_name(Kind::Gone);

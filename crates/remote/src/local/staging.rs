@@ -22,12 +22,10 @@ const GONE: &str = "gone-";
 pub(super) fn open(root: &Beneath) -> Result<OwnedFd> {
     let failed = |errno| Error::from_errno(errno, "opening the staging folder", STAGING);
     match open_existing(root) {
-        Err(Errno::NOENT) => {
-            match rustix::fs::mkdirat(root.root(), STAGING, Mode::from_raw_mode(0o700)) {
-                Ok(()) | Err(Errno::EXIST) => open_existing(root).map_err(failed),
-                Err(errno) => Err(failed(errno)),
-            }
-        }
+        Err(Errno::NOENT) => match rustix::fs::mkdirat(root.root(), STAGING, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => open_existing(root).map_err(failed),
+            Err(errno) => Err(failed(errno)),
+        },
         outcome => outcome.map_err(failed),
     }
 }
@@ -40,9 +38,7 @@ fn open_existing(root: &Beneath) -> rustix::io::Result<OwnedFd> {
 /// A name nobody else uses, neither another thread nor, but for a chance that EXCL catches, a process.
 pub(super) fn fresh_name(kind: Kind) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let prefix = match kind {
         Kind::Upload => "put-",
         Kind::Gone => GONE,
@@ -74,10 +70,7 @@ pub(super) fn sweep(root: &Beneath, now: SystemTime) -> Result<()> {
             continue;
         };
         let written = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
-        if now
-            .duration_since(written)
-            .is_ok_and(|age| age > ABANDONED_AFTER)
-        {
+        if now.duration_since(written).is_ok_and(|age| age > ABANDONED_AFTER) {
             match rustix::fs::unlinkat(&staging, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
                 Err(errno) => return Err(failed(errno)),

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use rustix::fd::OwnedFd;
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
@@ -24,12 +22,7 @@ use crate::{PutOptions, Stat};
 /// Pieces are gathered to this size before they are written; a body up to it takes a single trip.
 const BATCH: usize = 256 * 1024;
 
-pub(super) async fn put<S, E>(
-    inner: Arc<Inner>,
-    path: RelPath,
-    body: S,
-    options: PutOptions,
-) -> Result<Stat>
+pub(super) async fn put<S, E>(inner: Arc<Inner>, path: RelPath, body: S, options: PutOptions) -> Result<Stat>
 where
     S: Stream<Item = std::result::Result<Bytes, E>> + Send,
     E: std::fmt::Display,
@@ -54,8 +47,7 @@ where
                     None => None,
                     Some(writing) => Some(joined(writing.await)?),
                 };
-                let (inner, path, batch) =
-                    (Arc::clone(&inner), path.clone(), std::mem::take(&mut batch));
+                let (inner, path, batch) = (Arc::clone(&inner), path.clone(), std::mem::take(&mut batch));
                 writing = Some(tokio::task::spawn_blocking(move || {
                     let mut staged = match staged {
                         Some(staged) => staged,
@@ -85,10 +77,7 @@ where
             Ok(())
         })
         .await?;
-        return Err(Error::Incomplete {
-            path: path.to_string(),
-            reason,
-        });
+        return Err(Error::Incomplete { path: path.to_string(), reason });
     }
     blocking(move || {
         let mut staged = match staged {
@@ -129,27 +118,16 @@ impl Staged {
         let staging = staging::open(&root)?;
         // Owner, group and others get what the umask leaves, as from any program that makes a file.
         let mode = Mode::from_raw_mode(0o666);
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             let name = staging::fresh_name(Kind::Upload);
             match openat(&staging, &name, flags, mode) {
                 Ok(file) => {
-                    return Ok(Staged {
-                        root,
-                        staging,
-                        name,
-                        file: File::from(file),
-                        published: false,
-                    });
+                    return Ok(Staged { root, staging, name, file: File::from(file), published: false });
                 }
                 Err(Errno::EXIST) => {}
                 Err(errno) => {
-                    return Err(Error::from_errno(
-                        errno,
-                        "beginning to write",
-                        path.as_str(),
-                    ));
+                    return Err(Error::from_errno(errno, "beginning to write", path.as_str()));
                 }
             }
         }
@@ -164,14 +142,10 @@ impl Staged {
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(Error::from_errno(errno, "looking at", path.as_str())),
                 Ok(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
-                    return Err(Error::IsADirectory {
-                        path: path.to_string(),
-                    });
+                    return Err(Error::IsADirectory { path: path.to_string() });
                 }
                 Ok(_) if options.if_absent => {
-                    return Err(Error::AlreadyExists {
-                        path: path.to_string(),
-                    });
+                    return Err(Error::AlreadyExists { path: path.to_string() });
                 }
                 Ok(_) => {}
             },
@@ -181,9 +155,7 @@ impl Staged {
 
     fn write(&mut self, batch: &Batch, path: &RelPath) -> Result<()> {
         for piece in &batch.pieces {
-            self.file
-                .write_all(piece)
-                .map_err(|source| Error::from_io(source, "writing", path.as_str()))?;
+            self.file.write_all(piece).map_err(|source| Error::from_io(source, "writing", path.as_str()))?;
         }
         Ok(())
     }
@@ -191,9 +163,7 @@ impl Staged {
     fn publish(mut self, inner: &Inner, path: &RelPath, options: PutOptions) -> Result<Stat> {
         let sync = inner.options.sync;
         if sync {
-            self.file
-                .sync_data()
-                .map_err(|source| Error::from_io(source, "syncing", path.as_str()))?;
+            self.file.sync_data().map_err(|source| Error::from_io(source, "syncing", path.as_str()))?;
         }
         let stat = to_stat(&beneath::fstat(&self.file, path.as_str())?, path.as_str())?;
         let parent_path = path.parent();
@@ -220,13 +190,7 @@ impl Staged {
         if !if_absent {
             return renameat(&self.staging, &self.name, parent, name);
         }
-        match renameat_with(
-            &self.staging,
-            &self.name,
-            parent,
-            name,
-            RenameFlags::NOREPLACE,
-        ) {
+        match renameat_with(&self.staging, &self.name, parent, name, RenameFlags::NOREPLACE) {
             // Some network file systems cannot: a hard link fails on what exists everywhere.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 rustix::fs::linkat(&self.staging, &self.name, parent, name, AtFlags::empty())?;
@@ -256,9 +220,7 @@ fn rename_failed(errno: Errno, path: &RelPath) -> Error {
             source: errno.into(),
         },
         // A directory in place of the file is NOTEMPTY or EXIST to some file systems.
-        Errno::NOTEMPTY => Error::IsADirectory {
-            path: path.to_string(),
-        },
+        Errno::NOTEMPTY => Error::IsADirectory { path: path.to_string() },
         other => Error::from_errno(other, "storing", path.as_str()),
     }
 }

@@ -28,10 +28,7 @@ pub async fn holds(remote: &Remote) {
 }
 
 async fn put(remote: &Remote, at: &str, content: &[u8]) {
-    remote
-        .put(&path(at), body(content), PutOptions::default())
-        .await
-        .expect(at);
+    remote.put(&path(at), body(content), PutOptions::default()).await.expect(at);
 }
 
 async fn names(remote: &Remote, at: &str) -> Vec<String> {
@@ -41,29 +38,17 @@ async fn names(remote: &Remote, at: &str) -> Vec<String> {
 
 /// Content that differs everywhere, so that a shifted or repeated piece shows.
 fn content(size: usize) -> Vec<u8> {
-    (0..size as u32)
-        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
-        .take(size)
-        .collect()
+    (0..size as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(size).collect()
 }
 
 async fn a_body_comes_back_as_it_went_in(remote: &Remote) {
     for size in [0, 1, 9_999, 262_143, 262_144, 262_145, 524_288, 3_000_001] {
         let sent = content(size);
-        let options = PutOptions {
-            length: Some(size as u64),
-            ..PutOptions::default()
-        };
-        let stat = remote
-            .put(&path("bodies/one"), body(&sent), options)
-            .await
-            .unwrap();
+        let options = PutOptions { length: Some(size as u64), ..PutOptions::default() };
+        let stat = remote.put(&path("bodies/one"), body(&sent), options).await.unwrap();
         assert_eq!(stat.size, size as u64);
         assert_eq!(stat, remote.stat(&path("bodies/one")).await.unwrap());
-        assert!(
-            read(remote, "bodies/one").await.unwrap() == sent,
-            "{size} bytes came back changed"
-        );
+        assert!(read(remote, "bodies/one").await.unwrap() == sent, "{size} bytes came back changed");
     }
 }
 
@@ -71,22 +56,10 @@ async fn ranges_are_cut_to_the_file(remote: &Remote) {
     for size in [10usize, 1_000_000] {
         let sent = content(size);
         put(remote, "ranged", &sent).await;
-        for (start, end) in [
-            (0, 1),
-            (3, 7),
-            (0, size),
-            (size - 1, size + 9),
-            (size, size + 1),
-            (size / 3, size),
-        ] {
+        for (start, end) in [(0, 1), (3, 7), (0, size), (size - 1, size + 9), (size, size + 1), (size / 3, size)] {
             let object = remote.get(&path("ranged")).await.unwrap();
-            let got = collect(object.stream(start as u64..end as u64))
-                .await
-                .unwrap();
-            assert!(
-                got == sent[start.min(size)..end.min(size)],
-                "{start}..{end} of {size}"
-            );
+            let got = collect(object.stream(start as u64..end as u64)).await.unwrap();
+            assert!(got == sent[start.min(size)..end.min(size)], "{start}..{end} of {size}");
         }
     }
 }
@@ -99,10 +72,7 @@ async fn a_second_body_replaces_the_first(remote: &Remote) {
     assert_ne!(before.stat().etag, after.etag);
     assert!(after.etag.is_some() && after.modified.is_some());
     assert_eq!(read(remote, "replaced").await.unwrap(), b"short");
-    assert!(
-        collect(before.stream_all()).await.unwrap() == content(600_000),
-        "an open object changed"
-    );
+    assert!(collect(before.stream_all()).await.unwrap() == content(600_000), "an open object changed");
 }
 
 async fn a_listing_has_one_level_sorted(remote: &Remote) {
@@ -110,101 +80,47 @@ async fn a_listing_has_one_level_sorted(remote: &Remote) {
         put(remote, &format!("level/{name}"), b"12").await;
     }
     let entries = remote.list(&path("level")).await.unwrap();
-    let shown: Vec<_> = entries
-        .iter()
-        .map(|e| (e.name.as_str(), e.is_dir, e.size))
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            ("C", false, 2),
-            ("a", true, 0),
-            ("b", false, 2),
-            ("é", false, 2)
-        ]
-    );
+    let shown: Vec<_> = entries.iter().map(|e| (e.name.as_str(), e.is_dir, e.size)).collect();
+    assert_eq!(shown, [("C", false, 2), ("a", true, 0), ("b", false, 2), ("é", false, 2)]);
     assert_eq!(names(remote, "level/a").await, ["x", "y"]);
     let top = remote.list(&RelPath::root()).await.unwrap();
-    assert!(
-        top.iter()
-            .any(|entry| entry.name == "level" && entry.is_dir)
-    );
-    assert!(
-        top.iter().all(|entry| !entry.name.starts_with('.')),
-        "{top:?}"
-    );
+    assert!(top.iter().any(|entry| entry.name == "level" && entry.is_dir));
+    assert!(top.iter().all(|entry| !entry.name.starts_with('.')), "{top:?}");
 }
 
 async fn what_is_missing_is_not_found(remote: &Remote) {
     for at in ["missing", "missing/deeper", "level/missing"] {
         let at = path(at);
         assert!(matches!(remote.get(&at).await, Err(Error::NotFound { .. })));
-        assert!(matches!(
-            remote.stat(&at).await,
-            Err(Error::NotFound { .. })
-        ));
-        assert!(matches!(
-            remote.list(&at).await,
-            Err(Error::NotFound { .. })
-        ));
-        assert!(matches!(
-            remote.delete_file(&at).await,
-            Err(Error::NotFound { .. })
-        ));
-        assert!(matches!(
-            remote.delete_tree(&at).await,
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(remote.stat(&at).await, Err(Error::NotFound { .. })));
+        assert!(matches!(remote.list(&at).await, Err(Error::NotFound { .. })));
+        assert!(matches!(remote.delete_file(&at).await, Err(Error::NotFound { .. })));
+        assert!(matches!(remote.delete_tree(&at).await, Err(Error::NotFound { .. })));
     }
 }
 
 async fn a_file_and_a_directory_are_told_apart(remote: &Remote) {
     put(remote, "kinds/dir/file", b"1").await;
-    let (dir, file, below) = (
-        path("kinds/dir"),
-        path("kinds/dir/file"),
-        path("kinds/dir/file/x"),
-    );
+    let (dir, file, below) = (path("kinds/dir"), path("kinds/dir/file"), path("kinds/dir/file/x"));
     assert!(remote.stat(&dir).await.unwrap().is_dir);
     assert!(!remote.stat(&file).await.unwrap().is_dir);
-    assert!(matches!(
-        remote.get(&dir).await,
-        Err(Error::IsADirectory { .. })
-    ));
-    assert!(matches!(
-        remote.list(&file).await,
-        Err(Error::NotADirectory { .. })
-    ));
-    assert!(matches!(
-        remote.get(&below).await,
-        Err(Error::NotADirectory { .. })
-    ));
-    assert!(matches!(
-        remote.delete_file(&dir).await,
-        Err(Error::IsADirectory { .. })
-    ));
-    assert!(matches!(
-        remote.delete_tree(&file).await,
-        Err(Error::NotADirectory { .. })
-    ));
+    assert!(matches!(remote.get(&dir).await, Err(Error::IsADirectory { .. })));
+    assert!(matches!(remote.list(&file).await, Err(Error::NotADirectory { .. })));
+    assert!(matches!(remote.get(&below).await, Err(Error::NotADirectory { .. })));
+    assert!(matches!(remote.delete_file(&dir).await, Err(Error::IsADirectory { .. })));
+    assert!(matches!(remote.delete_tree(&file).await, Err(Error::NotADirectory { .. })));
     for size in [1, 1_000_000] {
         let sent = content(size);
         let over = remote.put(&dir, body(&sent), PutOptions::default()).await;
         assert!(matches!(over, Err(Error::IsADirectory { .. })), "{over:?}");
         let under = remote.put(&below, body(&sent), PutOptions::default()).await;
-        assert!(
-            matches!(under, Err(Error::NotADirectory { .. })),
-            "{under:?}"
-        );
+        assert!(matches!(under, Err(Error::NotADirectory { .. })), "{under:?}");
     }
     assert_eq!(read(remote, "kinds/dir/file").await.unwrap(), b"1");
     for refused in [
         remote.delete_tree(&RelPath::root()).await,
         remote.delete_file(&RelPath::root()).await,
-        remote
-            .put(&RelPath::root(), body(b"1"), PutOptions::default())
-            .await
-            .map(|_| ()),
+        remote.put(&RelPath::root(), body(b"1"), PutOptions::default()).await.map(|_| ()),
     ] {
         assert!(matches!(refused, Err(Error::InvalidPath { .. })));
     }
@@ -215,9 +131,7 @@ async fn of_many_creators_one_succeeds(remote: &Remote) {
     let creators: Vec<_> = (0..16u8)
         .map(|n| {
             let (remote, at) = (remote.clone(), at.clone());
-            tokio::spawn(
-                async move { (n, remote.create_if_absent(&at, Bytes::from(vec![n])).await) },
-            )
+            tokio::spawn(async move { (n, remote.create_if_absent(&at, Bytes::from(vec![n])).await) })
         })
         .collect();
     let mut winners = Vec::new();
@@ -230,10 +144,7 @@ async fn of_many_creators_one_succeeds(remote: &Remote) {
     }
     assert_eq!(winners.len(), 1);
     assert_eq!(read(remote, "created/once").await.unwrap(), winners);
-    let options = PutOptions {
-        if_absent: true,
-        ..PutOptions::default()
-    };
+    let options = PutOptions { if_absent: true, ..PutOptions::default() };
     let large = remote.put(&at, body(&content(1_000_000)), options).await;
     assert!(matches!(large, Err(Error::AlreadyExists { .. })));
 }
@@ -245,17 +156,11 @@ async fn files_and_trees_are_deleted(remote: &Remote) {
     remote.delete_file(&path("doomed/x")).await.unwrap();
     assert_eq!(names(remote, "doomed").await, ["y"]);
     remote.delete_tree(&path("doomed")).await.unwrap();
-    assert!(matches!(
-        remote.stat(&path("doomed")).await,
-        Err(Error::NotFound { .. })
-    ));
+    assert!(matches!(remote.stat(&path("doomed")).await, Err(Error::NotFound { .. })));
     let deep = vec!["d"; 40].join("/");
     put(remote, &format!("deep/{deep}/x"), b"1").await;
     remote.delete_tree(&path("deep")).await.unwrap();
-    assert!(matches!(
-        remote.stat(&path("deep")).await,
-        Err(Error::NotFound { .. })
-    ));
+    assert!(matches!(remote.stat(&path("deep")).await, Err(Error::NotFound { .. })));
 }
 
 async fn a_broken_body_leaves_nothing(remote: &Remote) {
@@ -265,48 +170,23 @@ async fn a_broken_body_leaves_nothing(remote: &Remote) {
             body(&sent),
             futures_util::stream::iter([Err("the line went dead".to_owned())]),
         );
-        let outcome = remote
-            .put(&path("broken/new"), broken, PutOptions::default())
-            .await;
-        let Err(Error::Incomplete { reason, .. }) = outcome else {
-            panic!("{outcome:?}")
-        };
+        let outcome = remote.put(&path("broken/new"), broken, PutOptions::default()).await;
+        let Err(Error::Incomplete { reason, .. }) = outcome else { panic!("{outcome:?}") };
         assert_eq!(reason, "the line went dead");
         for length in [size as u64 + 1, (size as u64).saturating_sub(1)] {
             if length == size as u64 {
                 continue;
             }
-            let options = PutOptions {
-                length: Some(length),
-                ..PutOptions::default()
-            };
+            let options = PutOptions { length: Some(length), ..PutOptions::default() };
             let outcome = remote.put(&path("broken/new"), body(&sent), options).await;
-            assert!(
-                matches!(outcome, Err(Error::Incomplete { .. })),
-                "{outcome:?}"
-            );
+            assert!(matches!(outcome, Err(Error::Incomplete { .. })), "{outcome:?}");
         }
     }
-    assert!(matches!(
-        remote.stat(&path("broken")).await,
-        Err(Error::NotFound { .. })
-    ));
+    assert!(matches!(remote.stat(&path("broken")).await, Err(Error::NotFound { .. })));
 }
 
 async fn names_are_kept_byte_for_byte(remote: &Remote) {
-    let odd = [
-        "a b",
-        "a\\b",
-        "..a",
-        "a?b=1",
-        "%2e%2e",
-        "日本語",
-        "-rf",
-        "a:b",
-        "~",
-        "a\nb",
-        "a;b",
-    ];
+    let odd = ["a b", "a\\b", "..a", "a?b=1", "%2e%2e", "日本語", "-rf", "a:b", "~", "a\nb", "a;b"];
     for name in odd {
         put(remote, &format!("odd/{name}"), name.as_bytes()).await;
     }
@@ -314,10 +194,7 @@ async fn names_are_kept_byte_for_byte(remote: &Remote) {
     sorted.sort_unstable();
     assert_eq!(names(remote, "odd").await, sorted);
     for name in odd {
-        assert_eq!(
-            read(remote, &format!("odd/{name}")).await.unwrap(),
-            name.as_bytes()
-        );
+        assert_eq!(read(remote, &format!("odd/{name}")).await.unwrap(), name.as_bytes());
     }
 }
 
@@ -325,27 +202,12 @@ async fn what_is_unsupported_says_so(remote: &Remote) {
     let at = path("bodies/one");
     let hour = std::time::Duration::from_secs(3600);
     if !remote.capabilities().multipart {
-        assert!(matches!(
-            remote.create_multipart(&at, 2).await,
-            Err(Error::Unsupported { .. })
-        ));
-        assert!(matches!(
-            remote.complete_multipart(&at, "x", &[]).await,
-            Err(Error::Unsupported { .. })
-        ));
-        assert!(matches!(
-            remote.abort_multipart(&at, "x").await,
-            Err(Error::Unsupported { .. })
-        ));
+        assert!(matches!(remote.create_multipart(&at, 2).await, Err(Error::Unsupported { .. })));
+        assert!(matches!(remote.complete_multipart(&at, "x", &[]).await, Err(Error::Unsupported { .. })));
+        assert!(matches!(remote.abort_multipart(&at, "x").await, Err(Error::Unsupported { .. })));
     }
     if !remote.capabilities().signed_urls {
-        assert!(matches!(
-            remote.sign_get(&at, hour).await,
-            Err(Error::Unsupported { .. })
-        ));
-        assert!(matches!(
-            remote.sign_put(&at, hour).await,
-            Err(Error::Unsupported { .. })
-        ));
+        assert!(matches!(remote.sign_get(&at, hour).await, Err(Error::Unsupported { .. })));
+        assert!(matches!(remote.sign_put(&at, hour).await, Err(Error::Unsupported { .. })));
     }
 }

@@ -31,10 +31,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
     }
 }
 
@@ -44,23 +41,15 @@ async fn a_full_disk_is_named_and_recovered_from() {
         let disk = match SmallDisk::mount() {
             Ok(disk) => disk,
             Err(reason) => {
-                assert!(
-                    !rustix::process::geteuid().is_root(),
-                    "root could not mount a tmpfs: {reason}"
-                );
+                assert!(!rustix::process::geteuid().is_root(), "root could not mount a tmpfs: {reason}");
                 eprintln!("skipped: a small disk can only be mounted by root ({reason})");
                 return;
             }
         };
         let remote = open(disk.path(), options).await;
-        remote
-            .put(&path("a/kept"), body(b"old"), PutOptions::default())
-            .await
-            .unwrap();
+        remote.put(&path("a/kept"), body(b"old"), PutOptions::default()).await.unwrap();
         for at in ["a/kept", "b/new"] {
-            let outcome = remote
-                .put(&path(at), body(&vec![1; 8 << 20]), PutOptions::default())
-                .await;
+            let outcome = remote.put(&path(at), body(&vec![1; 8 << 20]), PutOptions::default()).await;
             assert!(matches!(outcome, Err(Error::NoSpace { .. })), "{outcome:?}");
         }
         assert_eq!(on_disk(disk.path()), ["a/", "a/kept"]);
@@ -68,27 +57,13 @@ async fn a_full_disk_is_named_and_recovered_from() {
 
         // Fill it to the last byte with what is published, then make room.
         let mut filler = 0;
-        while remote
-            .put(
-                &path(&format!("fill/{filler}")),
-                body(&vec![1; 100_000]),
-                PutOptions::default(),
-            )
-            .await
-            .is_ok()
+        while remote.put(&path(&format!("fill/{filler}")), body(&vec![1; 100_000]), PutOptions::default()).await.is_ok()
         {
             filler += 1;
         }
         assert!(filler > 5, "the disk took only {filler} files");
         remote.delete_tree(&path("fill")).await.unwrap();
-        remote
-            .put(
-                &path("a/kept"),
-                body(&vec![1; 1 << 20]),
-                PutOptions::default(),
-            )
-            .await
-            .unwrap();
+        remote.put(&path("a/kept"), body(&vec![1; 1 << 20]), PutOptions::default()).await.unwrap();
         assert_eq!(read(&remote, "a/kept").await.unwrap().len(), 1 << 20);
     }
 }

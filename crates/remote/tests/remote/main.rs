@@ -14,10 +14,7 @@ pub fn path(text: &str) -> RelPath {
 }
 
 pub fn body(content: &[u8]) -> impl Stream<Item = Result<Bytes, String>> + use<> {
-    let pieces: Vec<_> = content
-        .chunks(10_000)
-        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-        .collect();
+    let pieces: Vec<_> = content.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     futures_util::stream::iter(pieces)
 }
 
@@ -35,24 +32,13 @@ pub async fn collect(mut stream: trackway_remote::ByteStream) -> Result<Vec<u8>>
 
 /// Every way a folder is opened.
 pub const FOLDERS: [Options; 3] = [
-    Options {
-        sync: false,
-        resolve: Resolve::Detect,
-    },
-    Options {
-        sync: false,
-        resolve: Resolve::ByName,
-    },
-    Options {
-        sync: true,
-        resolve: Resolve::Detect,
-    },
+    Options { sync: false, resolve: Resolve::Detect },
+    Options { sync: false, resolve: Resolve::ByName },
+    Options { sync: true, resolve: Resolve::Detect },
 ];
 
 pub async fn open(dir: &std::path::Path, options: Options) -> Remote {
-    Remote::open(dir.to_str().expect("UTF-8"), options)
-        .await
-        .expect("the folder opens")
+    Remote::open(dir.to_str().expect("UTF-8"), options).await.expect("the folder opens")
 }
 
 /// All that lies under `dir`, also what listings hide, but not the empty staging folder.

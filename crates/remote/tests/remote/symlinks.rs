@@ -38,68 +38,29 @@ async fn links_that_lead_out_are_refused() {
         symlink(outside.join("secret"), root.join("file")).unwrap();
         symlink("nowhere", root.join("dangling")).unwrap();
         let remote = open(&root, options).await;
-        for through in [
-            "absolute/secret",
-            "relative/secret",
-            "real/up/secret",
-            "file",
-            "magic/etc/passwd",
-        ] {
+        for through in ["absolute/secret", "relative/secret", "real/up/secret", "file", "magic/etc/passwd"] {
             let at = path(through);
-            for outcome in [
-                remote.get(&at).await.map(|_| ()),
-                remote.stat(&at).await.map(|_| ()),
-            ] {
-                assert!(
-                    matches!(outcome, Err(Error::InvalidPath { .. })),
-                    "{through}: {outcome:?}"
-                );
+            for outcome in [remote.get(&at).await.map(|_| ()), remote.stat(&at).await.map(|_| ())] {
+                assert!(matches!(outcome, Err(Error::InvalidPath { .. })), "{through}: {outcome:?}");
             }
         }
         for dir in ["absolute", "relative", "real/up", "magic"] {
             let at = path(dir);
-            assert!(
-                matches!(remote.list(&at).await, Err(Error::InvalidPath { .. })),
-                "{dir}"
-            );
+            assert!(matches!(remote.list(&at).await, Err(Error::InvalidPath { .. })), "{dir}");
             let inside = at.join(&path("new")).unwrap();
             for size in [1, 1_000_000] {
-                let written = remote
-                    .put(&inside, body(&vec![0; size]), PutOptions::default())
-                    .await;
-                assert!(
-                    matches!(written, Err(Error::InvalidPath { .. })),
-                    "{dir}: {written:?}"
-                );
+                let written = remote.put(&inside, body(&vec![0; size]), PutOptions::default()).await;
+                assert!(matches!(written, Err(Error::InvalidPath { .. })), "{dir}: {written:?}");
             }
             let deeper = at.join(&path("a/b/c")).unwrap();
-            assert!(
-                remote
-                    .put(&deeper, body(b"1"), PutOptions::default())
-                    .await
-                    .is_err()
-            );
-            assert!(
-                remote
-                    .delete_file(&at.join(&path("secret")).unwrap())
-                    .await
-                    .is_err()
-            );
-            assert!(matches!(
-                remote.delete_tree(&at).await,
-                Err(Error::NotADirectory { .. })
-            ));
+            assert!(remote.put(&deeper, body(b"1"), PutOptions::default()).await.is_err());
+            assert!(remote.delete_file(&at.join(&path("secret")).unwrap()).await.is_err());
+            assert!(matches!(remote.delete_tree(&at).await, Err(Error::NotADirectory { .. })));
         }
         let shown: Vec<_> = remote.list(&RelPath::root()).await.unwrap();
-        assert_eq!(
-            shown.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(),
-            ["real"]
-        );
+        assert_eq!(shown.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["real"]);
         // Writing to the link itself replaces the link; deleting it deletes the link.
-        remote
-            .put(&path("file"), body(b"mine"), PutOptions::default())
-            .await
-            .unwrap();
+        remote.put(&path("file"), body(b"mine"), PutOptions::default()).await.unwrap();
         assert_eq!(read(&remote, "file").await.unwrap(), b"mine");
         remote.delete_file(&path("absolute")).await.unwrap();
         // A tree with links in it goes, what they lead to stays.
@@ -116,19 +77,9 @@ async fn links_within_the_folder_are_followed() {
     let remote = open(&root, Options::default()).await;
     assert_eq!(read(&remote, "link/file").await.unwrap(), b"1");
     let shown = remote.list(&RelPath::root()).await.unwrap();
-    assert!(
-        shown
-            .iter()
-            .any(|entry| entry.name == "link" && entry.is_dir)
-    );
-    let by_name = Options {
-        resolve: Resolve::ByName,
-        ..Options::default()
-    };
-    assert!(matches!(
-        read(&open(&root, by_name).await, "link/file").await,
-        Err(Error::InvalidPath { .. })
-    ));
+    assert!(shown.iter().any(|entry| entry.name == "link" && entry.is_dir));
+    let by_name = Options { resolve: Resolve::ByName, ..Options::default() };
+    assert!(matches!(read(&open(&root, by_name).await, "link/file").await, Err(Error::InvalidPath { .. })));
     untouched(&outside);
 }
 
@@ -136,22 +87,12 @@ async fn links_within_the_folder_are_followed() {
 async fn a_pipe_is_refused_and_does_not_hang() {
     for options in FOLDERS {
         let (_dir, root, _outside) = two_folders();
-        let made = std::process::Command::new("mkfifo")
-            .arg(root.join("pipe"))
-            .status()
-            .unwrap();
+        let made = std::process::Command::new("mkfifo").arg(root.join("pipe")).status().unwrap();
         assert!(made.success());
         let remote = open(&root, options).await;
         let opened = tokio::time::timeout(Duration::from_secs(5), remote.get(&path("pipe"))).await;
         assert!(matches!(opened.unwrap(), Err(Error::InvalidPath { .. })));
-        assert!(
-            remote
-                .list(&RelPath::root())
-                .await
-                .unwrap()
-                .iter()
-                .all(|e| e.name != "pipe")
-        );
+        assert!(remote.list(&RelPath::root()).await.unwrap().iter().all(|e| e.name != "pipe"));
     }
 }
 
@@ -160,12 +101,7 @@ async fn a_staging_folder_that_is_a_link_is_refused() {
     let (_dir, root, outside) = two_folders();
     let remote = open(&root, Options::default()).await;
     symlink(&outside, root.join(".trackway-staging")).unwrap();
-    assert!(
-        remote
-            .put(&path("x"), body(b"1"), PutOptions::default())
-            .await
-            .is_err()
-    );
+    assert!(remote.put(&path("x"), body(b"1"), PutOptions::default()).await.is_err());
     assert!(remote.delete_tree(&path("real")).await.is_err());
     untouched(&outside);
 }
@@ -179,14 +115,7 @@ async fn a_link_swapped_in_during_the_request_is_refused() {
         std::fs::write(root.join("real/secret"), b"public").unwrap();
         std::fs::write(root.join("real/marker"), b"").unwrap();
         symlink(&outside, root.join("other")).unwrap();
-        let remote = open(
-            &root,
-            Options {
-                resolve,
-                ..Options::default()
-            },
-        )
-        .await;
+        let remote = open(&root, Options { resolve, ..Options::default() }).await;
         let stop = Arc::new(AtomicBool::new(false));
         let swapper = std::thread::spawn({
             let (root, stop) = (root.clone(), Arc::clone(&stop));
@@ -210,26 +139,16 @@ async fn a_link_swapped_in_during_the_request_is_refused() {
             }
             // The inside always has a `marker`, the outside never.
             if let Ok(entries) = remote.list(&path("real")).await {
-                assert!(
-                    entries.iter().any(|entry| entry.name == "marker"),
-                    "the outside was listed"
-                );
+                assert!(entries.iter().any(|entry| entry.name == "marker"), "the outside was listed");
             }
-            let _ = remote
-                .put(&path("real/in"), body(b"1"), PutOptions::default())
-                .await;
-            let _ = remote
-                .put(&path("real/new/deep"), body(b"1"), PutOptions::default())
-                .await;
+            let _ = remote.put(&path("real/in"), body(b"1"), PutOptions::default()).await;
+            let _ = remote.put(&path("real/new/deep"), body(b"1"), PutOptions::default()).await;
             let _ = remote.delete_tree(&path("real/new")).await;
             untouched(&outside);
         }
         stop.store(true, Ordering::Relaxed);
         swapper.join().unwrap();
         untouched(&outside);
-        assert!(
-            served > 0 && refused > 0,
-            "served {served}, refused {refused}: nothing was raced"
-        );
+        assert!(served > 0 && refused > 0, "served {served}, refused {refused}: nothing was raced");
     }
 }

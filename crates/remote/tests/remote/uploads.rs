@@ -28,10 +28,7 @@ fn staged_bytes(root: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(root.join(".trackway-staging")) else {
         return 0;
     };
-    entries
-        .filter_map(|entry| entry.ok()?.metadata().ok())
-        .map(|found| found.len())
-        .sum()
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|found| found.len()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,28 +36,14 @@ async fn a_cancelled_upload_leaves_nothing() {
     for options in FOLDERS {
         let dir = tempfile::tempdir().unwrap();
         let remote = open(dir.path(), options).await;
-        remote
-            .put(&path("a/kept"), body(b"old"), PutOptions::default())
-            .await
-            .unwrap();
+        remote.put(&path("a/kept"), body(b"old"), PutOptions::default()).await.unwrap();
         for at in ["a/kept", "b/new"] {
             let upload = tokio::spawn({
                 let remote = remote.clone();
-                async move {
-                    remote
-                        .put(&path(at), endless(), PutOptions::default())
-                        .await
-                }
+                async move { remote.put(&path(at), endless(), PutOptions::default()).await }
             });
             wait_until("the upload", || staged_bytes(dir.path()) > 1_000_000);
-            assert!(
-                remote
-                    .list(&RelPath::root())
-                    .await
-                    .unwrap()
-                    .iter()
-                    .all(|e| e.name == "a")
-            );
+            assert!(remote.list(&RelPath::root()).await.unwrap().iter().all(|e| e.name == "a"));
             upload.abort();
             assert!(upload.await.unwrap_err().is_cancelled());
             wait_until("the clean-up", || on_disk(dir.path()) == ["a/", "a/kept"]);
@@ -75,9 +58,7 @@ async fn a_cancelled_upload_leaves_nothing() {
 async fn endless_upload() {
     if let Ok(root) = std::env::var("TRACKWAY_TEST_ENDLESS_UPLOAD") {
         let remote = open(root.as_ref(), Options::default()).await;
-        let _ = remote
-            .put(&path("a/new"), endless(), PutOptions::default())
-            .await;
+        let _ = remote.put(&path("a/new"), endless(), PutOptions::default()).await;
     }
 }
 
@@ -96,23 +77,12 @@ async fn a_killed_upload_is_never_seen_and_swept_later() {
 
     let remote = open(dir.path(), Options::default()).await;
     assert_eq!(remote.list(&RelPath::root()).await.unwrap(), []);
-    assert!(matches!(
-        remote.stat(&path("a/new")).await,
-        Err(Error::NotFound { .. })
-    ));
+    assert!(matches!(remote.stat(&path("a/new")).await, Err(Error::NotFound { .. })));
     let left = on_disk(dir.path());
-    assert_eq!(
-        left.len(),
-        1,
-        "a young upload may be another server's, it stays: {left:?}"
-    );
+    assert_eq!(left.len(), 1, "a young upload may be another server's, it stays: {left:?}");
 
-    let file = File::options()
-        .write(true)
-        .open(dir.path().join(&left[0]))
-        .unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(25 * 60 * 60))
-        .unwrap();
+    let file = File::options().write(true).open(dir.path().join(&left[0])).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(25 * 60 * 60)).unwrap();
     open(dir.path(), Options::default()).await;
     assert_eq!(on_disk(dir.path()), Vec::<String>::new());
 }
@@ -133,10 +103,7 @@ async fn a_very_deep_tree_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let remote = open(dir.path(), Options::default()).await;
     let deep = path(&vec!["d"; 1_500].join("/"));
-    remote
-        .put(&deep, body(b"1"), PutOptions::default())
-        .await
-        .unwrap();
+    remote.put(&deep, body(b"1"), PutOptions::default()).await.unwrap();
     remote.delete_tree(&path("d")).await.unwrap();
     assert_eq!(on_disk(dir.path()), Vec::<String>::new());
 }
@@ -146,19 +113,10 @@ async fn a_folder_that_was_deleted_meanwhile_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let remote = open(&root, Options::default()).await;
-    remote
-        .put(&path("a"), body(b"1"), PutOptions::default())
-        .await
-        .unwrap();
+    remote.put(&path("a"), body(b"1"), PutOptions::default()).await.unwrap();
     std::fs::remove_dir_all(&root).unwrap();
-    assert!(matches!(
-        read(&remote, "a").await,
-        Err(Error::NotFound { .. })
-    ));
-    remote
-        .put(&path("b/c"), body(b"2"), PutOptions::default())
-        .await
-        .unwrap();
+    assert!(matches!(read(&remote, "a").await, Err(Error::NotFound { .. })));
+    remote.put(&path("b/c"), body(b"2"), PutOptions::default()).await.unwrap();
     assert_eq!(std::fs::read(root.join("b/c")).unwrap(), b"2");
 }
 
@@ -167,18 +125,10 @@ async fn files_and_directories_get_the_modes_of_ordinary_ones() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let remote = open(dir.path(), Options::default()).await;
-    remote
-        .put(&path("d/f"), body(b"1"), PutOptions::default())
-        .await
-        .unwrap();
+    remote.put(&path("d/f"), body(b"1"), PutOptions::default()).await.unwrap();
     std::fs::create_dir(dir.path().join("e")).unwrap();
     std::fs::write(dir.path().join("e/f"), b"1").unwrap();
-    let mode = |at: &str| {
-        std::fs::metadata(dir.path().join(at))
-            .unwrap()
-            .permissions()
-            .mode()
-    };
+    let mode = |at: &str| std::fs::metadata(dir.path().join(at)).unwrap().permissions().mode();
     assert_eq!(mode("d"), mode("e"));
     assert_eq!(mode("d/f"), mode("e/f"));
     assert_eq!(mode(".trackway-staging") & 0o777, 0o700);
@@ -190,11 +140,6 @@ async fn a_file_in_place_of_the_folder_is_refused() {
     let file = dir.path().join("file");
     std::fs::write(&file, b"1").unwrap();
     let opened = trackway_remote::Remote::open(file.to_str().unwrap(), Options::default()).await;
-    let Err(error) = opened else {
-        panic!("it opened")
-    };
-    assert!(
-        error.to_string().contains("it is not a directory"),
-        "{error}"
-    );
+    let Err(error) = opened else { panic!("it opened") };
+    assert!(error.to_string().contains("it is not a directory"), "{error}");
 }

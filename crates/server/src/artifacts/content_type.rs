@@ -40,9 +40,7 @@ pub(super) fn content_type(name: &str) -> Cow<'static, str> {
         return "text/plain".into();
     }
     let inner = match extension {
-        Some("gz" | "bz2" | "xz" | "Z" | "br") => {
-            name.rsplit_once('.').map_or(name, |(inner, _)| inner)
-        }
+        Some("gz" | "bz2" | "xz" | "Z" | "br") => name.rsplit_once('.').map_or(name, |(inner, _)| inner),
         Some("tgz") => "x.tar",
         _ => name,
     };
@@ -68,10 +66,7 @@ pub(super) fn content_disposition(name: &str) -> String {
     }
     let ascii: String = name.chars().filter(char::is_ascii).collect();
     let ascii = if ascii.is_empty() { "download" } else { &ascii };
-    let mut header = format!(
-        "attachment; filename={}; filename*=UTF-8''",
-        token_or_quoted(ascii)
-    );
+    let mut header = format!("attachment; filename={}; filename*=UTF-8''", token_or_quoted(ascii));
     for byte in name.bytes() {
         match byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
             true => header.push(char::from(byte)),
@@ -141,14 +136,8 @@ mod tests {
             ("a.txt", "attachment; filename=a.txt"),
             ("a b.txt", "attachment; filename=\"a b.txt\""),
             ("a\"b\\c", "attachment; filename=\"a\\\"b\\\\c\""),
-            (
-                "é 1.txt",
-                "attachment; filename=\" 1.txt\"; filename*=UTF-8''%C3%A9%201.txt",
-            ),
-            (
-                "日本",
-                "attachment; filename=download; filename*=UTF-8''%E6%97%A5%E6%9C%AC",
-            ),
+            ("é 1.txt", "attachment; filename=\" 1.txt\"; filename*=UTF-8''%C3%A9%201.txt"),
+            ("日本", "attachment; filename=download; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
             ("", "attachment; filename=\"\""),
         ] {
             assert_eq!(content_disposition(name), expected);

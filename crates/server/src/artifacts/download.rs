@@ -31,20 +31,11 @@ pub(super) async fn answer(
         return Ok(state.not_modified());
     }
     match asked_range(headers, &state, stat.size) {
-        Asked::Whole => Ok(whole(
-            path,
-            &stat,
-            &state,
-            Body::from_stream(object.stream_all()),
-        )),
+        Asked::Whole => Ok(whole(path, &stat, &state, Body::from_stream(object.stream_all()))),
         Asked::Unsatisfiable => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            set(
-                &mut response,
-                header::CONTENT_RANGE,
-                &format!("bytes */{}", stat.size),
-            );
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", stat.size));
             set(&mut response, header::CONTENT_LENGTH, "0");
             Ok(response)
         }
@@ -62,36 +53,19 @@ pub(super) async fn answer(
 
 /// The length that a request's head announces; a chunked body has none.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn whole(path: &ArtifactPath, stat: &Stat, state: &Validators, body: Body) -> Response {
     let name = path.as_rel_path().file_name();
     let mut response = Response::new(body);
     set(&mut response, header::CONTENT_TYPE, &content_type(name));
-    set(
-        &mut response,
-        header::CONTENT_DISPOSITION,
-        &content_disposition(name),
-    );
-    set(
-        &mut response,
-        header::CONTENT_LENGTH,
-        &stat.size.to_string(),
-    );
+    set(&mut response, header::CONTENT_DISPOSITION, &content_disposition(name));
+    set(&mut response, header::CONTENT_LENGTH, &stat.size.to_string());
     set(&mut response, header::ACCEPT_RANGES, "bytes");
     // Artifacts come from anyone: a browser shall neither guess that one is a page nor run it as one.
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(
-        &mut response,
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; sandbox",
-    );
+    set(&mut response, header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
     state.write(&mut response);
     response
 }
@@ -106,17 +80,10 @@ struct Validators {
 
 impl Validators {
     fn of(stat: &Stat) -> Validators {
-        let seconds = |time: SystemTime| {
-            time.duration_since(UNIX_EPOCH)
-                .ok()
-                .map(|since| since.as_secs())
-        };
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
         Validators {
             etag: stat.etag.as_ref().map(|etag| format!("\"{etag}\"")),
-            modified: stat
-                .modified
-                .and_then(seconds)
-                .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+            modified: stat.modified.and_then(seconds).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
         }
     }
 
@@ -125,11 +92,7 @@ impl Validators {
             set(response, header::ETAG, etag);
         }
         if let Some(modified) = self.modified {
-            set(
-                response,
-                header::LAST_MODIFIED,
-                &httpdate::fmt_http_date(modified),
-            );
+            set(response, header::LAST_MODIFIED, &httpdate::fmt_http_date(modified));
         }
         // May be kept, but must be asked about each time.
         set(response, header::CACHE_CONTROL, "no-cache");
@@ -139,14 +102,10 @@ impl Validators {
     fn unchanged(&self, headers: &HeaderMap) -> bool {
         let mut sent = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
         if sent.peek().is_some() {
-            return sent
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .any(|tag| {
-                    let tag = tag.trim();
-                    tag == "*"
-                        || self.etag.as_deref() == Some(tag.strip_prefix("W/").unwrap_or(tag))
-                });
+            return sent.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|tag| {
+                let tag = tag.trim();
+                tag == "*" || self.etag.as_deref() == Some(tag.strip_prefix("W/").unwrap_or(tag))
+            });
         }
         let since = date(headers, header::IF_MODIFIED_SINCE);
         matches!((self.modified, since), (Some(modified), Some(since)) if modified <= since)
@@ -169,9 +128,7 @@ impl Validators {
         };
         match wanted.starts_with('"') {
             true => self.etag.as_deref() == Some(wanted),
-            false => {
-                self.modified.is_some() && httpdate::parse_http_date(wanted).ok() == self.modified
-            }
+            false => self.modified.is_some() && httpdate::parse_http_date(wanted).ok() == self.modified,
         }
     }
 }
@@ -190,13 +147,8 @@ enum Asked {
 /// What the `Range` header asks for. Several ranges, other units and what is malformed get the whole file, as RFC 9110
 /// allows.
 fn asked_range(headers: &HeaderMap, state: &Validators, size: u64) -> Asked {
-    match headers
-        .get(header::RANGE)
-        .and_then(|value| value.to_str().ok())
-    {
-        Some(range) if state.range_is_meant(headers) => {
-            parse_range(range, size).unwrap_or(Asked::Whole)
-        }
+    match headers.get(header::RANGE).and_then(|value| value.to_str().ok()) {
+        Some(range) if state.range_is_meant(headers) => parse_range(range, size).unwrap_or(Asked::Whole),
         _ => Asked::Whole,
     }
 }
@@ -208,9 +160,7 @@ fn parse_range(range: &str, size: u64) -> Option<Asked> {
     }
     let (first, last) = spec.trim().split_once('-')?;
     // A number beyond 64 bits is beyond every file, too.
-    let number = |digits: &str| match !digits.is_empty()
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    let number = |digits: &str| match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Some(digits.parse::<u64>().unwrap_or(u64::MAX)),
         false => None,
     };
@@ -260,11 +210,7 @@ mod tests {
             ("bytes=0-18446744073709551615", 5, part(0, 5)),
             ("bytes=0-99999999999999999999999", 5, part(0, 5)),
             ("bytes=5-", 5, Some(Asked::Unsatisfiable)),
-            (
-                "bytes=99999999999999999999999-",
-                5,
-                Some(Asked::Unsatisfiable),
-            ),
+            ("bytes=99999999999999999999999-", 5, Some(Asked::Unsatisfiable)),
             ("bytes=-0", 5, Some(Asked::Unsatisfiable)),
             ("bytes=0-", 0, Some(Asked::Unsatisfiable)),
             ("bytes=2-1", 5, None),

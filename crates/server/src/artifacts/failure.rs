@@ -21,9 +21,7 @@ impl From<Error> for ApiError {
             | Error::Incomplete { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
             Error::NotFound { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
             // Not 500 or 503: MLflow's client would try again for minutes.
-            Error::NotReachable { .. } | Error::Unsupported(_) => {
-                (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED")
-            }
+            Error::NotReachable { .. } | Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
             Error::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "RESOURCE_EXHAUSTED"),
             Error::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         };
@@ -69,15 +67,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Failure::Api(error) => error.into_response(),
-            Failure::Detail(status, detail) => {
-                (status, wire::json(&Detail { detail: &detail })).into_response()
-            }
+            Failure::Detail(status, detail) => (status, wire::json(&Detail { detail: &detail })).into_response(),
             Failure::Text(status, text) => (status, text).into_response(),
             Failure::Unsupported(message) => {
-                let body = Unsupported {
-                    error_code: "NOT_IMPLEMENTED",
-                    message,
-                };
+                let body = Unsupported { error_code: "NOT_IMPLEMENTED", message };
                 (StatusCode::NOT_IMPLEMENTED, wire::json(&body)).into_response()
             }
         }

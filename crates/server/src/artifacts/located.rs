@@ -96,11 +96,7 @@ where
 {
     let Some(path) = request.artifact_file_path.filter(|path| !path.is_empty()) else {
         let message = "Request must include the \"artifact_file_path\" query parameter.";
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
-            message,
-        ));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message));
     };
     let path = ArtifactPath::parse(&path)?;
     let uri = app.logged_model_artifact_uri(&model_id).await?;
@@ -143,12 +139,7 @@ where
     S: LocationSource,
     Arc<ArtifactService>: FromRef<S>,
 {
-    let path = ArtifactPath::parse(
-        request
-            .artifact_directory_path
-            .as_deref()
-            .unwrap_or_default(),
-    )?;
+    let path = ArtifactPath::parse(request.artifact_directory_path.as_deref().unwrap_or_default())?;
     let uri = app.logged_model_artifact_uri(&model_id).await?;
     let artifacts = list(&app, &uri, &path).await?;
     Ok(wire::json(&Listing::new(&uri, &artifacts)))
@@ -175,11 +166,9 @@ where
     if download::content_length(&headers).is_some_and(|length| length > LARGEST_UPLOAD as u64) {
         return Err(too_large());
     }
-    let content = axum::body::to_bytes(body, LARGEST_UPLOAD)
-        .await
-        .map_err(|error| {
-            match std::error::Error::source(&error)
-                .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
+    let content =
+        axum::body::to_bytes(body, LARGEST_UPLOAD).await.map_err(|error| {
+            match std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
             {
                 true => too_large(),
                 false => ApiError::invalid("The request body broke off before its end."),

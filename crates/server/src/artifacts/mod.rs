@@ -40,14 +40,11 @@ impl ArtifactService {
     /// `artifact_root` is the resolved default artifact root of new experiments.
     pub async fn open(config: &Config, artifact_root: &str) -> Result<ArtifactService, StartError> {
         let places = Places {
-            destination: config
-                .serve_artifacts
-                .then_some(config.artifacts_destination.as_str()),
+            destination: config.serve_artifacts.then_some(config.artifacts_destination.as_str()),
             default_root: Some(artifact_root),
         };
-        let store = ArtifactStore::open(places, Options::default())
-            .await
-            .map_err(|error| StartError(error.to_string()))?;
+        let store =
+            ArtifactStore::open(places, Options::default()).await.map_err(|error| StartError(error.to_string()))?;
         Ok(ArtifactService { store })
     }
 
@@ -64,15 +61,9 @@ impl ArtifactService {
 
 /// Tells where the artifacts of what is tracked lie.
 pub trait LocationSource: Clone + Send + Sync + 'static {
-    fn run_artifact_uri(
-        &self,
-        run_id: &str,
-    ) -> impl Future<Output = Result<String, ApiError>> + Send;
+    fn run_artifact_uri(&self, run_id: &str) -> impl Future<Output = Result<String, ApiError>> + Send;
 
-    fn logged_model_artifact_uri(
-        &self,
-        model_id: &str,
-    ) -> impl Future<Output = Result<String, ApiError>> + Send;
+    fn logged_model_artifact_uri(&self, model_id: &str) -> impl Future<Output = Result<String, ApiError>> + Send;
 
     /// The location of a model version's files: its source, or where the logged model lies that its source names.
     fn model_version_artifact_uri(
@@ -109,10 +100,7 @@ where
 {
     Router::new()
         .route("/get-artifact", get(located::run_artifact))
-        .route(
-            "/model-versions/get-artifact",
-            get(located::model_version_artifact),
-        )
+        .route("/model-versions/get-artifact", get(located::model_version_artifact))
 }
 
 /// Under `/api/2.0/mlflow` and `/ajax-api/2.0/mlflow`.
@@ -138,10 +126,7 @@ where
 {
     Router::new()
         .route("/upload-artifact", post(located::upload_run_artifact))
-        .route(
-            "/logged-models/{model_id}/artifacts/files",
-            get(located::logged_model_artifact),
-        )
+        .route("/logged-models/{model_id}/artifacts/files", get(located::logged_model_artifact))
 }
 
 /// A listing. Directories have no size, and an empty list is left out, as in MLflow.
@@ -173,10 +158,6 @@ struct FileOut<'a> {
 
 impl<'a> FileOut<'a> {
     fn new(artifact: &'a Artifact, path: &'a str) -> FileOut<'a> {
-        FileOut {
-            path,
-            is_dir: artifact.is_dir,
-            file_size: (!artifact.is_dir).then_some(artifact.size),
-        }
+        FileOut { path, is_dir: artifact.is_dir, file_size: (!artifact.is_dir).then_some(artifact.size) }
     }
 }

@@ -60,10 +60,7 @@ pub(super) async fn create(
         part_number: part.number,
         headers: &part.url.headers,
     });
-    Ok(wire::json(&Created {
-        upload_id: &upload.upload_id,
-        credentials: credentials.collect(),
-    }))
+    Ok(wire::json(&Created { upload_id: &upload.upload_id, credentials: credentials.collect() }))
 }
 
 #[derive(Deserialize, Default)]
@@ -92,19 +89,12 @@ pub(super) async fn complete(
 ) -> Result<Response, Failure> {
     let (location, path) = target(&service, &raw, request.path)?;
     let parts = request.parts.into_iter().map(|part| {
-        let number = part
-            .part_number
-            .and_then(|number| u32::try_from(number).ok());
+        let number = part.part_number.and_then(|number| u32::try_from(number).ok());
         let number = number.ok_or_else(|| ApiError::missing("parts[].part_number"))?;
-        Ok(Part {
-            number,
-            etag: part.etag,
-        })
+        Ok(Part { number, etag: part.etag })
     });
     let parts: Vec<Part> = parts.collect::<Result<_, ApiError>>()?;
-    location
-        .complete_multipart(&path, &request.upload_id, &parts)
-        .await?;
+    location.complete_multipart(&path, &request.upload_id, &parts).await?;
     Ok(wire::empty())
 }
 
@@ -128,18 +118,12 @@ pub(super) async fn abort(
 
 /// The URL names the directory, and of the client's local `path` the last name is the file's. A store without
 /// multipart uploads says so only to a sound request, as MLflow 3.17 does.
-fn target(
-    service: &ArtifactService,
-    raw: &RawPath,
-    path: Option<String>,
-) -> Result<(Location, ArtifactPath), Failure> {
+fn target(service: &ArtifactService, raw: &RawPath, path: Option<String>) -> Result<(Location, ArtifactPath), Failure> {
     let location = enabled(service, raw)?;
     let dir = ArtifactPath::parse(&raw.path)?;
     let local = required(path, "path")?;
     if !location.capabilities().multipart {
-        return Err(Failure::Unsupported(
-            "Multipart upload is not supported for the current artifact repository",
-        ));
+        return Err(Failure::Unsupported("Multipart upload is not supported for the current artifact repository"));
     }
     let name = local.rsplit('/').next().unwrap_or(&local);
     Ok((location, dir.child(name)?))

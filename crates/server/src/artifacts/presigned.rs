@@ -37,19 +37,11 @@ pub(super) async fn proxied_download(
     let location = enabled(&service, &raw)?;
     let path = ArtifactPath::parse(&raw.path)?;
     if !location.capabilities().signed_urls {
-        return Err(Failure::Unsupported(
-            "Multipart download is not supported for the current artifact repository",
-        ));
+        return Err(Failure::Unsupported("Multipart download is not supported for the current artifact repository"));
     }
     let file_size = location.stat(&path).await?.size;
-    let signed = location
-        .sign_get(&path, seconds(DOWNLOAD_VALID_FOR))
-        .await?;
-    Ok(wire::json(&Signed {
-        url: &signed.url,
-        headers: &signed.headers,
-        file_size,
-    }))
+    let signed = location.sign_get(&path, seconds(DOWNLOAD_VALID_FOR)).await?;
+    Ok(wire::json(&Signed { url: &signed.url, headers: &signed.headers, file_size }))
 }
 
 #[derive(Deserialize, Default)]
@@ -74,10 +66,7 @@ struct Answer<'a> {
 }
 
 /// `artifacts/presigned-upload-url`
-pub(super) async fn upload_url<S>(
-    State(app): State<S>,
-    Body(request): Body<Request>,
-) -> Result<Response, Failure>
+pub(super) async fn upload_url<S>(State(app): State<S>, Body(request): Body<Request>) -> Result<Response, Failure>
 where
     S: LocationSource,
     Arc<ArtifactService>: FromRef<S>,
@@ -86,43 +75,26 @@ where
     let run_id = request.run_id.filter(|id| !id.is_empty());
     let model_id = request.model_id.filter(|id| !id.is_empty());
     if run_id.is_some() == model_id.is_some() {
-        return Err(
-            ApiError::invalid("Exactly one of run_id and model_id must be provided.").into(),
-        );
+        return Err(ApiError::invalid("Exactly one of run_id and model_id must be provided.").into());
     }
     let path = ArtifactPath::parse(&given)?;
     let valid_for = valid_for(request.expiration, UPLOAD_VALID_FOR)?;
     let uri = match (run_id, model_id) {
         (Some(id), _) => app.run_artifact_uri(&id).await?,
-        (None, id) => {
-            app.logged_model_artifact_uri(&id.unwrap_or_default())
-                .await?
-        }
+        (None, id) => app.logged_model_artifact_uri(&id.unwrap_or_default()).await?,
     };
     refuse_proxied(
         &uri,
         "Presigned upload is not supported for proxied artifact storage",
         "a direct cloud storage artifact URI",
     )?;
-    let location = signing(
-        &app,
-        &uri,
-        "Presigned upload is not supported for the current artifact repository",
-    )
-    .await?;
+    let location = signing(&app, &uri, "Presigned upload is not supported for the current artifact repository").await?;
     let signed = location.sign_put(&path, valid_for).await?;
-    Ok(wire::json(&Answer {
-        presigned_url: &signed.url,
-        headers: &signed.headers,
-        file_size: None,
-    }))
+    Ok(wire::json(&Answer { presigned_url: &signed.url, headers: &signed.headers, file_size: None }))
 }
 
 /// `artifacts/presigned-download-url`
-pub(super) async fn download_url<S>(
-    State(app): State<S>,
-    Body(request): Body<Request>,
-) -> Result<Response, Failure>
+pub(super) async fn download_url<S>(State(app): State<S>, Body(request): Body<Request>) -> Result<Response, Failure>
 where
     S: LocationSource,
     Arc<ArtifactService>: FromRef<S>,
@@ -136,28 +108,18 @@ where
         "Presigned download is not supported for runs with proxied artifact storage",
         "a run with a direct cloud storage artifact URI",
     )?;
-    let location = signing(
-        &app,
-        &uri,
-        "Presigned download is not supported for the current artifact repository",
-    )
-    .await?;
+    let location =
+        signing(&app, &uri, "Presigned download is not supported for the current artifact repository").await?;
     let file_size = Some(location.stat(&path).await?.size);
     let signed = location.sign_get(&path, valid_for).await?;
-    Ok(wire::json(&Answer {
-        presigned_url: &signed.url,
-        headers: &signed.headers,
-        file_size,
-    }))
+    Ok(wire::json(&Answer { presigned_url: &signed.url, headers: &signed.headers, file_size }))
 }
 
 /// In MLflow an upload URL may be asked for with any lifetime, and is useless then: here it is refused.
 fn valid_for(asked: Option<i64>, usual: i64) -> Result<Duration, ApiError> {
     match asked.unwrap_or(usual) {
         valid @ 1..=LONGEST => Ok(seconds(valid)),
-        other => Err(ApiError::invalid(format!(
-            "expiration must be between 1 and {LONGEST} seconds (got {other})."
-        ))),
+        other => Err(ApiError::invalid(format!("expiration must be between 1 and {LONGEST} seconds (got {other})."))),
     }
 }
 

@@ -30,13 +30,8 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     let location = enabled(&service, &raw)?;
     let artifacts = location.list(&ArtifactPath::parse(&request.path)?).await?;
-    let files = artifacts
-        .iter()
-        .map(|artifact| FileOut::new(artifact, artifact.file_name()));
-    Ok(wire::json(&Listing {
-        root_uri: None,
-        files: files.collect(),
-    }))
+    let files = artifacts.iter().map(|artifact| FileOut::new(artifact, artifact.file_name()));
+    Ok(wire::json(&Listing { root_uri: None, files: files.collect() }))
 }
 
 pub(super) async fn download(
@@ -47,14 +42,10 @@ pub(super) async fn download(
 ) -> Result<Response, Failure> {
     let location = streaming_enabled(&service)?;
     let path = ArtifactPath::parse(&raw.path)?;
-    download::answer(&location, &path, &method, &headers)
-        .await
-        .map_err(|error| match error {
-            Error::IsADirectory { .. } => {
-                Failure::Detail(StatusCode::BAD_REQUEST, error.to_string())
-            }
-            error => error.into(),
-        })
+    download::answer(&location, &path, &method, &headers).await.map_err(|error| match error {
+        Error::IsADirectory { .. } => Failure::Detail(StatusCode::BAD_REQUEST, error.to_string()),
+        error => error.into(),
+    })
 }
 
 pub(super) async fn upload(
@@ -65,13 +56,7 @@ pub(super) async fn upload(
 ) -> Result<Response, Failure> {
     let location = streaming_enabled(&service)?;
     let path = ArtifactPath::parse(&raw.path)?;
-    let stored = location
-        .put(
-            &path,
-            body.into_data_stream(),
-            download::content_length(&headers),
-        )
-        .await;
+    let stored = location.put(&path, body.into_data_stream(), download::content_length(&headers)).await;
     stored.map_err(|error| match error {
         Error::NoFileName => Failure::Detail(StatusCode::BAD_REQUEST, error.to_string()),
         error => error.into(),
@@ -99,8 +84,7 @@ pub(super) fn enabled(service: &ArtifactService, raw: &RawPath) -> Result<Locati
 /// The same in the words of MLflow's up- and download.
 fn streaming_enabled(service: &ArtifactService) -> Result<Location, Failure> {
     service.proxied().ok_or_else(|| {
-        let text =
-            "Artifact serving is disabled. Run `mlflow server` with `--serve-artifacts` to enable.";
+        let text = "Artifact serving is disabled. Run `mlflow server` with `--serve-artifacts` to enable.";
         Failure::Detail(StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
     })
 }

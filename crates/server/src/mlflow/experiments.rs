@@ -58,7 +58,9 @@ fn check_location(location: &str) -> Result<(), ApiError> {
         }
         decoded = once;
     }
-    Err(ApiError::invalid(format!("Invalid artifact location '{location}': it is percent-encoded too many times over.")))
+    Err(ApiError::invalid(format!(
+        "Invalid artifact location '{location}': it is percent-encoded too many times over."
+    )))
 }
 
 #[derive(Serialize)]
@@ -91,7 +93,10 @@ pub(crate) struct ByName {
     experiment_name: Option<String>,
 }
 
-pub(crate) async fn get_by_name(State(app): State<AppState>, Params(request): Params<ByName>) -> Result<Response, ApiError> {
+pub(crate) async fn get_by_name(
+    State(app): State<AppState>,
+    Params(request): Params<ByName>,
+) -> Result<Response, ApiError> {
     let experiment = app.store.get_experiment_by_name(required(request.experiment_name, "experiment_name")?).await?;
     Ok(wire::json(&One { experiment: ExperimentOut::new(&experiment) }))
 }
@@ -163,7 +168,10 @@ pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Sear
 }
 
 /// The same by GET, which MLflow's UI uses.
-pub(crate) async fn search_by_query(State(app): State<AppState>, Params(request): Params<Search>) -> Result<Response, ApiError> {
+pub(crate) async fn search_by_query(
+    State(app): State<AppState>,
+    Params(request): Params<Search>,
+) -> Result<Response, ApiError> {
     run_search(&app, request).await
 }
 

@@ -54,7 +54,10 @@ struct ModelIn {
     step: Option<i64>,
 }
 
-pub(crate) async fn log_inputs(State(app): State<AppState>, Body(request): Body<LogInputs>) -> Result<Response, ApiError> {
+pub(crate) async fn log_inputs(
+    State(app): State<AppState>,
+    Body(request): Body<LogInputs>,
+) -> Result<Response, ApiError> {
     let run_id = run_id(request.run_id, None)?;
     let dataset = |input: DatasetInputIn| {
         let DatasetIn { name, digest, source_type, source, schema, profile } = input.dataset.unwrap_or_default();
@@ -75,7 +78,10 @@ pub(crate) struct LogOutputs {
     models: Vec<ModelIn>,
 }
 
-pub(crate) async fn log_outputs(State(app): State<AppState>, Body(request): Body<LogOutputs>) -> Result<Response, ApiError> {
+pub(crate) async fn log_outputs(
+    State(app): State<AppState>,
+    Body(request): Body<LogOutputs>,
+) -> Result<Response, ApiError> {
     let run_id = run_id(request.run_id, None)?;
     if request.models.is_empty() {
         return Err(ApiError::missing("models"));
@@ -92,7 +98,10 @@ pub(crate) struct SearchDatasets {
     pub(super) experiment_ids: Vec<String>,
 }
 
-pub(crate) async fn search_datasets(State(app): State<AppState>, Body(request): Body<SearchDatasets>) -> Result<Response, ApiError> {
+pub(crate) async fn search_datasets(
+    State(app): State<AppState>,
+    Body(request): Body<SearchDatasets>,
+) -> Result<Response, ApiError> {
     let summaries = find_datasets(&app, &request.experiment_ids).await?;
     Ok(wire::json(&Summaries::new(&summaries)))
 }

@@ -72,13 +72,19 @@ pub(crate) async fn param(State(app): State<AppState>, Body(request): Body<RunKe
     Ok(wire::empty())
 }
 
-pub(crate) async fn set_tag(State(app): State<AppState>, Body(request): Body<RunKeyValue>) -> Result<Response, ApiError> {
+pub(crate) async fn set_tag(
+    State(app): State<AppState>,
+    Body(request): Body<RunKeyValue>,
+) -> Result<Response, ApiError> {
     let run_id = run_id(request.run_id, request.run_uuid)?;
     app.store.set_tag(run_id, Tag { key: required(request.key, "key")?, value: request.value }).await?;
     Ok(wire::empty())
 }
 
-pub(crate) async fn delete_tag(State(app): State<AppState>, Body(request): Body<RunKeyValue>) -> Result<Response, ApiError> {
+pub(crate) async fn delete_tag(
+    State(app): State<AppState>,
+    Body(request): Body<RunKeyValue>,
+) -> Result<Response, ApiError> {
     let run_id = run_id(request.run_id, request.run_uuid)?;
     app.store.delete_tag(run_id, required(request.key, "key")?).await?;
     Ok(wire::empty())
@@ -156,16 +162,24 @@ pub(crate) async fn model(State(app): State<AppState>, Body(request): Body<LogMo
     const MANDATORY: [&str; 4] = ["run_id", "artifact_path", "utc_time_created", "flavors"];
     let run_id = required(request.run_id, "run_id")?;
     let text = required(request.model_json, "model_json")?;
-    let mut model: Value =
-        serde_json::from_str(&text).map_err(|_| ApiError::invalid(format!("Malformed model info. \n {text} \n is not a valid JSON.")))?;
-    let missing: Vec<_> = MANDATORY.iter().filter(|field| model.get(field).is_none()).map(|field| format!("'{field}'")).collect();
+    let mut model: Value = serde_json::from_str(&text)
+        .map_err(|_| ApiError::invalid(format!("Malformed model info. \n {text} \n is not a valid JSON.")))?;
+    let missing: Vec<_> =
+        MANDATORY.iter().filter(|field| model.get(field).is_none()).map(|field| format!("'{field}'")).collect();
     if !missing.is_empty() {
         return Err(ApiError::invalid(format!("Model json is missing mandatory fields: {{{}}}", missing.join(", "))));
     }
     // The tag keeps what identifies the model, and its flavours without their configuration, which can be large.
     if let Some(fields) = model.as_object_mut() {
-        fields.retain(|field, _| matches!(field.as_str(), "run_id" | "utc_time_created" | "artifact_path" | "model_uuid" | "flavors"));
-        for flavor in fields.get_mut("flavors").and_then(Value::as_object_mut).into_iter().flat_map(|flavors| flavors.values_mut()) {
+        fields.retain(|field, _| {
+            matches!(field.as_str(), "run_id" | "utc_time_created" | "artifact_path" | "model_uuid" | "flavors")
+        });
+        for flavor in fields
+            .get_mut("flavors")
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flat_map(|flavors| flavors.values_mut())
+        {
             flavor.as_object_mut().map(|flavor| flavor.remove("config"));
         }
     }

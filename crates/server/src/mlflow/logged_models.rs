@@ -4,7 +4,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use trackway_tracking::{
-    DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus, NewLoggedModel, limits,
+    DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus,
+    NewLoggedModel, limits,
 };
 
 use super::{KeyValueIn, KeyValueOut, into, params_out, tags_out};
@@ -59,12 +60,17 @@ pub(crate) struct Finalize {
 fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<LoggedModelStatus>, D::Error> {
     let given = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(given.filter(|given| !given.is_null()).map(|given| {
-        let known = LoggedModelStatus::ALL.into_iter().find(|status| given == status.name() || given == status.number());
+        let known =
+            LoggedModelStatus::ALL.into_iter().find(|status| given == status.name() || given == status.number());
         known.unwrap_or(LoggedModelStatus::Unspecified)
     }))
 }
 
-pub(crate) async fn finalize(State(app): State<AppState>, Path(_): Path<String>, Body(request): Body<Finalize>) -> Result<Response, ApiError> {
+pub(crate) async fn finalize(
+    State(app): State<AppState>,
+    Path(_): Path<String>,
+    Body(request): Body<Finalize>,
+) -> Result<Response, ApiError> {
     // As in MLflow the id in the body counts, and must be there.
     let model_id = required(request.model_id, "model_id")?;
     let status = request.status.ok_or_else(|| ApiError::missing("status"))?;
@@ -83,12 +89,19 @@ pub(crate) struct SetTags {
     tags: Vec<KeyValueIn>,
 }
 
-pub(crate) async fn set_tags(State(app): State<AppState>, Path(model_id): Path<String>, Body(request): Body<SetTags>) -> Result<Response, ApiError> {
+pub(crate) async fn set_tags(
+    State(app): State<AppState>,
+    Path(model_id): Path<String>,
+    Body(request): Body<SetTags>,
+) -> Result<Response, ApiError> {
     app.store.set_logged_model_tags(model_id, into(request.tags)).await?;
     Ok(wire::empty())
 }
 
-pub(crate) async fn delete_tag(State(app): State<AppState>, Path((model_id, key)): Path<(String, String)>) -> Result<Response, ApiError> {
+pub(crate) async fn delete_tag(
+    State(app): State<AppState>,
+    Path((model_id, key)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
     app.store.delete_logged_model_tag(model_id, key).await?;
     Ok(wire::empty())
 }
@@ -102,7 +115,11 @@ pub(crate) struct LogParams {
     params: Vec<KeyValueIn>,
 }
 
-pub(crate) async fn log_params(State(app): State<AppState>, Path(_): Path<String>, Body(request): Body<LogParams>) -> Result<Response, ApiError> {
+pub(crate) async fn log_params(
+    State(app): State<AppState>,
+    Path(_): Path<String>,
+    Body(request): Body<LogParams>,
+) -> Result<Response, ApiError> {
     let model_id = required(request.model_id, "model_id")?;
     app.store.log_logged_model_params(model_id, into(request.params)).await?;
     Ok(wire::empty())
@@ -164,13 +181,20 @@ pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Sear
     let search = LoggedModelSearch {
         experiment_ids,
         filter: request.filter.unwrap_or_default(),
-        datasets: request.datasets.into_iter().map(|dataset| scope(dataset.dataset_name, dataset.dataset_digest)).collect(),
+        datasets: request
+            .datasets
+            .into_iter()
+            .map(|dataset| scope(dataset.dataset_name, dataset.dataset_digest))
+            .collect(),
         order_by: request.order_by.into_iter().map(order).collect(),
         max_results: limits::check_max_results(max_results, limits::SEARCH_RESULTS)?,
         page_token: request.page_token,
     };
     let page = app.store.search_logged_models(search).await?;
-    Ok(wire::json(&Page { models: page.items.iter().map(ModelOut::new).collect(), next_page_token: page.next_page_token }))
+    Ok(wire::json(&Page {
+        models: page.items.iter().map(ModelOut::new).collect(),
+        next_page_token: page.next_page_token,
+    }))
 }
 
 fn one(model: &LoggedModel) -> Response {

@@ -21,12 +21,17 @@ pub(crate) struct GetHistory {
     page_token: Option<String>,
 }
 
-pub(crate) async fn get_history(State(app): State<AppState>, Params(request): Params<GetHistory>) -> Result<Response, ApiError> {
+pub(crate) async fn get_history(
+    State(app): State<AppState>,
+    Params(request): Params<GetHistory>,
+) -> Result<Response, ApiError> {
     let run_id = run_id(request.run_id, request.run_uuid)?;
     let key = required(request.metric_key, "metric_key")?;
     let max_results = match request.max_results.and_then(|text| text.parse::<i64>().ok()) {
         Some(number) => Some(usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
-            ApiError::invalid(format!("Invalid value {number} for parameter 'max_results' supplied. It must be a positive integer."))
+            ApiError::invalid(format!(
+                "Invalid value {number} for parameter 'max_results' supplied. It must be a positive integer."
+            ))
         })?),
         None => None,
     };
@@ -34,7 +39,13 @@ pub(crate) async fn get_history(State(app): State<AppState>, Params(request): Pa
     let metrics = page
         .items
         .iter()
-        .map(|point| MetricOut { key: &key, value: point.value, timestamp: point.timestamp, step: point.step, run_id: None })
+        .map(|point| MetricOut {
+            key: &key,
+            value: point.value,
+            timestamp: point.timestamp,
+            step: point.step,
+            run_id: None,
+        })
         .collect();
     let bytes = 256 + page.items.len() * (key.len() + 88);
     Ok(wire::json_of(&History { metrics, next_page_token: page.next_page_token }, bytes))
@@ -50,7 +61,10 @@ pub(crate) struct GetBulk {
     max_results: Option<i64>,
 }
 
-pub(crate) async fn get_history_bulk(State(app): State<AppState>, Params(request): Params<GetBulk>) -> Result<Response, ApiError> {
+pub(crate) async fn get_history_bulk(
+    State(app): State<AppState>,
+    Params(request): Params<GetBulk>,
+) -> Result<Response, ApiError> {
     const RUNS: usize = 100;
     const POINTS: i64 = 25_000;
     if request.run_id.is_empty() {
@@ -86,7 +100,10 @@ pub(crate) struct GetInterval {
     pub(crate) end_step: Option<i64>,
 }
 
-pub(crate) async fn get_history_bulk_interval(State(app): State<AppState>, Params(request): Params<GetInterval>) -> Result<Response, ApiError> {
+pub(crate) async fn get_history_bulk_interval(
+    State(app): State<AppState>,
+    Params(request): Params<GetInterval>,
+) -> Result<Response, ApiError> {
     let (key, histories) = sampled(&app, request).await?;
     Ok(wire::json(&History { metrics: points_out(&histories, &key), next_page_token: None }))
 }
@@ -110,15 +127,18 @@ pub(crate) async fn sampled(app: &AppState, request: GetInterval) -> Result<(Str
         return Err(ApiError::invalid(format!("max_results must be between 1 and {POINTS}. {HELP}")));
     }
     let steps = steps(request.start_step, request.end_step)?;
-    let histories = app.store.metric_history_sampled(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(1), steps).await?;
+    let histories = app
+        .store
+        .metric_history_sampled(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(1), steps)
+        .await?;
     Ok((key, histories))
 }
 
 fn steps(start: Option<i64>, end: Option<i64>) -> Result<Option<(i64, i64)>, ApiError> {
     match (start, end) {
-        (Some(start), Some(end)) if start > end => {
-            Err(ApiError::invalid(format!("end_step must be greater than start_step. Found start_step={start} and end_step={end}.")))
-        }
+        (Some(start), Some(end)) if start > end => Err(ApiError::invalid(format!(
+            "end_step must be greater than start_step. Found start_step={start} and end_step={end}."
+        ))),
         (Some(start), Some(end)) => Ok(Some((start, end))),
         (None, None) => Ok(None),
         _ => Err(ApiError::invalid("If either start step or end step are specified, both must be specified.")),
@@ -157,11 +177,15 @@ pub(crate) async fn chart(State(app): State<AppState>, Params(request): Params<C
     const RUNS: usize = 1000;
     let key = required(request.metric_key, "metric_key")?;
     if request.run_ids.is_empty() || request.run_ids.len() > RUNS {
-        return Err(ApiError::invalid(format!("A chart takes 1 to {RUNS} run_ids; {} were given.", request.run_ids.len())));
+        return Err(ApiError::invalid(format!(
+            "A chart takes 1 to {RUNS} run_ids; {} were given.",
+            request.run_ids.len()
+        )));
     }
     let most = request.max_points.unwrap_or(1000).clamp(4, 100_000);
     let steps = steps(request.start_step, request.end_step)?;
-    let histories = app.store.metric_chart(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(4), steps).await?;
+    let histories =
+        app.store.metric_chart(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(4), steps).await?;
     let series = histories
         .iter()
         .map(|history| Series {

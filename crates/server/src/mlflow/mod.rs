@@ -64,6 +64,10 @@ pub(crate) fn into<A: Into<B>, B>(given: Vec<A>) -> Vec<B> {
 pub(crate) fn view_type<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<ViewType>, D::Error> {
     fields::enumeration(
         deserializer,
-        &[("ACTIVE_ONLY", 1, ViewType::ActiveOnly), ("DELETED_ONLY", 2, ViewType::DeletedOnly), ("ALL", 3, ViewType::All)],
+        &[
+            ("ACTIVE_ONLY", 1, ViewType::ActiveOnly),
+            ("DELETED_ONLY", 2, ViewType::DeletedOnly),
+            ("ALL", 3, ViewType::All),
+        ],
     )
 }

@@ -122,7 +122,10 @@ async fn inherit(
     let found = app.store.get_model_version(name, number).await?;
     let differs = |given: &Option<String>, stored: &str| given.as_deref().is_some_and(|given| given != stored);
     if differs(&run_id, &found.run_id) || differs(&model_id, &found.model_id) {
-        return Err(invalid(&origin.source, "The run_id and model_id request parameters must match the referenced model version."));
+        return Err(invalid(
+            &origin.source,
+            "The run_id and model_id request parameters must match the referenced model version.",
+        ));
     }
     origin.source = format!("models:/{}/{}", found.name, found.version);
     origin.storage_location = Some(found.download_uri().to_owned());
@@ -164,7 +167,8 @@ fn check_within(source: &str, uri: &Uri, root: &str, parameter: &str) -> Result<
     check_detours(source)?;
     if uri.is_proxied() {
         let (path, root_path) = (uri.parts(), root.parts());
-        let inside = root.is_proxied() && uri.authority.eq_ignore_ascii_case(&root.authority) && path.starts_with(&root_path);
+        let inside =
+            root.is_proxied() && uri.authority.eq_ignore_ascii_case(&root.authority) && path.starts_with(&root_path);
         if !inside {
             return Err(must_identify(source, parameter));
         }
@@ -265,8 +269,14 @@ mod tests {
     #[test]
     fn detours_are_refused_in_every_spelling() {
         for source in [
-            "s3://b/../p", "s3://b/%2e%2e/p", "s3://b/%252e%252e/p", "mlflow-artifacts:/0/../x", "mlflow-artifacts://host:1/../../x",
-            "mlflow-artifacts://host/..%2f..%2f", "dbfs:/x/%00", "s3://b/a/./c",
+            "s3://b/../p",
+            "s3://b/%2e%2e/p",
+            "s3://b/%252e%252e/p",
+            "mlflow-artifacts:/0/../x",
+            "mlflow-artifacts://host:1/../../x",
+            "mlflow-artifacts://host/..%2f..%2f",
+            "dbfs:/x/%00",
+            "s3://b/a/./c",
         ] {
             assert!(check_detours(source).is_err(), "{source}");
         }
@@ -293,7 +303,15 @@ mod tests {
         let within = |source: &str, root: &str| check_within(source, &Uri::parse(source), root, "run_id").is_ok();
         assert!(within("/nowhere/0/abc/artifacts/model", "/nowhere/0/abc/artifacts"));
         assert!(within("file:///nowhere/0/abc/artifacts/model", "file:///nowhere/0/abc/artifacts"));
-        for source in ["/etc", "file:///etc", "./x", "x", "/nowhere/0/abc/artifacts/../../x", "/nowhere/0/abc/artifacts/%2e%2e/x", ""] {
+        for source in [
+            "/etc",
+            "file:///etc",
+            "./x",
+            "x",
+            "/nowhere/0/abc/artifacts/../../x",
+            "/nowhere/0/abc/artifacts/%2e%2e/x",
+            "",
+        ] {
             assert!(!within(source, "/nowhere/0/abc/artifacts"), "{source}");
             assert!(!within(source, ""), "{source}");
         }

@@ -75,7 +75,10 @@ pub(crate) async fn delete(State(app): State<AppState>, Body(request): Body<ByVe
     Ok(wire::empty())
 }
 
-pub(crate) async fn get_download_uri(State(app): State<AppState>, Params(request): Params<ByVersion>) -> Result<Response, ApiError> {
+pub(crate) async fn get_download_uri(
+    State(app): State<AppState>,
+    Params(request): Params<ByVersion>,
+) -> Result<Response, ApiError> {
     let (name, version) = request.parse()?;
     let version = app.store.get_model_version(name, version).await?;
     Ok(wire::json(&DownloadUri { artifact_uri: version.download_uri() }))
@@ -109,7 +112,10 @@ pub(crate) struct Transition {
     archive_existing_versions: Option<bool>,
 }
 
-pub(crate) async fn transition_stage(State(app): State<AppState>, Body(request): Body<Transition>) -> Result<Response, ApiError> {
+pub(crate) async fn transition_stage(
+    State(app): State<AppState>,
+    Body(request): Body<Transition>,
+) -> Result<Response, ApiError> {
     let (name, version) = ByVersion { name: request.name, version: request.version }.parse()?;
     let stage = required(request.stage, "stage")?;
     let archive = request.archive_existing_versions.unwrap_or(false);
@@ -128,7 +134,9 @@ pub(crate) struct TagOf {
 
 pub(crate) async fn set_tag(State(app): State<AppState>, Body(request): Body<TagOf>) -> Result<Response, ApiError> {
     let (name, version) = ByVersion { name: request.name, version: request.version }.parse()?;
-    app.store.set_model_version_tag(name, version, Tag { key: required(request.key, "key")?, value: request.value }).await?;
+    app.store
+        .set_model_version_tag(name, version, Tag { key: required(request.key, "key")?, value: request.value })
+        .await?;
     Ok(wire::empty())
 }
 
@@ -138,10 +146,7 @@ pub(crate) async fn delete_tag(State(app): State<AppState>, Body(request): Body<
     Ok(wire::empty())
 }
 
-pub(crate) async fn search(
-    State(app): State<AppState>,
-    Params(request): Params<Search>,
-) -> Result<Response, ApiError> {
+pub(crate) async fn search(State(app): State<AppState>, Params(request): Params<Search>) -> Result<Response, ApiError> {
     Ok(wire::json(&Page::new(&find(&app, request).await?)))
 }
 

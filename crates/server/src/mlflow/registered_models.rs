@@ -102,13 +102,19 @@ pub(crate) async fn set_alias(State(app): State<AppState>, Body(request): Body<A
     Ok(wire::empty())
 }
 
-pub(crate) async fn get_alias(State(app): State<AppState>, Params(request): Params<AliasOf>) -> Result<Response, ApiError> {
+pub(crate) async fn get_alias(
+    State(app): State<AppState>,
+    Params(request): Params<AliasOf>,
+) -> Result<Response, ApiError> {
     let name = required(request.name, "name")?;
     let version = app.store.get_version_by_alias(name, required(request.alias, "alias")?).await?;
     Ok(wire::json(&OneVersion { model_version: VersionOut::new(&version) }))
 }
 
-pub(crate) async fn delete_alias(State(app): State<AppState>, Body(request): Body<AliasOf>) -> Result<Response, ApiError> {
+pub(crate) async fn delete_alias(
+    State(app): State<AppState>,
+    Body(request): Body<AliasOf>,
+) -> Result<Response, ApiError> {
     let name = required(request.name, "name")?;
     app.store.delete_alias(name, required(request.alias, "alias")?).await?;
     Ok(wire::empty())
@@ -122,18 +128,27 @@ pub(crate) struct Latest {
     stages: Vec<String>,
 }
 
-pub(crate) async fn latest_versions(State(app): State<AppState>, Body(request): Body<Latest>) -> Result<Response, ApiError> {
+pub(crate) async fn latest_versions(
+    State(app): State<AppState>,
+    Body(request): Body<Latest>,
+) -> Result<Response, ApiError> {
     find_latest(&app, request).await
 }
 
 /// The same by GET, as clients before 2.0 ask.
-pub(crate) async fn latest_versions_by_query(State(app): State<AppState>, Params(request): Params<Latest>) -> Result<Response, ApiError> {
+pub(crate) async fn latest_versions_by_query(
+    State(app): State<AppState>,
+    Params(request): Params<Latest>,
+) -> Result<Response, ApiError> {
     find_latest(&app, request).await
 }
 
 async fn find_latest(app: &AppState, request: Latest) -> Result<Response, ApiError> {
     let versions = app.store.get_latest_versions(required(request.name, "name")?, request.stages).await?;
-    Ok(wire::json(&VersionPage { model_versions: versions.iter().map(VersionOut::new).collect(), next_page_token: None }))
+    Ok(wire::json(&VersionPage {
+        model_versions: versions.iter().map(VersionOut::new).collect(),
+        next_page_token: None,
+    }))
 }
 
 #[derive(Deserialize, Default)]
@@ -152,7 +167,9 @@ impl Search {
     pub(crate) fn into_search(self, by_default: i64, most: i64) -> Result<RegistrySearch, ApiError> {
         let max_results = self.max_results.unwrap_or(by_default);
         if max_results < 1 {
-            return Err(ApiError::invalid(format!("Invalid value for max_results. It must be a positive integer, but got {max_results}")));
+            return Err(ApiError::invalid(format!(
+                "Invalid value for max_results. It must be a positive integer, but got {max_results}"
+            )));
         }
         if max_results > most {
             return Err(ApiError::invalid(format!(
@@ -223,7 +240,11 @@ impl<'a> ModelOut<'a> {
             description: &model.description,
             latest_versions: model.latest_versions.iter().map(VersionOut::new).collect(),
             tags: tags_out(&model.tags),
-            aliases: model.aliases.iter().map(|alias| AliasOut { alias: &alias.alias, version: alias.version.to_string() }).collect(),
+            aliases: model
+                .aliases
+                .iter()
+                .map(|alias| AliasOut { alias: &alias.alias, version: alias.version.to_string() })
+                .collect(),
         }
     }
 }

@@ -126,7 +126,8 @@ pub(crate) async fn search(State(app): State<AppState>, Body(request): Body<Sear
 }
 
 pub(super) async fn find(app: &AppState, request: Search) -> Result<trackway_tracking::Page<Run>, ApiError> {
-    let experiment_ids = request.experiment_ids.iter().map(|id| limits::parse_experiment_id(id)).collect::<Result<_, _>>()?;
+    let experiment_ids =
+        request.experiment_ids.iter().map(|id| limits::parse_experiment_id(id)).collect::<Result<_, _>>()?;
     let search = RunSearch {
         experiment_ids,
         filter: request.filter.unwrap_or_default(),
@@ -230,13 +231,21 @@ impl<'a> RunOut<'a> {
     pub(crate) fn new(run: &'a Run) -> RunOut<'a> {
         RunOut {
             info: InfoOut::new(&run.info),
-            data: Data { metrics: run.metrics.iter().map(latest_out).collect(), params: params_out(&run.params), tags: tags_out(&run.tags) },
+            data: Data {
+                metrics: run.metrics.iter().map(latest_out).collect(),
+                params: params_out(&run.params),
+                tags: tags_out(&run.tags),
+            },
             inputs: Inputs {
                 dataset_inputs: run.datasets.iter().map(DatasetInputOut::new).collect(),
                 model_inputs: run.model_inputs.iter().map(|model_id| ModelInputOut { model_id }).collect(),
             },
             outputs: Some(Outputs {
-                model_outputs: run.model_outputs.iter().map(|(model_id, step)| ModelOutputOut { model_id, step: *step }).collect(),
+                model_outputs: run
+                    .model_outputs
+                    .iter()
+                    .map(|(model_id, step)| ModelOutputOut { model_id, step: *step })
+                    .collect(),
             }),
         }
     }

@@ -193,7 +193,10 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
 
 /// An enumeration by name or number, given as `(name, number, value)`. A name that is not known counts as not given, as
 /// in protobuf's JSON when unknown fields are ignored; a number that is not known is an error.
-pub fn enumeration<'de, D: Deserializer<'de>, T: Copy>(deserializer: D, values: &[(&str, i64, T)]) -> Result<Option<T>, D::Error> {
+pub fn enumeration<'de, D: Deserializer<'de>, T: Copy>(
+    deserializer: D,
+    values: &[(&str, i64, T)],
+) -> Result<Option<T>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Given {
@@ -201,7 +204,9 @@ pub fn enumeration<'de, D: Deserializer<'de>, T: Copy>(deserializer: D, values: 
         Name(String),
         Nothing(()),
     }
-    let known = |matches: &dyn Fn(&str, i64) -> bool| values.iter().find(|(name, number, _)| matches(name, *number)).map(|(_, _, value)| *value);
+    let known = |matches: &dyn Fn(&str, i64) -> bool| {
+        values.iter().find(|(name, number, _)| matches(name, *number)).map(|(_, _, value)| *value)
+    };
     match Given::deserialize(deserializer)? {
         Given::Number(given) => match known(&|_, number| number == given) {
             Some(value) => Ok(Some(value)),

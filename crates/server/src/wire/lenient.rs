@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn only_bare_tokens_are_quoted() {
         let quote = |text: &str| String::from_utf8(quote_bare_numbers(text.as_bytes()).into_owned()).unwrap();
-        assert_eq!(quote(r#"{"a": NaN, "b": [-Infinity, Infinity]}"#), r#"{"a": "NaN", "b": ["-Infinity", "Infinity"]}"#);
+        assert_eq!(
+            quote(r#"{"a": NaN, "b": [-Infinity, Infinity]}"#),
+            r#"{"a": "NaN", "b": ["-Infinity", "Infinity"]}"#
+        );
         assert_eq!(quote(r#"{"NaN": "a \" NaN"}"#), r#"{"NaN": "a \" NaN"}"#);
         assert_eq!(quote(r#""\"#), r#""\"#);
     }

@@ -76,13 +76,20 @@ fn decode_with_care<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = match value {
         Value::Null => Value::Object(serde_json::Map::new()),
         Value::Object(_) => value,
-        other => return Err(ApiError::invalid(format!("The request body must be a JSON object, not {}.", python_type(&other)))),
+        other => {
+            return Err(ApiError::invalid(format!(
+                "The request body must be a JSON object, not {}.",
+                python_type(&other)
+            )));
+        }
     };
     let Object(value) = serde_path_to_error::deserialize(&value).map_err(|error| {
         let reason = error.inner().to_string();
         if let Some(name) = reason.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
             let camel = camel_case(name);
-            return ApiError::invalid(format!("Request specifies both '{name}' and '{camel}'; provide only one of them."));
+            return ApiError::invalid(format!(
+                "Request specifies both '{name}' and '{camel}'; provide only one of them."
+            ));
         }
         match find(&value, error.path()) {
             Some((name, given)) => invalid_type(&name, given, python_type(given)),
@@ -114,7 +121,8 @@ pub fn decode_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
 /// As MLflow says it.
 fn invalid_type(name: &str, given: &Value, type_name: &str) -> ApiError {
     let given = given.to_string();
-    let shown: String = if given.chars().count() > 200 { given.chars().take(200).chain("…".chars()).collect() } else { given };
+    let shown: String =
+        if given.chars().count() > 200 { given.chars().take(200).chain("…".chars()).collect() } else { given };
     ApiError::invalid(format!(
         "Invalid value {shown} for parameter '{name}' supplied:  Hint: Value was of type '{type_name}'. See the API docs for more information about request parameters."
     ))
@@ -198,7 +206,10 @@ mod tests {
     fn protobuf_json_is_read() {
         let request: Request =
             decode_json(br#"{"runId": "r", "step": "5", "value": "1e3", "keys": null, "other": [1]}"#).unwrap();
-        assert_eq!(request, Request { run_id: Some("r".into()), step: Some(5), value: Some(1000.0), ..Request::default() });
+        assert_eq!(
+            request,
+            Request { run_id: Some("r".into()), step: Some(5), value: Some(1000.0), ..Request::default() }
+        );
         let request: Request = decode_json(br#"{"step": 3.0, "value": -Infinity, "step": 4}"#).unwrap();
         assert_eq!((request.step, request.value), (Some(4), Some(f64::NEG_INFINITY)));
         assert_eq!(decode_json::<Request>(b"").unwrap(), Request::default());
@@ -207,7 +218,10 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_field() {
-        assert!(message::<Request>(r#"{"run_id": 5}"#).starts_with("Invalid value 5 for parameter 'run_id' supplied:  Hint: Value was of type 'int'."));
+        assert!(
+            message::<Request>(r#"{"run_id": 5}"#)
+                .starts_with("Invalid value 5 for parameter 'run_id' supplied:  Hint: Value was of type 'int'.")
+        );
         assert!(message::<Request>(r#"{"step": 1.5}"#).contains("Invalid value 1.5 for parameter 'step'"));
         assert!(message::<Request>(r#"{"step": 9223372036854775808}"#).contains("'step'"));
         assert!(message::<Request>(r#"{"value": "abc"}"#).contains("Invalid value \"abc\" for parameter 'value'"));
@@ -230,7 +244,10 @@ mod tests {
         assert_eq!(request.keys, ["a", "b"]);
         assert!(request.value.is_some_and(f64::is_nan));
         let error = decode_query::<Request>("step=x").unwrap_err().message;
-        assert!(error.contains("Invalid value \"x\" for parameter 'step' supplied:  Hint: Value was of type 'str'."), "{error}");
+        assert!(
+            error.contains("Invalid value \"x\" for parameter 'step' supplied:  Hint: Value was of type 'str'."),
+            "{error}"
+        );
         assert!(decode_query::<Request>("flag=1").is_err());
     }
 }

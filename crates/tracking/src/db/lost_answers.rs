@@ -133,9 +133,6 @@ impl<T: Send + 'static> Drop for Awaiting<T> {
 }
 
 /// What the writer calls when nobody took the answer.
-pub(super) fn keeper<T: Send + 'static>(
-    request: String,
-    lost: Arc<LostAnswers>,
-) -> Box<dyn FnOnce(Result<T>) + Send> {
+pub(super) fn keeper<T: Send + 'static>(request: String, lost: Arc<LostAnswers>) -> Box<dyn FnOnce(Result<T>) + Send> {
     Box::new(move |answer| lost.unheard(request, answer))
 }

@@ -30,9 +30,7 @@ pub(super) fn migrate(db: &Connection, path: &Path) -> Result<(), OpenError> {
     for script in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
         db.execute_batch(script)?;
     }
-    db.execute_batch(&format!(
-        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {NEWEST}; COMMIT"
-    ))?;
+    db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {NEWEST}; COMMIT"))?;
     Ok(())
 }
 
@@ -43,11 +41,10 @@ pub(super) fn version_of(db: &Connection, path: &Path) -> Result<i64, OpenError>
     if application != APPLICATION_ID {
         let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables > 0 {
-            let mlflow: i64 = db.query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'",
-                [],
-                |row| row.get(0),
-            )?;
+            let mlflow: i64 =
+                db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'", [], |row| {
+                    row.get(0)
+                })?;
             return Err(OpenError::Foreign { path: path.to_owned(), mlflow: mlflow > 0 });
         }
         return Ok(0);

@@ -122,7 +122,9 @@ impl Db {
         let readers = Arc::clone(&self.readers);
         match tokio::task::spawn_blocking(move || readers.read(job)).await {
             Ok(answer) => answer,
-            Err(error) => Err(crate::Error::Storage(format!("A read of the tracking database was broken off: {error}."))),
+            Err(error) => {
+                Err(crate::Error::Storage(format!("A read of the tracking database was broken off: {error}.")))
+            }
         }
     }
 

@@ -112,7 +112,9 @@ impl<T: Send, F: FnOnce(&Tx) -> Result<T> + Send> Request for Write<T, F> {
             // Refused on its own account, whatever became of the group.
             (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(Error::Storage("An error inside the server broke this request off; nothing of it was stored.".to_owned())),
+            (None, Ok(())) => Err(Error::Storage(
+                "An error inside the server broke this request off; nothing of it was stored.".to_owned(),
+            )),
         };
         // The caller may be gone; what it asked for is done all the same.
         if let (Err(answer), Some(unheard)) = (self.answer.send(answer), self.unheard) {
@@ -200,7 +202,9 @@ impl Writer {
         let sent = match &*self.queue.lock().unwrap_or_else(|poison| poison.into_inner()) {
             Some(queue) => queue.try_send(job).map_err(|refused| match refused {
                 TrySendError::Full(_) => full(),
-                TrySendError::Disconnected(_) => Error::Storage("The writer of the tracking database has stopped.".to_owned()),
+                TrySendError::Disconnected(_) => {
+                    Error::Storage("The writer of the tracking database has stopped.".to_owned())
+                }
             }),
             None => Err(Error::Busy("The server is shutting down. Send the request again in a moment.".to_owned())),
         };

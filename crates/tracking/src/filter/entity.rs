@@ -47,14 +47,7 @@ pub(super) struct Rules {
 const NUMBER_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Gt, Op::Ge, Op::Lt, Op::Le];
 const TEXT_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike];
 const TEXT_LIST_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike, Op::In, Op::NotIn];
-const TEXT_NULL_OPS: &[Op] = &[
-    Op::Eq,
-    Op::Ne,
-    Op::Like,
-    Op::ILike,
-    Op::IsNull,
-    Op::IsNotNull,
-];
+const TEXT_NULL_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike, Op::IsNull, Op::IsNotNull];
 const ID_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::In, Op::NotIn];
 
 impl Entity {
@@ -122,32 +115,19 @@ impl Entity {
 
     /// Whether an order that names one field twice is refused.
     pub(super) fn refuses_repeated_order(self) -> bool {
-        matches!(
-            self,
-            Entity::Run | Entity::RegisteredModel | Entity::ModelVersion
-        )
+        matches!(self, Entity::Run | Entity::RegisteredModel | Entity::ModelVersion)
     }
 
     /// The attributes under their own names.
     pub(super) fn attributes(self, place: Place) -> &'static [Attribute] {
         use Attribute::*;
         match (self, place) {
-            (Entity::Run, _) => &[
-                RunId,
-                RunName,
-                Status,
-                StartTime,
-                EndTime,
-                UserId,
-                ArtifactUri,
-            ],
+            (Entity::Run, _) => &[RunId, RunName, Status, StartTime, EndTime, UserId, ArtifactUri],
             (Entity::Experiment, _) => &[Name, ExperimentId, CreationTime, LastUpdateTime],
             (Entity::RegisteredModel, Place::Filter) => &[Name],
             (Entity::RegisteredModel, Place::Order) => &[Name, LastUpdatedTimestamp],
             (Entity::ModelVersion, Place::Filter) => &[Name, VersionNumber, RunId, SourcePath],
-            (Entity::ModelVersion, Place::Order) => {
-                &[Name, VersionNumber, CreationTimestamp, LastUpdatedTimestamp]
-            }
+            (Entity::ModelVersion, Place::Order) => &[Name, VersionNumber, CreationTimestamp, LastUpdatedTimestamp],
             (Entity::LoggedModel, _) => &[
                 Name,
                 ModelId,
@@ -169,26 +149,13 @@ impl Entity {
         let alias = match (self, place, name) {
             (Entity::Run, _, "created" | "Created") => Some(Attribute::StartTime),
             // What the stock UI calls the column; not in an order.
-            (Entity::Run, Place::Filter, "run name" | "Run name" | "Run Name") => {
-                Some(Attribute::RunName)
-            }
-            (Entity::RegisteredModel, Place::Order, "timestamp") => {
-                Some(Attribute::LastUpdatedTimestamp)
-            }
-            (Entity::LoggedModel, _, "creation_time" | "creation_timestamp_ms") => {
-                Some(Attribute::CreationTimestamp)
-            }
-            (Entity::LoggedModel, _, "last_updated_timestamp_ms") => {
-                Some(Attribute::LastUpdatedTimestamp)
-            }
+            (Entity::Run, Place::Filter, "run name" | "Run name" | "Run Name") => Some(Attribute::RunName),
+            (Entity::RegisteredModel, Place::Order, "timestamp") => Some(Attribute::LastUpdatedTimestamp),
+            (Entity::LoggedModel, _, "creation_time" | "creation_timestamp_ms") => Some(Attribute::CreationTimestamp),
+            (Entity::LoggedModel, _, "last_updated_timestamp_ms") => Some(Attribute::LastUpdatedTimestamp),
             _ => None,
         };
-        alias.or_else(|| {
-            self.attributes(place)
-                .iter()
-                .copied()
-                .find(|attribute| attribute.name() == name)
-        })
+        alias.or_else(|| self.attributes(place).iter().copied().find(|attribute| attribute.name() == name))
     }
 
     /// What may be asked of a field in a filter.
@@ -197,12 +164,8 @@ impl Entity {
         let (ops, value) = match (self, field) {
             (_, Field::Metric(_)) => (NUMBER_OPS, ValueKind::Metric),
             (_, Field::Dataset(_)) => (TEXT_LIST_OPS, ValueKind::Text),
-            (Entity::LoggedModel, Field::Param(_) | Field::Tag(_)) => {
-                (TEXT_LIST_OPS, ValueKind::TextOrBare)
-            }
-            (Entity::Run | Entity::Experiment, Field::Param(_) | Field::Tag(_)) => {
-                (TEXT_NULL_OPS, ValueKind::Text)
-            }
+            (Entity::LoggedModel, Field::Param(_) | Field::Tag(_)) => (TEXT_LIST_OPS, ValueKind::TextOrBare),
+            (Entity::Run | Entity::Experiment, Field::Param(_) | Field::Tag(_)) => (TEXT_NULL_OPS, ValueKind::Text),
             (_, Field::Param(_) | Field::Tag(_)) => (TEXT_OPS, ValueKind::Text),
             (Entity::LoggedModel, Field::Attribute(CreationTimestamp | LastUpdatedTimestamp)) => {
                 (NUMBER_OPS, ValueKind::Number)
@@ -223,11 +186,7 @@ impl Entity {
 }
 
 impl DatasetField {
-    pub(super) const ALL: [DatasetField; 3] = [
-        DatasetField::Name,
-        DatasetField::Digest,
-        DatasetField::Context,
-    ];
+    pub(super) const ALL: [DatasetField; 3] = [DatasetField::Name, DatasetField::Digest, DatasetField::Context];
 }
 
 impl Op {
@@ -279,51 +238,17 @@ mod tests {
             (Entity::Run, Place::Order, "Run Name", None),
             (Entity::Run, Place::Filter, "experiment_id", None),
             (Entity::Experiment, Place::Filter, "created", None),
-            (
-                Entity::RegisteredModel,
-                Place::Order,
-                "timestamp",
-                Some(LastUpdatedTimestamp),
-            ),
-            (
-                Entity::RegisteredModel,
-                Place::Order,
-                "creation_timestamp",
-                None,
-            ),
+            (Entity::RegisteredModel, Place::Order, "timestamp", Some(LastUpdatedTimestamp)),
+            (Entity::RegisteredModel, Place::Order, "creation_timestamp", None),
             (Entity::RegisteredModel, Place::Filter, "timestamp", None),
-            (
-                Entity::ModelVersion,
-                Place::Filter,
-                "creation_timestamp",
-                None,
-            ),
+            (Entity::ModelVersion, Place::Filter, "creation_timestamp", None),
             (Entity::ModelVersion, Place::Order, "run_id", None),
-            (
-                Entity::LoggedModel,
-                Place::Filter,
-                "creation_time",
-                Some(CreationTimestamp),
-            ),
-            (
-                Entity::LoggedModel,
-                Place::Order,
-                "creation_timestamp_ms",
-                Some(CreationTimestamp),
-            ),
-            (
-                Entity::LoggedModel,
-                Place::Filter,
-                "last_updated_time",
-                None,
-            ),
+            (Entity::LoggedModel, Place::Filter, "creation_time", Some(CreationTimestamp)),
+            (Entity::LoggedModel, Place::Order, "creation_timestamp_ms", Some(CreationTimestamp)),
+            (Entity::LoggedModel, Place::Filter, "last_updated_time", None),
         ];
         for (entity, place, name, attribute) in found {
-            assert_eq!(
-                entity.attribute(place, name),
-                attribute,
-                "{entity:?} {place:?} {name}"
-            );
+            assert_eq!(entity.attribute(place, name), attribute, "{entity:?} {place:?} {name}");
         }
     }
 }

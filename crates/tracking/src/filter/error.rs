@@ -28,20 +28,9 @@ pub struct FilterError {
 }
 
 impl FilterError {
-    pub(super) fn new(
-        text: &str,
-        position: usize,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(text: &str, position: usize, message: impl Into<String>, help: impl Into<String>) -> Self {
         let (excerpt, caret) = excerpt(text, position);
-        FilterError {
-            message: message.into(),
-            position,
-            help: help.into(),
-            excerpt,
-            caret,
-        }
+        FilterError { message: message.into(), position, help: help.into(), excerpt, caret }
     }
 }
 
@@ -60,18 +49,11 @@ impl std::error::Error for FilterError {}
 fn excerpt(text: &str, position: usize) -> (String, usize) {
     let line_start = text[..position].rfind(['\n', '\r']).map_or(0, |at| at + 1);
     let before = &text[line_start..position];
-    let after = text[position..]
-        .split(['\n', '\r'])
-        .next()
-        .unwrap_or_default();
+    let after = text[position..].split(['\n', '\r']).next().unwrap_or_default();
     let (mut shown, mut caret) = (String::new(), before.chars().count());
     let mut cut = before;
     if caret > SHOWN {
-        let (at, _) = before
-            .char_indices()
-            .rev()
-            .nth(SHOWN - 1)
-            .unwrap_or((0, ' '));
+        let (at, _) = before.char_indices().rev().nth(SHOWN - 1).unwrap_or((0, ' '));
         cut = &before[at..];
         caret = SHOWN + 1;
         shown.push('…');
@@ -85,33 +67,15 @@ fn excerpt(text: &str, position: usize) -> (String, usize) {
         None => shown.push_str(after),
     }
     // A tab or another control character would move the text away from its caret.
-    (
-        shown
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect(),
-        caret,
-    )
+    (shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), caret)
 }
 
 /// A piece of the user's text for the middle of a sentence, cut if it is long.
 pub(super) fn named(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let cut = if text.chars().nth(SHOWN).is_some() {
-        "…"
-    } else {
-        ""
-    };
+    let clean: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let cut = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
     // Quotation marks around quotation marks would only confuse.
-    let mark = if clean.starts_with(['\'', '"', '`']) {
-        ""
-    } else {
-        "'"
-    };
+    let mark = if clean.starts_with(['\'', '"', '`']) { "" } else { "'" };
     format!("{mark}{clean}{cut}{mark}")
 }
 
@@ -141,10 +105,7 @@ mod tests {
         let a = "a".repeat(60);
         let b = "b".repeat(59);
         let caret = " ".repeat(61);
-        assert_eq!(
-            shown,
-            format!("Wrong.\n    …{a}X{b}…\n    {caret}^\nRight.")
-        );
+        assert_eq!(shown, format!("Wrong.\n    …{a}X{b}…\n    {caret}^\nRight."));
     }
 
     #[test]

@@ -7,22 +7,12 @@ use super::parser::unclosed;
 use super::{DatasetField, Entity, Field};
 
 /// Reads `key`, `kind.key` or ``kind.`any key` ``, of a filter or an order.
-pub(super) fn read_key(
-    entity: Entity,
-    place: Place,
-    lexer: &mut Lexer<'_>,
-) -> Result<Field, FilterError> {
+pub(super) fn read_key(entity: Entity, place: Place, lexer: &mut Lexer<'_>) -> Result<Field, FilterError> {
     let first = lexer.next();
     let text = lexer.text;
     let no_key = || {
-        let message = format!(
-            "{} stands where a key is expected.",
-            named(&text[first.start..first.end])
-        );
-        let help = format!(
-            "A key comes first, its value behind the comparator: {}",
-            entity.example()
-        );
+        let message = format!("{} stands where a key is expected.", named(&text[first.start..first.end]));
+        let help = format!("A key comes first, its value behind the comparator: {}", entity.example());
         FilterError::new(text, first.start, message, help)
     };
     if lexer.adjacent() != Some('.') {
@@ -41,10 +31,7 @@ pub(super) fn read_key(
         Kind::Backticked => lexer.inner(first),
         Kind::Unclosed => return Err(unclosed(lexer, first)),
         Kind::Quoted => {
-            let message = format!(
-                "Quotation marks stand around {}, the kind of a key.",
-                named(lexer.inner(first))
-            );
+            let message = format!("Quotation marks stand around {}, the kind of a key.", named(lexer.inner(first)));
             let help = format!("Leave them out: {}", entity.example());
             return Err(FilterError::new(text, first.start, message, help));
         }
@@ -80,20 +67,11 @@ pub(super) fn read_key(
         key.push_str(piece);
         parts += 1;
     }
-    checked_field(
-        entity,
-        place,
-        text,
-        Some((kind, first.start)),
-        &key,
-        key_start,
-    )
+    checked_field(entity, place, text, Some((kind, first.start)), &key, key_start)
 }
 
 fn strip_backticks(text: &str) -> &str {
-    text.strip_prefix('`')
-        .and_then(|text| text.strip_suffix('`'))
-        .unwrap_or(text)
+    text.strip_prefix('`').and_then(|text| text.strip_suffix('`')).unwrap_or(text)
 }
 
 /// The field that a key names, if the entity has it.
@@ -110,18 +88,9 @@ pub(super) fn checked_field(
         Place::Order => format!("{} can be sorted", entity.plural()),
     };
     let words = || {
-        let words = entity
-            .key_words(place)
-            .iter()
-            .map(|word| format!("{word}.key"));
-        let attributes = entity
-            .attributes(place)
-            .iter()
-            .map(|attribute| attribute.name().to_owned());
-        let all: Vec<String> = words
-            .filter(|word| !word.starts_with("attribute"))
-            .chain(attributes)
-            .collect();
+        let words = entity.key_words(place).iter().map(|word| format!("{word}.key"));
+        let attributes = entity.attributes(place).iter().map(|attribute| attribute.name().to_owned());
+        let all: Vec<String> = words.filter(|word| !word.starts_with("attribute")).chain(attributes).collect();
         capitalized(&format!("{} by {}.", searched(), either(all)))
     };
     let key_kind = match kind {
@@ -130,16 +99,8 @@ pub(super) fn checked_field(
             Some(kind) if place == Place::Filter || entity.sorts_by(kind) => kind,
             found => {
                 let message = match found {
-                    Some(_) => format!(
-                        "{} cannot be sorted by {}.",
-                        capitalized(entity.plural()),
-                        named(word)
-                    ),
-                    None => format!(
-                        "{} is not a kind of key of {}.",
-                        named(word),
-                        entity.plural()
-                    ),
+                    Some(_) => format!("{} cannot be sorted by {}.", capitalized(entity.plural()), named(word)),
+                    None => format!("{} is not a kind of key of {}.", named(word), entity.plural()),
                 };
                 return Err(FilterError::new(text, at, message, words()));
             }
@@ -152,38 +113,18 @@ pub(super) fn checked_field(
         KeyKind::Tag if !key.is_empty() => Ok(Field::Tag(owned)),
         KeyKind::Metric | KeyKind::Param | KeyKind::Tag => {
             let message = "The key behind the dot is empty.";
-            Err(FilterError::new(
-                text,
-                key_start,
-                message,
-                "Write the name of the key there.",
-            ))
+            Err(FilterError::new(text, key_start, message, "Write the name of the key there."))
         }
-        KeyKind::Attribute => entity
-            .attribute(place, key)
-            .map(Field::Attribute)
-            .ok_or_else(|| {
-                let message = format!(
-                    "{} is not an attribute by which {}.",
-                    named(key),
-                    searched()
-                );
-                FilterError::new(text, key_start, message, words())
-            }),
+        KeyKind::Attribute => entity.attribute(place, key).map(Field::Attribute).ok_or_else(|| {
+            let message = format!("{} is not an attribute by which {}.", named(key), searched());
+            FilterError::new(text, key_start, message, words())
+        }),
         KeyKind::Dataset => {
-            let found = DatasetField::ALL
-                .into_iter()
-                .find(|field| field.name() == key);
+            let found = DatasetField::ALL.into_iter().find(|field| field.name() == key);
             found.map(Field::Dataset).ok_or_else(|| {
                 let message = format!("{} is not a field of datasets.", named(key));
-                let fields =
-                    either(DatasetField::ALL.map(|field| format!("dataset.{}", field.name())));
-                FilterError::new(
-                    text,
-                    key_start,
-                    message,
-                    format!("Runs can be searched by {fields}."),
-                )
+                let fields = either(DatasetField::ALL.map(|field| format!("dataset.{}", field.name())));
+                FilterError::new(text, key_start, message, format!("Runs can be searched by {fields}."))
             })
         }
     }
@@ -191,10 +132,7 @@ pub(super) fn checked_field(
 
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 pub(super) fn described(field: &Field) -> String {

@@ -40,11 +40,7 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub fn new(text: &'a str) -> Self {
-        Lexer {
-            text,
-            position: 0,
-            peeked: None,
-        }
+        Lexer { text, position: 0, peeked: None }
     }
 
     pub fn slice(&self, token: Token) -> &'a str {
@@ -129,11 +125,7 @@ impl<'a> Lexer<'a> {
         let end = start + rest.find(|c| !accept(c)).unwrap_or(rest.len());
         self.peeked = None;
         self.position = end;
-        Token {
-            kind: Kind::Word,
-            start,
-            end,
-        }
+        Token { kind: Kind::Word, start, end }
     }
 
     fn scan(&mut self) -> Token {
@@ -141,11 +133,7 @@ impl<'a> Lexer<'a> {
         let start = self.position + rest.find(|c| !is_blank(c)).unwrap_or(rest.len());
         let rest = &self.text[start..];
         let Some(first) = rest.chars().next() else {
-            return Token {
-                kind: Kind::End,
-                start,
-                end: start,
-            };
+            return Token { kind: Kind::End, start, end: start };
         };
         let (kind, length) = match first {
             '\'' | '"' | '`' => match quotation(rest.as_bytes()) {
@@ -165,20 +153,14 @@ impl<'a> Lexer<'a> {
             '-' if rest.starts_with("--") => (Kind::Comment, 2),
             '/' if rest.starts_with("/*") => (Kind::Comment, 2),
             _ => match number(rest.as_bytes()) {
-                Some(length) if rest[length..].starts_with(is_word) => {
-                    (Kind::Word, word(rest, length))
-                }
+                Some(length) if rest[length..].starts_with(is_word) => (Kind::Word, word(rest, length)),
                 Some(length) => (Kind::Number, length),
                 None if is_word(first) => (Kind::Word, word(rest, 0)),
                 None if first == '.' => (Kind::Dot, 1),
                 None => (Kind::Other, first.len_utf8()),
             },
         };
-        Token {
-            kind,
-            start,
-            end: start + length,
-        }
+        Token { kind, start, end: start + length }
     }
 }
 
@@ -192,20 +174,13 @@ pub(super) fn is_word(c: char) -> bool {
 }
 
 fn word(text: &str, from: usize) -> usize {
-    from + text[from..]
-        .find(|c| !is_word(c))
-        .unwrap_or(text.len() - from)
+    from + text[from..].find(|c| !is_word(c)).unwrap_or(text.len() - from)
 }
 
 /// The length of the number at the start: `-1`, `.5`, `5.`, `1e-3`. A plus sign stands only behind
 /// the `e`.
 fn number(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        text[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut at = usize::from(text[0] == b'-');
     let whole = digits(at);
     at += whole;
@@ -221,11 +196,7 @@ fn number(text: &[u8]) -> Option<usize> {
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let exponent = if at + 1 + sign < text.len() {
-            digits(at + 1 + sign)
-        } else {
-            0
-        };
+        let exponent = if at + 1 + sign < text.len() { digits(at + 1 + sign) } else { 0 };
         if exponent > 0 {
             at += 1 + sign + exponent;
         }
@@ -279,21 +250,10 @@ mod tests {
     #[test]
     fn numbers_and_words() {
         use Kind::*;
-        for number in [
-            "1", "-1", ".5", "-.5", "5.", "1e3", "1E-3", "1e+16", "-1.5e10", "1.e5",
-        ] {
+        for number in ["1", "-1", ".5", "-.5", "5.", "1e3", "1E-3", "1e+16", "-1.5e10", "1.e5"] {
             assert_eq!(kinds(number), [(Number, number)]);
         }
-        for word in [
-            "1abc",
-            "1_000",
-            "0x1F",
-            "1e",
-            "1AND",
-            "1.5abc",
-            "_a",
-            "метрика",
-        ] {
+        for word in ["1abc", "1_000", "0x1F", "1e", "1AND", "1.5abc", "_a", "метрика"] {
             assert_eq!(kinds(word), [(Word, word)]);
         }
         assert_eq!(kinds("1.5.2"), [(Number, "1.5"), (Number, ".2")]);
@@ -307,29 +267,15 @@ mod tests {
     #[test]
     fn quotations_end_where_mlflow_ends_them() {
         use Kind::*;
-        for whole in [
-            "''",
-            "'it''s'",
-            r"'it\'s'",
-            r"'C:\dir\'",
-            "''''",
-            "\"a\"\"b\"",
-            "'a\nb'",
-        ] {
+        for whole in ["''", "'it''s'", r"'it\'s'", r"'C:\dir\'", "''''", "\"a\"\"b\"", "'a\nb'"] {
             assert_eq!(kinds(whole), [(Quoted, whole)]);
         }
         assert_eq!(kinds("`a``b`"), [(Backticked, "`a``b`")]);
         assert_eq!(kinds(r"`a\`"), [(Backticked, r"`a\`")]);
         assert_eq!(kinds("'a"), [(Unclosed, "'"), (Word, "a")]);
-        assert_eq!(
-            kinds("'a''"),
-            [(Unclosed, "'"), (Word, "a"), (Quoted, "''")]
-        );
+        assert_eq!(kinds("'a''"), [(Unclosed, "'"), (Word, "a"), (Quoted, "''")]);
         assert_eq!(kinds(r#"'a\' "b""#), [(Quoted, r"'a\'"), (Quoted, "\"b\"")]);
-        assert_eq!(
-            kinds(r"'a\' 'b'"),
-            [(Quoted, r"'a\' '"), (Word, "b"), (Unclosed, "'")]
-        );
+        assert_eq!(kinds(r"'a\' 'b'"), [(Quoted, r"'a\' '"), (Word, "b"), (Unclosed, "'")]);
     }
 
     #[test]

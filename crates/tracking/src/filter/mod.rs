@@ -52,13 +52,8 @@ pub enum Entity {
 }
 
 impl Entity {
-    pub const ALL: [Entity; 5] = [
-        Entity::Run,
-        Entity::Experiment,
-        Entity::RegisteredModel,
-        Entity::ModelVersion,
-        Entity::LoggedModel,
-    ];
+    pub const ALL: [Entity; 5] =
+        [Entity::Run, Entity::Experiment, Entity::RegisteredModel, Entity::ModelVersion, Entity::LoggedModel];
 }
 
 /// What a condition compares, or what an order sorts by.

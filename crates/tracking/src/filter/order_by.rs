@@ -20,21 +20,13 @@ pub struct OrderBy {
 ///
 /// A field that stands twice is refused where MLflow refuses it (runs, registered models, model
 /// versions), whatever its spelling and direction.
-pub fn parse_order_by<S: AsRef<str>>(
-    entity: Entity,
-    clauses: &[S],
-) -> Result<Vec<OrderBy>, FilterError> {
+pub fn parse_order_by<S: AsRef<str>>(entity: Entity, clauses: &[S]) -> Result<Vec<OrderBy>, FilterError> {
     let mut order: Vec<OrderBy> = Vec::with_capacity(clauses.len().min(MAX_ORDER_KEYS));
     for clause in clauses {
         let text = clause.as_ref();
         if order.len() == MAX_ORDER_KEYS {
             let message = format!("The order has more than {MAX_ORDER_KEYS} keys.");
-            return Err(FilterError::new(
-                text,
-                0,
-                message,
-                "Leave out the last ones.",
-            ));
+            return Err(FilterError::new(text, 0, message, "Leave out the last ones."));
         }
         let key = parse_clause(entity, text)?;
         if entity.refuses_repeated_order() && order.iter().any(|other| other.field == key.field) {
@@ -54,19 +46,9 @@ pub fn parse_order_key(entity: Entity, field_name: &str) -> Result<Field, Filter
         Some((kind, key)) => (Some(kind), key),
         None => (None, field_name),
     };
-    let bare = key
-        .strip_prefix('`')
-        .and_then(|key| key.strip_suffix('`'))
-        .unwrap_or(key);
+    let bare = key.strip_prefix('`').and_then(|key| key.strip_suffix('`')).unwrap_or(key);
     let key_start = field_name.len() - key.len();
-    checked_field(
-        entity,
-        Place::Order,
-        field_name,
-        kind.map(|word| (word, 0)),
-        bare,
-        key_start,
-    )
+    checked_field(entity, Place::Order, field_name, kind.map(|word| (word, 0)), bare, key_start)
 }
 
 fn parse_clause(entity: Entity, text: &str) -> Result<OrderBy, FilterError> {
@@ -75,21 +57,13 @@ fn parse_clause(entity: Entity, text: &str) -> Result<OrderBy, FilterError> {
     if lexer.peek().kind == Kind::End {
         let attributes = either(entity.attributes(Place::Order).iter().map(|a| a.name()));
         let help = format!("Name a key, such as {attributes}, and ASC or DESC behind it.");
-        return Err(FilterError::new(
-            text,
-            text.len(),
-            "A key of the order is empty.",
-            help,
-        ));
+        return Err(FilterError::new(text, text.len(), "A key of the order is empty.", help));
     }
     let field = read_key(entity, Place::Order, &mut lexer)?;
     let token = lexer.next();
     let descending = match token.kind {
         Kind::End => {
-            return Ok(OrderBy {
-                field,
-                descending: false,
-            });
+            return Ok(OrderBy { field, descending: false });
         }
         Kind::Word if lexer.is_keyword(token, "asc") => false,
         Kind::Word if lexer.is_keyword(token, "desc") => true,

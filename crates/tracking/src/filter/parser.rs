@@ -12,17 +12,10 @@ pub fn parse(entity: Entity, text: &str) -> Result<Vec<Comparison>, FilterError>
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parser = Parser {
-        entity,
-        lexer: Lexer::new(text),
-    };
+    let mut parser = Parser { entity, lexer: Lexer::new(text) };
     if parser.lexer.peek().kind == Kind::End {
         // As MLflow, which refuses blanks.
-        return Err(parser.error(
-            0,
-            "The filter holds only blanks.",
-            "Leave it empty to find everything.",
-        ));
+        return Err(parser.error(0, "The filter holds only blanks.", "Leave it empty to find everything."));
     }
     parser.conjunction()
 }
@@ -42,12 +35,7 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn error(
-        &self,
-        at: usize,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> FilterError {
+    pub(super) fn error(&self, at: usize, message: impl Into<String>, help: impl Into<String>) -> FilterError {
         FilterError::new(self.lexer.text, at, message, help)
     }
 
@@ -96,11 +84,7 @@ impl<'a> Parser<'a> {
         let rules = self.entity.rules(&field);
         let (op, op_at) = self.op(&field, rules.ops)?;
         if !rules.ops.contains(&op) {
-            let message = format!(
-                "The comparator {} does not fit the {}.",
-                op.symbol(),
-                described(&field)
-            );
+            let message = format!("The comparator {} does not fit the {}.", op.symbol(), described(&field));
             return Err(self.error(op_at, message, accepted_ops(rules.ops)));
         }
         let value = match op {
@@ -121,10 +105,9 @@ impl<'a> Parser<'a> {
                 format!("{found} starts a comment, but filters hold none."),
                 "Leave it out, or put quotation marks around it if it belongs to a value.".into(),
             ),
-            Kind::Semicolon => (
-                "A semicolon does not belong into a filter.".into(),
-                "Join conditions with AND.".into(),
-            ),
+            Kind::Semicolon => {
+                ("A semicolon does not belong into a filter.".into(), "Join conditions with AND.".into())
+            }
             Kind::Open | Kind::Close => (
                 "A parenthesis stands where a condition is expected.".into(),
                 "Parentheses are only for the list behind IN and NOT IN; conditions are joined with AND.".into(),
@@ -218,10 +201,7 @@ impl<'a> Parser<'a> {
 }
 
 fn accepted_ops(ops: &[Op]) -> String {
-    format!(
-        "Accepted there: {}.",
-        either(ops.iter().map(|op| op.symbol()))
-    )
+    format!("Accepted there: {}.", either(ops.iter().map(|op| op.symbol())))
 }
 
 /// Comparators of other languages, for a shorter message than for a stray word.
@@ -233,10 +213,5 @@ fn is_foreign_comparator(text: &str) -> bool {
 pub(super) fn unclosed(lexer: &Lexer<'_>, token: Token) -> FilterError {
     let mark = lexer.slice(token);
     let message = format!("The quotation that starts with {mark} has no end.");
-    FilterError::new(
-        lexer.text,
-        token.start,
-        message,
-        format!("Write {mark} behind its last character."),
-    )
+    FilterError::new(lexer.text, token.start, message, format!("Write {mark} behind its last character."))
 }

@@ -15,9 +15,7 @@ impl fmt::Display for Field {
             Field::Param(key) => ("params", key),
             Field::Tag(key) => ("tags", key),
         };
-        let plain = key
-            .split('.')
-            .all(|part| !part.is_empty() && part.chars().all(is_word));
+        let plain = key.split('.').all(|part| !part.is_empty() && part.chars().all(is_word));
         if plain {
             return write!(f, "{kind}.{key}");
         }
@@ -57,11 +55,7 @@ impl fmt::Display for Comparison {
                     write!(
                         f,
                         "'{}'",
-                        value
-                            .replace('\\', "\\\\")
-                            .replace('\'', "\\'")
-                            .replace('\n', "\\n")
-                            .replace('\r', "\\r")
+                        value.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r")
                     )?;
                 }
                 f.write_str(")")
@@ -78,12 +72,7 @@ impl fmt::Display for Op {
 
 impl fmt::Display for OrderBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            self.field,
-            if self.descending { "DESC" } else { "ASC" }
-        )
+        write!(f, "{} {}", self.field, if self.descending { "DESC" } else { "ASC" })
     }
 }
 

@@ -90,19 +90,10 @@ fn keys() {
         ("metrics.a", "metrics.a"),
     ];
     for (written, key) in keys {
-        assert_eq!(
-            one(Entity::Run, &format!("metrics.{written} > 1")).0,
-            metric(key)
-        );
+        assert_eq!(one(Entity::Run, &format!("metrics.{written} > 1")).0, metric(key));
     }
     let run_name = Field::Attribute(Attribute::RunName);
-    for written in [
-        "run_name",
-        "`run_name`",
-        "\"run_name\"",
-        "`Run Name`",
-        "attributes.'Run name'",
-    ] {
+    for written in ["run_name", "`run_name`", "\"run_name\"", "`Run Name`", "attributes.'Run name'"] {
         assert_eq!(one(Entity::Run, &format!("{written} = 'x'")).0, run_name);
     }
 }
@@ -137,31 +128,19 @@ fn values() {
         (Entity::Run, "metrics.a = -.5", Value::Number(-0.5)),
         (Entity::Run, "metrics.a = 5.", Value::Number(5.0)),
         (Entity::Run, "metrics.a = 1e+16", Value::Number(1e16)),
-        (
-            Entity::Run,
-            "metrics.a = 1e999",
-            Value::Number(f64::INFINITY),
-        ),
+        (Entity::Run, "metrics.a = 1e999", Value::Number(f64::INFINITY)),
         (Entity::Run, "start_time = 7", Value::Integer(7)),
         (Entity::Run, "start_time = 007", Value::Integer(7)),
         (Entity::Run, "start_time = -1", Value::Integer(-1)),
         (Entity::Run, "start_time = 1.5", Value::Number(1.5)),
         (Entity::Run, "start_time = 1e3", Value::Number(1000.0)),
-        (
-            Entity::Run,
-            "start_time = 9223372036854775807",
-            Value::Integer(i64::MAX),
-        ),
+        (Entity::Run, "start_time = 9223372036854775807", Value::Integer(i64::MAX)),
         (Entity::Run, "params.a = ''", text("")),
         (Entity::Run, "params.a = \"it's\"", text("it's")),
         (Entity::Run, "params.a = 'it''s'", text("it''s")),
         (Entity::Run, r"params.a = 'it\'s'", text(r"it\'s")),
         (Entity::Run, r"params.a = 'C:\dir\'", text(r"C:\dir\")),
-        (
-            Entity::Run,
-            "params.a = 'a AND b -- (c); \n'",
-            text("a AND b -- (c); \n"),
-        ),
+        (Entity::Run, "params.a = 'a AND b -- (c); \n'", text("a AND b -- (c); \n")),
         (Entity::Run, "tags.a IS NULL", Value::None),
         (Entity::Run, "run_id IN ('a', \"b\",)", list(&["a", "b"])),
         (
@@ -171,38 +150,18 @@ fn values() {
         ),
         (Entity::Run, "run_id IN ('a\\\nb')", list(&["ab"])),
         (Entity::Run, r"run_id IN ('a\\', 'b')", list(&[r"a\", "b"])),
-        (
-            Entity::Experiment,
-            "experiment_id = ' +01 '",
-            Value::Integer(1),
-        ),
-        (
-            Entity::Experiment,
-            "experiment_id IN (' +01 ', '2')",
-            list(&["1", "2"]),
-        ),
+        (Entity::Experiment, "experiment_id = ' +01 '", Value::Integer(1)),
+        (Entity::Experiment, "experiment_id IN (' +01 ', '2')", list(&["1", "2"])),
         (Entity::Experiment, "creation_time = 1", Value::Integer(1)),
-        (
-            Entity::ModelVersion,
-            "version_number = 1",
-            Value::Integer(1),
-        ),
-        (
-            Entity::ModelVersion,
-            "version_number = '1'",
-            Value::Integer(1),
-        ),
+        (Entity::ModelVersion, "version_number = 1", Value::Integer(1)),
+        (Entity::ModelVersion, "version_number = '1'", Value::Integer(1)),
         (Entity::LoggedModel, "name = m-1/a.b", text("m-1/a.b")),
         (Entity::LoggedModel, "params.a = 1.50", text("1.50")),
         (Entity::LoggedModel, "name = -5", text("-5")),
         (Entity::LoggedModel, "name = \"x\"", text("x")),
         (Entity::LoggedModel, "status IN (1, '2')", list(&["1", "2"])),
         (Entity::LoggedModel, "creation_time = 1", Value::Integer(1)),
-        (
-            Entity::LoggedModel,
-            "creation_time = 1.5",
-            Value::Number(1.5),
-        ),
+        (Entity::LoggedModel, "creation_time = 1.5", Value::Number(1.5)),
     ];
     for (entity, filter, value) in cases {
         assert_eq!(one(entity, filter).2, value, "{filter}");
@@ -252,27 +211,15 @@ fn what_may_be_asked_of_what() {
         let number = ops.contains(&">");
         for op in ["=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE"] {
             let filter = format!("{key} {op} {}", if number { "1" } else { "'1'" });
-            assert_eq!(
-                parse(entity, &filter).is_ok(),
-                ops.contains(&op),
-                "{entity:?} {filter}"
-            );
+            assert_eq!(parse(entity, &filter).is_ok(), ops.contains(&op), "{entity:?} {filter}");
         }
         for op in ["IN", "NOT IN"] {
             let filter = format!("{key} {op} ('1')");
-            assert_eq!(
-                parse(entity, &filter).is_ok(),
-                ops.contains(&"IN"),
-                "{entity:?} {filter}"
-            );
+            assert_eq!(parse(entity, &filter).is_ok(), ops.contains(&"IN"), "{entity:?} {filter}");
         }
         for op in ["IS NULL", "IS NOT NULL"] {
             let filter = format!("{key} {op}");
-            assert_eq!(
-                parse(entity, &filter).is_ok(),
-                ops.contains(&"NULL"),
-                "{entity:?} {filter}"
-            );
+            assert_eq!(parse(entity, &filter).is_ok(), ops.contains(&"NULL"), "{entity:?} {filter}");
         }
     }
 }
@@ -280,16 +227,8 @@ fn what_may_be_asked_of_what() {
 #[test]
 fn conditions_are_joined() {
     let both = vec![
-        Comparison {
-            field: metric("a"),
-            op: Op::Gt,
-            value: Value::Number(1.0),
-        },
-        Comparison {
-            field: param("b"),
-            op: Op::Eq,
-            value: text("x"),
-        },
+        Comparison { field: metric("a"), op: Op::Gt, value: Value::Number(1.0) },
+        Comparison { field: param("b"), op: Op::Eq, value: text("x") },
     ];
     for filter in [
         "metrics.a > 1 AND params.b = 'x'",
@@ -298,16 +237,8 @@ fn conditions_are_joined() {
         "metrics.a > 1 params.b = 'x'",
         " metrics.a>1AND params.b='x' ",
     ] {
-        let expected = if filter.contains("1AND") {
-            None
-        } else {
-            Some(&both)
-        };
-        assert_eq!(
-            parse(Entity::Run, filter).ok().as_ref(),
-            expected,
-            "{filter}"
-        );
+        let expected = if filter.contains("1AND") { None } else { Some(&both) };
+        assert_eq!(parse(Entity::Run, filter).ok().as_ref(), expected, "{filter}");
     }
 }
 
@@ -317,45 +248,16 @@ fn orders() {
         (Entity::Run, "metrics.a", metric("a"), false),
         (Entity::Run, "metrics.a ASC", metric("a"), false),
         (Entity::Run, "metrics.a  desc", metric("a"), true),
-        (
-            Entity::Run,
-            "metrics.`val loss` DESC",
-            metric("val loss"),
-            true,
-        ),
+        (Entity::Run, "metrics.`val loss` DESC", metric("val loss"), true),
         (Entity::Run, "params.'val loss'", param("val loss"), false),
         (Entity::Run, "tags.desc DESC", tag("desc"), true),
-        (
-            Entity::Run,
-            "Created",
-            Field::Attribute(Attribute::StartTime),
-            false,
-        ),
-        (
-            Entity::Run,
-            "attributes.end_time DESC",
-            Field::Attribute(Attribute::EndTime),
-            true,
-        ),
-        (
-            Entity::RegisteredModel,
-            "timestamp DESC",
-            Field::Attribute(Attribute::LastUpdatedTimestamp),
-            true,
-        ),
-        (
-            Entity::ModelVersion,
-            "version_number",
-            Field::Attribute(Attribute::VersionNumber),
-            false,
-        ),
+        (Entity::Run, "Created", Field::Attribute(Attribute::StartTime), false),
+        (Entity::Run, "attributes.end_time DESC", Field::Attribute(Attribute::EndTime), true),
+        (Entity::RegisteredModel, "timestamp DESC", Field::Attribute(Attribute::LastUpdatedTimestamp), true),
+        (Entity::ModelVersion, "version_number", Field::Attribute(Attribute::VersionNumber), false),
     ];
     for (entity, clause, field, descending) in cases {
-        assert_eq!(
-            parse_order_by(entity, &[clause]),
-            Ok(vec![OrderBy { field, descending }]),
-            "{clause}"
-        );
+        assert_eq!(parse_order_by(entity, &[clause]), Ok(vec![OrderBy { field, descending }]), "{clause}");
     }
 }
 
@@ -365,29 +267,14 @@ fn orders_of_logged_models_come_as_bare_field_names() {
         ("metrics.acc", metric("acc")),
         ("metrics.a-b/c d.e", metric("a-b/c d.e")),
         ("metrics.`acc`", metric("acc")),
-        (
-            "creation_time",
-            Field::Attribute(Attribute::CreationTimestamp),
-        ),
+        ("creation_time", Field::Attribute(Attribute::CreationTimestamp)),
         ("status", Field::Attribute(Attribute::Status)),
     ];
     for (name, field) in keys {
         assert_eq!(parse_order_key(Entity::LoggedModel, name), Ok(field));
     }
-    for name in [
-        "",
-        "metrics",
-        "metrics.",
-        "metric.a",
-        "params.a",
-        "tags.a",
-        "name DESC",
-        "unknown",
-    ] {
-        assert!(
-            parse_order_key(Entity::LoggedModel, name).is_err(),
-            "{name}"
-        );
+    for name in ["", "metrics", "metrics.", "metric.a", "params.a", "tags.a", "name DESC", "unknown"] {
+        assert!(parse_order_key(Entity::LoggedModel, name).is_err(), "{name}");
     }
 }
 
@@ -396,10 +283,7 @@ fn a_field_may_stand_once_in_an_order_where_mlflow_says_so() {
     let twice = |entity, clauses: &[&str]| parse_order_by(entity, clauses).is_err();
     assert!(twice(Entity::Run, &["metrics.a", "metric.`a` DESC"]));
     assert!(twice(Entity::Run, &["start_time", "created"]));
-    assert!(twice(
-        Entity::RegisteredModel,
-        &["timestamp", "last_updated_timestamp"]
-    ));
+    assert!(twice(Entity::RegisteredModel, &["timestamp", "last_updated_timestamp"]));
     assert!(twice(Entity::ModelVersion, &["name", "name DESC"]));
     assert!(!twice(Entity::Run, &["metrics.a", "params.a", "tags.a"]));
     assert!(!twice(Entity::Experiment, &["name", "name DESC"]));
@@ -411,23 +295,15 @@ fn limits() {
     let at_the_limit = vec!["status = 'x'"; MAX_COMPARISONS].join(" AND ");
     assert!(parse(Entity::Run, &at_the_limit).is_ok());
     let message = refused(Entity::Run, &format!("{at_the_limit} AND status = 'x'"));
-    assert!(
-        message.starts_with("The filter has more than 1000 conditions.\n"),
-        "{message}"
-    );
+    assert!(message.starts_with("The filter has more than 1000 conditions.\n"), "{message}");
 
     let values = vec!["'x'"; MAX_LIST_VALUES].join(",");
     assert!(parse(Entity::Run, &format!("run_id IN ({values})")).is_ok());
     let message = refused(Entity::Run, &format!("run_id IN ({values},'x')"));
-    assert!(
-        message.starts_with("The list for the attribute 'run_id' has more than 10000 values.\n")
-    );
+    assert!(message.starts_with("The list for the attribute 'run_id' has more than 10000 values.\n"));
 
     let message = refused(Entity::Run, &" ".repeat(MAX_BYTES + 1));
-    assert_eq!(
-        message,
-        "The text is 1048577 bytes long.\n    …\n    ^\nAt most 1048576 bytes are read."
-    );
+    assert_eq!(message, "The text is 1048577 bytes long.\n    …\n    ^\nAt most 1048576 bytes are read.");
     assert!(parse_order_by(Entity::Run, &["x".repeat(MAX_BYTES + 1)]).is_err());
     assert!(parse_order_key(Entity::LoggedModel, &"x".repeat(MAX_BYTES + 1)).is_err());
     assert!(parse_order_by(Entity::Experiment, &vec!["name"; MAX_ORDER_KEYS]).is_ok());
@@ -1034,23 +910,13 @@ Model versions can be sorted by name, version_number, creation_timestamp or last
 
 /// A text that some filter can hold: between one kind of marks it is one quotation.
 fn writable(text: &str) -> bool {
-    let comparison = Comparison {
-        field: param("a"),
-        op: Op::Eq,
-        value: Value::Text(text.to_owned()),
-    };
+    let comparison = Comparison { field: param("a"), op: Op::Eq, value: Value::Text(text.to_owned()) };
     let shown = comparison.to_string();
-    [r"'", "\""].iter().any(|mark| shown.ends_with(mark))
-        && parse(Entity::Run, &shown) == Ok(vec![comparison])
+    [r"'", "\""].iter().any(|mark| shown.ends_with(mark)) && parse(Entity::Run, &shown) == Ok(vec![comparison])
 }
 
 fn key() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[a-zA-Z_0-9]{1,8}",
-        "[a-z.]{1,8}",
-        "[a-z0-9 ./:-]{1,12}",
-        "[^`'\"\\\\]{1,8}"
-    ]
+    prop_oneof!["[a-zA-Z_0-9]{1,8}", "[a-z.]{1,8}", "[a-z0-9 ./:-]{1,12}", "[^`'\"\\\\]{1,8}"]
 }
 
 fn value_text() -> impl Strategy<Value = String> {
@@ -1065,9 +931,7 @@ fn comparisons() -> impl Strategy<Value = (Entity, Comparison)> {
     entity
         .prop_flat_map(|entity| {
             let mut fields: Vec<BoxedStrategy<Field>> = vec![
-                proptest::sample::select(entity.attributes(Place::Filter))
-                    .prop_map(Field::Attribute)
-                    .boxed(),
+                proptest::sample::select(entity.attributes(Place::Filter)).prop_map(Field::Attribute).boxed(),
                 key().prop_map(Field::Tag).boxed(),
             ];
             if entity.key_kind("params") == Some(KeyKind::Param) {
@@ -1075,11 +939,7 @@ fn comparisons() -> impl Strategy<Value = (Entity, Comparison)> {
                 fields.push(key().prop_map(Field::Metric).boxed());
             }
             if entity == Entity::Run {
-                fields.push(
-                    proptest::sample::select(&DatasetField::ALL[..])
-                        .prop_map(Field::Dataset)
-                        .boxed(),
-                );
+                fields.push(proptest::sample::select(&DatasetField::ALL[..]).prop_map(Field::Dataset).boxed());
             }
             (Just(entity), proptest::strategy::Union::new(fields))
         })
@@ -1088,9 +948,7 @@ fn comparisons() -> impl Strategy<Value = (Entity, Comparison)> {
             (Just(entity), Just(field), op)
         })
         .prop_flat_map(|(entity, field, op)| {
-            let number = any::<f64>()
-                .prop_filter("not a number", |number| !number.is_nan())
-                .prop_map(Value::Number);
+            let number = any::<f64>().prop_filter("not a number", |number| !number.is_nan()).prop_map(Value::Number);
             let whole = any::<i64>().prop_map(Value::Integer);
             let value = match (op, entity.rules(&field).value) {
                 (Op::IsNull | Op::IsNotNull, _) => Just(Value::None).boxed(),
@@ -1099,17 +957,11 @@ fn comparisons() -> impl Strategy<Value = (Entity, Comparison)> {
                         .prop_map(Value::List)
                         .boxed()
                 }
-                (Op::In | Op::NotIn, _) => proptest::collection::vec("[^\0]{0,8}", 1..4)
-                    .prop_map(Value::List)
-                    .boxed(),
+                (Op::In | Op::NotIn, _) => proptest::collection::vec("[^\0]{0,8}", 1..4).prop_map(Value::List).boxed(),
                 (_, ValueKind::Metric) => number.boxed(),
                 (_, ValueKind::Number) => prop_oneof![number, whole].boxed(),
-                (_, ValueKind::Whole | ValueKind::WholeOrQuoted | ValueKind::QuotedWhole) => {
-                    whole.boxed()
-                }
-                (_, ValueKind::Text | ValueKind::TextOrBare) => {
-                    value_text().prop_map(Value::Text).boxed()
-                }
+                (_, ValueKind::Whole | ValueKind::WholeOrQuoted | ValueKind::QuotedWhole) => whole.boxed(),
+                (_, ValueKind::Text | ValueKind::TextOrBare) => value_text().prop_map(Value::Text).boxed(),
             };
             (Just(entity), Just(field), Just(op), value)
         })
@@ -1119,12 +971,11 @@ fn comparisons() -> impl Strategy<Value = (Entity, Comparison)> {
 /// Pieces of filters, in any order.
 fn pieces() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
-        "metrics.", "params.", "tags", "run_id", "status", "`", "'", "\"", "\\", ".", " ", "a",
-        "1", "-", "e", "IN", "NOT", "IS", "NULL", "LIKE", "AND", "OR", "(", ")", ",", "=", "!=",
-        ">", ";", "#", "é", "🎉", "\n", "\0", "DESC",
+        "metrics.", "params.", "tags", "run_id", "status", "`", "'", "\"", "\\", ".", " ", "a", "1", "-", "e", "IN",
+        "NOT", "IS", "NULL", "LIKE", "AND", "OR", "(", ")", ",", "=", "!=", ">", ";", "#", "é", "🎉", "\n", "\0",
+        "DESC",
     ];
-    proptest::collection::vec(proptest::sample::select(PIECES), 0..24)
-        .prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(proptest::sample::select(PIECES), 0..24).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {

@@ -13,9 +13,7 @@ impl Parser<'_> {
         let text = self.lexer.slice(token);
         let value = match (kind, token.kind) {
             (ValueKind::Metric, Kind::Number) => text.parse().ok().map(Value::Number),
-            (ValueKind::Number, Kind::Number) if text.contains(['.', 'e', 'E']) => {
-                text.parse().ok().map(Value::Number)
-            }
+            (ValueKind::Number, Kind::Number) if text.contains(['.', 'e', 'E']) => text.parse().ok().map(Value::Number),
             (ValueKind::Number | ValueKind::Whole | ValueKind::WholeOrQuoted, Kind::Number) => {
                 return self.whole(token, text, field, kind).map(Value::Integer);
             }
@@ -46,9 +44,9 @@ impl Parser<'_> {
                 let message = "A list can only stand behind IN and NOT IN.";
                 return self.error(token.start, message, help);
             }
-            Kind::Backticked => format!(
-                "{found} is a key, because backticks stand around it, and the {name} is compared with {what}."
-            ),
+            Kind::Backticked => {
+                format!("{found} is a key, because backticks stand around it, and the {name} is compared with {what}.")
+            }
             Kind::Quoted => {
                 let text = named(self.lexer.inner(token));
                 format!("The {name} is compared with the text {text}, which is not {what}.")
@@ -59,36 +57,21 @@ impl Parser<'_> {
     }
 
     /// A whole number that fits into 64 bits.
-    fn whole(
-        &self,
-        token: Token,
-        text: &str,
-        field: &Field,
-        kind: ValueKind,
-    ) -> Result<i64, FilterError> {
+    fn whole(&self, token: Token, text: &str, field: &Field, kind: ValueKind) -> Result<i64, FilterError> {
         use std::num::IntErrorKind::{NegOverflow, PosOverflow};
         // As MLflow, which accepts blanks and a plus sign between the quotation marks.
-        text.trim()
-            .parse::<i64>()
-            .map_err(|error| match error.kind() {
-                PosOverflow | NegOverflow => {
-                    let message = format!(
-                        "The {} is compared with a number that is too large.",
-                        described(field)
-                    );
-                    let help = format!("Whole numbers lie between {} and {}.", i64::MIN, i64::MAX);
-                    self.error(token.start, message, help)
-                }
-                _ => self.no_value(token, field, kind),
-            })
+        text.trim().parse::<i64>().map_err(|error| match error.kind() {
+            PosOverflow | NegOverflow => {
+                let message = format!("The {} is compared with a number that is too large.", described(field));
+                let help = format!("Whole numbers lie between {} and {}.", i64::MIN, i64::MAX);
+                self.error(token.start, message, help)
+            }
+            _ => self.no_value(token, field, kind),
+        })
     }
 
     /// `('a', 'b')`; a comma may stand behind the last value.
-    pub(super) fn list(
-        &mut self,
-        field: &Field,
-        kind: ValueKind,
-    ) -> Result<Vec<String>, FilterError> {
+    pub(super) fn list(&mut self, field: &Field, kind: ValueKind) -> Result<Vec<String>, FilterError> {
         const HELP: &str = "Write a list of quoted texts, such as ('a', 'b').";
         let name = described(field);
         let open = self.lexer.next();
@@ -101,16 +84,11 @@ impl Parser<'_> {
             let token = self.lexer.next();
             match token.kind {
                 Kind::Close if values.is_empty() => {
-                    return Err(self.error(
-                        token.start,
-                        format!("The list for the {name} is empty."),
-                        HELP,
-                    ));
+                    return Err(self.error(token.start, format!("The list for the {name} is empty."), HELP));
                 }
                 Kind::Close => return Ok(values),
                 _ if values.len() == MAX_LIST_VALUES => {
-                    let message =
-                        format!("The list for the {name} has more than {MAX_LIST_VALUES} values.");
+                    let message = format!("The list for the {name} has more than {MAX_LIST_VALUES} values.");
                     return Err(self.error(token.start, message, "Search in several steps."));
                 }
                 _ => values.push(self.list_value(token, field, kind)?),
@@ -133,17 +111,10 @@ impl Parser<'_> {
         }
     }
 
-    fn list_value(
-        &mut self,
-        token: Token,
-        field: &Field,
-        kind: ValueKind,
-    ) -> Result<String, FilterError> {
+    fn list_value(&mut self, token: Token, field: &Field, kind: ValueKind) -> Result<String, FilterError> {
         const HELP: &str = "Write a list of quoted texts, such as ('a', 'b').";
         let name = described(field);
-        if matches!(token.kind, Kind::Quoted | Kind::Unclosed)
-            && !self.lexer.slice(token).starts_with('`')
-        {
+        if matches!(token.kind, Kind::Quoted | Kind::Unclosed) && !self.lexer.slice(token).starts_with('`') {
             let token = self.lexer.list_value(token.start);
             if token.kind == Kind::Unclosed {
                 return Err(unclosed(&self.lexer, token));
@@ -153,9 +124,7 @@ impl Parser<'_> {
                 self.error(token.start + 1 + at, message, help)
             })?;
             if kind == ValueKind::QuotedWhole {
-                return self
-                    .whole(token, &text, field, kind)
-                    .map(|number| number.to_string());
+                return self.whole(token, &text, field, kind).map(|number| number.to_string());
             }
             return Ok(text);
         }
@@ -171,8 +140,7 @@ impl Parser<'_> {
             )),
             _ => {
                 let found = named(self.lexer.slice(token));
-                let message =
-                    format!("The list for the {name} holds {found}, which is not a quoted text.");
+                let message = format!("The list for the {name} holds {found}, which is not a quoted text.");
                 Err(self.error(token.start, message, HELP))
             }
         }
@@ -182,27 +150,14 @@ impl Parser<'_> {
 /// What a value must be, and an example.
 fn wanted(kind: ValueKind) -> (&'static str, &'static str) {
     match kind {
-        ValueKind::Metric => (
-            "a number",
-            "Write a number without quotation marks, such as 0.5.",
-        ),
-        ValueKind::Number => (
-            "a number",
-            "Write a number without quotation marks, such as 1700000000000.",
-        ),
-        ValueKind::Whole => (
-            "a whole number",
-            "Write a whole number without quotation marks, such as 1700000000000.",
-        ),
+        ValueKind::Metric => ("a number", "Write a number without quotation marks, such as 0.5."),
+        ValueKind::Number => ("a number", "Write a number without quotation marks, such as 1700000000000."),
+        ValueKind::Whole => ("a whole number", "Write a whole number without quotation marks, such as 1700000000000."),
         ValueKind::WholeOrQuoted => ("a whole number", "Write a whole number, such as 3."),
-        ValueKind::QuotedWhole => (
-            "a quoted whole number",
-            "Write a whole number in quotation marks, such as '1'.",
-        ),
-        ValueKind::Text | ValueKind::TextOrBare => (
-            "a quoted text",
-            "Put single or double quotation marks around it, such as 'abc'.",
-        ),
+        ValueKind::QuotedWhole => ("a quoted whole number", "Write a whole number in quotation marks, such as '1'."),
+        ValueKind::Text | ValueKind::TextOrBare => {
+            ("a quoted text", "Put single or double quotation marks around it, such as 'abc'.")
+        }
     }
 }
 
@@ -216,19 +171,10 @@ fn unescape(text: &str) -> Result<String, (usize, String)> {
         result.push_str(&rest[..at]);
         let tail = &rest[at..];
         if !tail.starts_with('\\') {
-            return Err((
-                offset,
-                "A value in a list goes on over the end of a line.".to_owned(),
-            ));
+            return Err((offset, "A value in a list goes on over the end of a line.".to_owned()));
         }
         let (character, length) = escape(tail).ok_or_else(|| {
-            (
-                offset,
-                format!(
-                    "{} is not a whole escape.",
-                    named(&tail.chars().take(4).collect::<String>())
-                ),
-            )
+            (offset, format!("{} is not a whole escape.", named(&tail.chars().take(4).collect::<String>())))
         })?;
         result.extend(character);
         if length == 1 {
@@ -257,11 +203,7 @@ fn escape(text: &str) -> Option<(Option<char>, usize)> {
         b'\r' if bytes.get(2) == Some(&b'\n') => return Some((None, 3)),
         b'\n' | b'\r' => return Some((None, 2)),
         b'0'..=b'7' => {
-            let digits = bytes[1..]
-                .iter()
-                .take(3)
-                .take_while(|byte| matches!(byte, b'0'..=b'7'))
-                .count();
+            let digits = bytes[1..].iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
             let code = u32::from_str_radix(&text[1..=digits], 8).ok()?;
             return Some((Some(char::from_u32(code)?), 1 + digits));
         }
@@ -271,9 +213,8 @@ fn escape(text: &str) -> Option<(Option<char>, usize)> {
                 b'u' => 4,
                 _ => 8,
             };
-            let digits = text
-                .get(2..2 + digits)
-                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            let digits =
+                text.get(2..2 + digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
             let code = u32::from_str_radix(digits, 16).ok()?;
             return Some((Some(char::from_u32(code)?), 2 + digits.len()));
         }

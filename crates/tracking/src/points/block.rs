@@ -33,12 +33,7 @@ enum Column {
 
 impl Column {
     fn of(values: impl Iterator<Item = i64> + Clone) -> Column {
-        let differences = || {
-            values
-                .clone()
-                .zip(values.clone().skip(1))
-                .map(|(last, next)| next.wrapping_sub(last))
-        };
+        let differences = || values.clone().zip(values.clone().skip(1)).map(|(last, next)| next.wrapping_sub(last));
         let Some(least) = differences().min() else {
             return Column::Same;
         };
@@ -85,9 +80,7 @@ impl Column {
         Ok(match self {
             Column::Same => last,
             Column::Stride(stride) => last.wrapping_add(stride),
-            Column::Varied(least) => last
-                .wrapping_add(least)
-                .wrapping_add(reader.varint()? as i64),
+            Column::Varied(least) => last.wrapping_add(least).wrapping_add(reader.varint()? as i64),
         })
     }
 }
@@ -142,23 +135,14 @@ fn decode_single(form: u8, mut reader: Reader) -> Result<(u32, Point), Corrupt> 
         _ => return Err(Corrupt::new("a block's value has an unknown form")),
     };
     reader.finish()?;
-    Ok((
-        key,
-        Point {
-            timestamp,
-            step,
-            value: stored_value(value)?,
-        },
-    ))
+    Ok((key, Point { timestamp, step, value: stored_value(value)? }))
 }
 
 fn encode_many(points: &[(u32, Point)], out: &mut Vec<u8>) {
     let keys = Column::of(points.iter().map(|(key, _)| i64::from(*key)));
     let times = Column::of(points.iter().map(|(_, point)| point.timestamp));
     let steps = Column::of(points.iter().map(|(_, point)| point.step));
-    let narrow = points
-        .iter()
-        .all(|(_, point)| as_f32(point.normalised().value).is_some());
+    let narrow = points.iter().all(|(_, point)| as_f32(point.normalised().value).is_some());
 
     out.reserve(16 + points.len() * 11);
     out.push(MANY);
@@ -188,11 +172,7 @@ fn encode_many(points: &[(u32, Point)], out: &mut Vec<u8>) {
 }
 
 /// Reads a block of several points; `each` gets those of key `only`, or all.
-fn decode_many(
-    mut reader: Reader,
-    only: Option<u32>,
-    mut each: impl FnMut(u32, Point),
-) -> Result<(), Corrupt> {
+fn decode_many(mut reader: Reader, only: Option<u32>, mut each: impl FnMut(u32, Point)) -> Result<(), Corrupt> {
     let layout = reader.byte()?;
     if layout & 0x80 != 0 {
         return Err(Corrupt::new("a block has an unknown layout"));
@@ -208,10 +188,7 @@ fn decode_many(
     if keys == Column::Same && only.is_some_and(|only| i64::from(only) != key) {
         return Ok(());
     }
-    let rows = reader
-        .remaining()
-        .checked_sub(count * width)
-        .ok_or(Corrupt::new("the data ends too early"))?;
+    let rows = reader.remaining().checked_sub(count * width).ok_or(Corrupt::new("the data ends too early"))?;
     let mut rows = Reader::new(reader.take(rows)?);
     for index in 0..count {
         if index > 0 {
@@ -224,19 +201,9 @@ fn decode_many(
         if only.is_some_and(|only| only != id) {
             continue;
         }
-        let value = if width == 4 {
-            f64::from(f32::from_le_bytes(array(bytes)))
-        } else {
-            f64::from_le_bytes(array(bytes))
-        };
-        each(
-            id,
-            Point {
-                timestamp,
-                step,
-                value: stored_value(value)?,
-            },
-        );
+        let value =
+            if width == 4 { f64::from(f32::from_le_bytes(array(bytes))) } else { f64::from_le_bytes(array(bytes)) };
+        each(id, Point { timestamp, step, value: stored_value(value)? });
     }
     rows.finish()
 }

@@ -97,32 +97,18 @@ pub fn encode_chunk(points: &[Point]) -> (ChunkSummary, Vec<u8>) {
         "a chunk takes 1 to {MAX_CHUNK_POINTS} points, not {}",
         points.len()
     );
-    debug_assert!(
-        points.is_sorted_by(|a, b| a.cmp_history(b).is_lt()),
-        "a chunk's points are sorted and distinct"
-    );
+    debug_assert!(points.is_sorted_by(|a, b| a.cmp_history(b).is_lt()), "a chunk's points are sorted and distinct");
     let mut out = vec![VERSION];
     varint::put(&mut out, points.len() as u64);
-    put_integers(
-        &mut out,
-        points.iter().map(|point| point.timestamp).collect(),
-    );
+    put_integers(&mut out, points.iter().map(|point| point.timestamp).collect());
     put_integers(&mut out, points.iter().map(|point| point.step).collect());
-    put_values(
-        &mut out,
-        points
-            .iter()
-            .map(|point| point.normalised().value)
-            .collect(),
-    );
+    put_values(&mut out, points.iter().map(|point| point.normalised().value).collect());
     (ChunkSummary::of(points), seal(out))
 }
 
 /// Appends the points of a chunk to `out`, in history order. If the chunk is corrupt, `out` stays as it was.
 pub fn decode_chunk(data: &[u8], out: &mut Vec<Point>) -> Result<(), Corrupt> {
-    let (body, sum) = data
-        .split_last_chunk::<4>()
-        .ok_or(Corrupt::new("the data ends too early"))?;
+    let (body, sum) = data.split_last_chunk::<4>().ok_or(Corrupt::new("the data ends too early"))?;
     if body.first() != Some(&VERSION) {
         return Err(Corrupt::new("a chunk is of an unknown version"));
     }
@@ -138,17 +124,11 @@ pub fn decode_chunk(data: &[u8], out: &mut Vec<Point>) -> Result<(), Corrupt> {
     let steps = read_integers(&mut reader, count)?;
     let values = read_values(&mut reader, count)?;
     reader.finish()?;
-    out.extend(
-        times
-            .iter()
-            .zip(&steps)
-            .zip(&values)
-            .map(|((&timestamp, &step), &value)| Point {
-                timestamp,
-                step,
-                value,
-            }),
-    );
+    out.extend(times.iter().zip(&steps).zip(&values).map(|((&timestamp, &step), &value)| Point {
+        timestamp,
+        step,
+        value,
+    }));
     Ok(())
 }
 
@@ -219,9 +199,7 @@ fn read_integers(reader: &mut Reader, count: usize) -> Result<Vec<i64>, Corrupt>
             pending |= u128::from(packed.next().copied().unwrap_or(0)) << bits;
             bits += 8;
         }
-        number = number
-            .wrapping_add(least)
-            .wrapping_add((pending & mask) as i64);
+        number = number.wrapping_add(least).wrapping_add((pending & mask) as i64);
         numbers.push(number);
         pending >>= width;
         bits -= width;
@@ -242,24 +220,14 @@ fn put_values(out: &mut Vec<u8>, mut values: Vec<f64>) {
         out.extend_from_slice(&values[0].to_le_bytes());
         return;
     }
-    let (plain, compressed, forms) = match values
-        .iter()
-        .map(|value| as_f32(*value))
-        .collect::<Option<Vec<f32>>>()
-    {
+    let (plain, compressed, forms) = match values.iter().map(|value| as_f32(*value)).collect::<Option<Vec<f32>>>() {
         Some(narrow) => {
-            let plain: Vec<u8> = narrow
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
+            let plain: Vec<u8> = narrow.iter().flat_map(|value| value.to_le_bytes()).collect();
             let compressed = (plain.len() > WORTH_COMPRESSING).then(|| compress(&narrow));
             (plain, compressed, (PLAIN_F32, PCO_F32))
         }
         None => {
-            let plain: Vec<u8> = values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
+            let plain: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             let compressed = (plain.len() > WORTH_COMPRESSING).then(|| compress(&values));
             (plain, compressed, (PLAIN_F64, PCO_F64))
         }
@@ -279,29 +247,14 @@ fn put_values(out: &mut Vec<u8>, mut values: Vec<f64>) {
 
 fn read_values(reader: &mut Reader, count: usize) -> Result<Vec<f64>, Corrupt> {
     let form = reader.byte()?;
-    let nans = if form & WITH_NANS != 0 {
-        read_nans(reader, count)?
-    } else {
-        Vec::new()
-    };
+    let nans = if form & WITH_NANS != 0 { read_nans(reader, count)? } else { Vec::new() };
     let f64_of = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap_or_default());
     let f32_of = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
     let mut values: Vec<f64> = match form & !WITH_NANS {
         CONSTANT => vec![f64_of(reader.take(8)?); count],
-        PLAIN_F32 => reader
-            .take(count * 4)?
-            .chunks_exact(4)
-            .map(|bytes| f64::from(f32_of(bytes)))
-            .collect(),
-        PLAIN_F64 => reader
-            .take(count * 8)?
-            .chunks_exact(8)
-            .map(f64_of)
-            .collect(),
-        PCO_F32 => decompress::<f32>(reader, count)?
-            .into_iter()
-            .map(f64::from)
-            .collect(),
+        PLAIN_F32 => reader.take(count * 4)?.chunks_exact(4).map(|bytes| f64::from(f32_of(bytes))).collect(),
+        PLAIN_F64 => reader.take(count * 8)?.chunks_exact(8).map(f64_of).collect(),
+        PCO_F32 => decompress::<f32>(reader, count)?.into_iter().map(f64::from).collect(),
         PCO_F64 => decompress(reader, count)?,
         _ => return Err(Corrupt::new("the values of a chunk have an unknown form")),
     };
@@ -329,11 +282,7 @@ fn put_nans(out: &mut Vec<u8>, values: &mut [f64]) {
     for length in lengths {
         varint::put(out, length);
     }
-    let mut number = values
-        .iter()
-        .copied()
-        .find(|value| !value.is_nan())
-        .unwrap_or(0.0);
+    let mut number = values.iter().copied().find(|value| !value.is_nan()).unwrap_or(0.0);
     for value in values {
         if value.is_nan() {
             *value = number;
@@ -366,9 +315,7 @@ fn compress<T: Number>(numbers: &[T]) -> Vec<u8> {
         chunk.write_page(0, out)
     };
     // It fails for a wrong configuration, for no numbers, for too many, and for a writer that does.
-    write().unwrap_or_else(|error: pco::errors::PcoError| {
-        unreachable!("a column is compressed: {error}")
-    })
+    write().unwrap_or_else(|error: pco::errors::PcoError| unreachable!("a column is compressed: {error}"))
 }
 
 fn decompress<T: Number + Default>(reader: &mut Reader, count: usize) -> Result<Vec<T>, Corrupt> {
@@ -386,10 +333,7 @@ fn decompress<T: Number + Default>(reader: &mut Reader, count: usize) -> Result<
         let mut page = chunk.page_decompressor(data, count)?;
         let mut numbers = vec![T::default(); count];
         let progress = page.read(&mut numbers)?;
-        Ok((
-            numbers,
-            progress.n_processed == count && page.into_src().is_empty(),
-        ))
+        Ok((numbers, progress.n_processed == count && page.into_src().is_empty()))
     };
     match read() {
         Ok((numbers, true)) => Ok(numbers),

@@ -57,22 +57,13 @@ impl Point {
             let (a, b) = (self.value, other.value);
             let zeroed = |value: f64| if value.is_nan() { 0.0 } else { value };
             // The values are not NaN, hence comparable.
-            zeroed(a)
-                .partial_cmp(&zeroed(b))
-                .unwrap_or(Ordering::Equal)
-                .then(a.is_nan().cmp(&b.is_nan()))
+            zeroed(a).partial_cmp(&zeroed(b)).unwrap_or(Ordering::Equal).then(a.is_nan().cmp(&b.is_nan()))
         })
     }
 
     /// Whether both are the same member of a run's set of points: equal in every bit once normalised.
     pub fn same(&self, other: &Self) -> bool {
-        let bits = |point: &Self| {
-            (
-                point.timestamp,
-                point.step,
-                point.normalised().value.to_bits(),
-            )
-        };
+        let bits = |point: &Self| (point.timestamp, point.step, point.normalised().value.to_bits());
         bits(self) == bits(other)
     }
 }
@@ -108,9 +99,7 @@ impl Corrupt {
 
 /// Checks a value that was read: stored ones are normalised.
 fn stored_value(value: f64) -> Result<f64, Corrupt> {
-    if value.is_finite() && value.to_bits() != (-0.0f64).to_bits()
-        || value.to_bits() == f64::NAN.to_bits()
-    {
+    if value.is_finite() && value.to_bits() != (-0.0f64).to_bits() || value.to_bits() == f64::NAN.to_bits() {
         Ok(value)
     } else {
         Err(Corrupt::new("a value is one that is never stored"))

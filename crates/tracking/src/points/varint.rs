@@ -29,19 +29,13 @@ impl<'a> Reader<'a> {
     }
 
     pub fn byte(&mut self) -> Result<u8, Corrupt> {
-        let (&first, rest) = self
-            .rest
-            .split_first()
-            .ok_or(Corrupt::new("the data ends too early"))?;
+        let (&first, rest) = self.rest.split_first().ok_or(Corrupt::new("the data ends too early"))?;
         self.rest = rest;
         Ok(first)
     }
 
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], Corrupt> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(Corrupt::new("the data ends too early"))?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Corrupt::new("the data ends too early"))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -72,17 +66,11 @@ impl<'a> Reader<'a> {
         let length = self.varint()?;
         match usize::try_from(length) {
             Ok(length) if length <= most => Ok(length),
-            _ => Err(Corrupt::new(
-                "a count or length is larger than the data allows",
-            )),
+            _ => Err(Corrupt::new("a count or length is larger than the data allows")),
         }
     }
 
     pub fn finish(self) -> Result<(), Corrupt> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Corrupt::new("there are bytes behind the end"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Corrupt::new("there are bytes behind the end")) }
     }
 }

@@ -33,7 +33,8 @@ async fn one_by_one_and_in_batches_make_the_same_history() {
         expected.push((time, step, step as f64 / 3.0));
     }
     for batch in 0..5_i64 {
-        let metrics: Vec<Metric> = (0..1000).map(|i| point("loss", 700 + batch * 1000 + i, 5000 + batch, 0.5)).collect();
+        let metrics: Vec<Metric> =
+            (0..1000).map(|i| point("loss", 700 + batch * 1000 + i, 5000 + batch, 0.5)).collect();
         expected.extend(metrics.iter().map(|metric| (metric.timestamp, metric.step, metric.value)));
         store.log_batch(id.clone(), metrics, vec![], vec![]).await.unwrap();
     }
@@ -67,7 +68,8 @@ async fn pages_give_every_point_once() {
     let id = run(store, "r", 1).await.info.run_id;
     for batch in 0..30_i64 {
         // Many points share a time, and batches overlap in time.
-        let metrics = (0..1000).map(|i| point("m", batch * 1000 + i, batch * 500 + i, f64::from(i as i32 % 7))).collect();
+        let metrics =
+            (0..1000).map(|i| point("m", batch * 1000 + i, batch * 500 + i, f64::from(i as i32 % 7))).collect();
         store.log_batch(id.clone(), metrics, vec![], vec![]).await.unwrap();
     }
     let all = history(store, &id, "m").await;
@@ -146,7 +148,12 @@ async fn mlflow_12813_metric_table_stays_small() {
         let metrics = (0..1000)
             .map(|i| {
                 let step = batch * 1000 + i;
-                point("loss", step, 1_700_000_000_000 + step * 100 + i64::from((noise() * 5.0) as i32), f64::from(1.0 / (1.0 + step as f32) + noise() * 0.01))
+                point(
+                    "loss",
+                    step,
+                    1_700_000_000_000 + step * 100 + i64::from((noise() * 5.0) as i32),
+                    f64::from(1.0 / (1.0 + step as f32) + noise() * 0.01),
+                )
             })
             .collect();
         fresh.store.log_batch(id.clone(), metrics, vec![], vec![]).await.unwrap();
@@ -172,7 +179,8 @@ async fn sampling_is_by_step_and_repeats_runs_that_are_asked_for_twice() {
         assert_eq!(history.points.iter().map(|point| point.step).collect::<Vec<_>>(), [0, 200, 400, 600, 999]);
     }
     assert_eq!(sampled.len(), 2);
-    let part = store.metric_history_sampled(vec![id, "unknown".to_owned()], "m".to_owned(), 5, Some((10, 12))).await.unwrap();
+    let part =
+        store.metric_history_sampled(vec![id, "unknown".to_owned()], "m".to_owned(), 5, Some((10, 12))).await.unwrap();
     assert_eq!(part[0].points.len(), 3);
     assert_eq!(part[1].points.len(), 0);
 }

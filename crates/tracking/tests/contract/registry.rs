@@ -1,7 +1,8 @@
 //! Registered models, versions, stages and aliases; logged models.
 
 use trackway_tracking::{
-    Error, LoggedModelSearch, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, RegistrySearch, Store,
+    Error, LoggedModelSearch, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, RegistrySearch,
+    Store,
 };
 
 use crate::{fresh, param, point, run, tag};
@@ -47,7 +48,10 @@ async fn stages_archive_what_was_there() {
     let first = store.get_model_version("m".to_owned(), 1).await.unwrap();
     assert_eq!((first.stage.as_str(), first.last_update_time), ("Archived", moved.last_update_time));
     let latest = store.get_latest_versions("m".to_owned(), vec![]).await.unwrap();
-    assert_eq!(latest.iter().map(|v| (v.version, v.stage.as_str())).collect::<Vec<_>>(), [(1, "Archived"), (2, "Production"), (3, "None")]);
+    assert_eq!(
+        latest.iter().map(|v| (v.version, v.stage.as_str())).collect::<Vec<_>>(),
+        [(1, "Archived"), (2, "Production"), (3, "None")]
+    );
     let latest = store.get_latest_versions("m".to_owned(), vec!["PRODUCTION".to_owned()]).await.unwrap();
     assert_eq!(latest.len(), 1);
     assert!(matches!(store.transition_stage("m".to_owned(), 1, "Live", false).await, Err(Error::Invalid(_))));
@@ -63,11 +67,17 @@ async fn rename_takes_everything_along() {
     version(store, "a").await;
     store.set_model_version_tag("a".to_owned(), 1, tag("k", "v")).await.unwrap();
     store.set_alias("a".to_owned(), "champ".to_owned(), 1).await.unwrap();
-    assert!(matches!(store.rename_registered_model("a".to_owned(), "taken".to_owned()).await, Err(Error::AlreadyExists(_))));
+    assert!(matches!(
+        store.rename_registered_model("a".to_owned(), "taken".to_owned()).await,
+        Err(Error::AlreadyExists(_))
+    ));
     let renamed = store.rename_registered_model("a".to_owned(), "b".to_owned()).await.unwrap();
     assert_eq!((renamed.name.as_str(), renamed.tags.len(), renamed.aliases.len()), ("b", 1, 1));
     let version = store.get_version_by_alias("b".to_owned(), "champ".to_owned()).await.unwrap();
-    assert_eq!((version.name.as_str(), version.tags, version.aliases), ("b", vec![tag("k", "v")], vec!["champ".to_owned()]));
+    assert_eq!(
+        (version.name.as_str(), version.tags, version.aliases),
+        ("b", vec![tag("k", "v")], vec!["champ".to_owned()])
+    );
     assert!(matches!(store.get_registered_model("a".to_owned()).await, Err(Error::NotFound(_))));
 }
 
@@ -76,7 +86,10 @@ async fn prompts_hide_among_models() {
     let fresh = fresh().await;
     let store = &fresh.store;
     store.create_registered_model("model".to_owned(), String::new(), vec![]).await.unwrap();
-    store.create_registered_model("prompt".to_owned(), String::new(), vec![tag("mlflow.prompt.is_prompt", "true")]).await.unwrap();
+    store
+        .create_registered_model("prompt".to_owned(), String::new(), vec![tag("mlflow.prompt.is_prompt", "true")])
+        .await
+        .unwrap();
     let names = async |filter: &str| {
         let page = store.search_registered_models(search(filter)).await.unwrap();
         page.items.into_iter().map(|model| model.name).collect::<Vec<_>>()
@@ -92,18 +105,30 @@ async fn logged_models_keep_their_own_metrics() {
     let fresh = fresh().await;
     let store = &fresh.store;
     let run_id = run(store, "r", 1).await.info.run_id;
-    let new = |name: &str| NewLoggedModel { name: name.to_owned(), params: vec![param("p", "1")], ..NewLoggedModel::default() };
+    let new = |name: &str| NewLoggedModel {
+        name: name.to_owned(),
+        params: vec![param("p", "1")],
+        ..NewLoggedModel::default()
+    };
     let a = store.create_logged_model(new("a")).await.unwrap();
     let b = store.create_logged_model(new("b")).await.unwrap();
     assert_eq!(a.artifact_uri, format!("mlflow-artifacts:/0/models/{}/artifacts", a.model_id));
     let about = |model: &str, value: f64| Metric { model_id: Some(model.to_owned()), ..point("acc", 0, 0, value) };
-    store.log_batch(run_id.clone(), vec![about(&a.model_id, 0.9), about(&b.model_id, 0.5)], vec![], vec![]).await.unwrap();
+    store
+        .log_batch(run_id.clone(), vec![about(&a.model_id, 0.9), about(&b.model_id, 0.5)], vec![], vec![])
+        .await
+        .unwrap();
     let missing = store.log_metric(run_id, about("m-missing", 1.0)).await.unwrap_err();
     assert!(missing.to_string().contains("m-missing"), "{missing}");
     let ready = store.finalize_logged_model(a.model_id.clone(), LoggedModelStatus::Ready).await.unwrap();
     assert_eq!((ready.status, ready.metrics.len(), ready.params.len()), (LoggedModelStatus::Ready, 1, 1));
     let names = async |filter: &str| {
-        let search = LoggedModelSearch { experiment_ids: vec![0], filter: filter.to_owned(), max_results: 10, ..LoggedModelSearch::default() };
+        let search = LoggedModelSearch {
+            experiment_ids: vec![0],
+            filter: filter.to_owned(),
+            max_results: 10,
+            ..LoggedModelSearch::default()
+        };
         let page = store.search_logged_models(search).await.unwrap();
         page.items.into_iter().map(|model| model.name).collect::<Vec<_>>()
     };
@@ -111,7 +136,10 @@ async fn logged_models_keep_their_own_metrics() {
     assert_eq!(names("status = 2").await, ["a"]);
     assert_eq!(names("name = 'b' AND params.p = '1'").await, ["b"]);
     store.log_logged_model_params(a.model_id.clone(), vec![param("p", "1")]).await.unwrap();
-    assert!(matches!(store.log_logged_model_params(a.model_id.clone(), vec![param("p", "2")]).await, Err(Error::BadRequest(_))));
+    assert!(matches!(
+        store.log_logged_model_params(a.model_id.clone(), vec![param("p", "2")]).await,
+        Err(Error::BadRequest(_))
+    ));
     store.delete_logged_model(a.model_id.clone()).await.unwrap();
     store.delete_logged_model(a.model_id.clone()).await.unwrap();
     assert!(matches!(store.get_logged_model(a.model_id).await, Err(Error::NotFound(_))));

@@ -1,6 +1,8 @@
 //! Experiments and runs through their lives.
 
-use trackway_tracking::{Dataset, DatasetInput, Error, ExperimentSearch, Lifecycle, NewRun, RunStatus, RunUpdate, ViewType};
+use trackway_tracking::{
+    Dataset, DatasetInput, Error, ExperimentSearch, Lifecycle, NewRun, RunStatus, RunUpdate, ViewType,
+};
 
 use crate::{fresh, open, param, point, run, tag};
 
@@ -9,12 +11,25 @@ async fn everything_of_a_run_comes_back_after_a_restart() {
     let fresh = fresh().await;
     let store = &fresh.store;
     let experiment = store.create_experiment("e".to_owned(), None, vec![tag("team", "a")]).await.unwrap();
-    let new = NewRun { experiment_id: experiment, user_id: "u".to_owned(), start_time: 7, tags: vec![tag("k", "v")], name: String::new() };
+    let new = NewRun {
+        experiment_id: experiment,
+        user_id: "u".to_owned(),
+        start_time: 7,
+        tags: vec![tag("k", "v")],
+        name: String::new(),
+    };
     let created = store.create_run(new).await.unwrap();
     let id = created.info.run_id.clone();
     assert_eq!(created.info.artifact_uri, format!("mlflow-artifacts:/{experiment}/{id}/artifacts"));
     store.log_batch(id.clone(), vec![point("m", 1, 2, 3.0)], vec![param("p", "1")], vec![tag("t", "2")]).await.unwrap();
-    let dataset = Dataset { name: "d".into(), digest: "x".into(), source_type: "local".into(), source: "{}".into(), schema: None, profile: Some("{}".into()) };
+    let dataset = Dataset {
+        name: "d".into(),
+        digest: "x".into(),
+        source_type: "local".into(),
+        source: "{}".into(),
+        schema: None,
+        profile: Some("{}".into()),
+    };
     let input = DatasetInput { dataset, tags: vec![tag("mlflow.data.context", "train")] };
     store.log_inputs(id.clone(), vec![input.clone()], vec!["m-1".to_owned()]).await.unwrap();
     store.log_outputs(id.clone(), vec![("m-2".to_owned(), 3)]).await.unwrap();
@@ -105,7 +120,12 @@ async fn experiments_take_their_runs_along() {
     store.restore_experiment(id).await.unwrap();
     assert_eq!(store.get_run(run.run_id).await.unwrap().info.lifecycle, Lifecycle::Active);
     let names = async |view| {
-        let search = ExperimentSearch { max_results: 10, view, order_by: vec!["name".to_owned()], ..ExperimentSearch::default() };
+        let search = ExperimentSearch {
+            max_results: 10,
+            view,
+            order_by: vec!["name".to_owned()],
+            ..ExperimentSearch::default()
+        };
         let page = store.search_experiments(search).await.unwrap();
         page.items.into_iter().map(|experiment| experiment.name).collect::<Vec<_>>()
     };

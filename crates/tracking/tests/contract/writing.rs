@@ -18,7 +18,9 @@ async fn a_wrong_request_fails_alone_in_its_group() {
         writes.push(tokio::spawn(async move {
             if i % 4 == 0 {
                 // Interns a new metric name, then is refused: the name's number must not be remembered.
-                let batch = store.log_batch(id, vec![point(&format!("new{i}"), 0, 0, 1.0)], vec![param("p", "other")], vec![]).await;
+                let batch = store
+                    .log_batch(id, vec![point(&format!("new{i}"), 0, 0, 1.0)], vec![param("p", "other")], vec![])
+                    .await;
                 assert!(matches!(batch, Err(Error::Invalid(_))));
             } else {
                 store.log_metric(id, point(&format!("new{}", i - i % 4), i, i, 1.0)).await.unwrap();

@@ -141,7 +141,10 @@ fn read(query: &str) -> Result<Valid<ExecutableDocument>, Refusal> {
     }
     let mut parser = Parser::new().recursion_limit(limits::NESTING).token_limit(limits::TOKENS);
     let document = parser.parse_ast(query, "query").map_err(|broken| {
-        let errors = texts(&broken.errors).into_iter().map(|error| format!("Syntax Error: {}", error.strip_prefix("syntax error: ").unwrap_or(&error))).collect();
+        let errors = texts(&broken.errors)
+            .into_iter()
+            .map(|error| format!("Syntax Error: {}", error.strip_prefix("syntax error: ").unwrap_or(&error)))
+            .collect();
         Refusal { status: StatusCode::BAD_REQUEST, errors }
     })?;
     limits::check(&document).map_err(|error| Refusal::invalid(vec![error]))?;
