@@ -18,6 +18,14 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** Errors in a console that say nothing about a server. */
+const HARMLESS = [
+  // Said of every refusal, which the listener for responses sees with its path and judges.
+  "Failed to load resource",
+  // A chart was still being laid out when the frame ended; the browser lays it out in the next one.
+  "ResizeObserver loop completed with undelivered notifications",
+];
+
 /** Opens a browser with a new, empty profile. */
 export async function launch() {
   const profile = await mkdtemp(path.join(tmpdir(), "trackway-chromium-"));
@@ -44,8 +52,7 @@ export async function openTab(context, url, tolerated = []) {
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
   page.on("console", (message) => {
-    // The browser says once more in the console what the listeners below see with more detail.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+    if (message.type() === "error" && !HARMLESS.some((words) => message.text().includes(words)))
       complaints.push(`console: ${message.text()}`);
   });
   page.on("requestfailed", (request) => {
