@@ -19,11 +19,11 @@ use crate::{Store, limits};
 
 /// Blocks of a run that may wait before they are packed: by number, and by bytes.
 const BLOCKS: i64 = 256;
-const BLOCK_BYTES: i64 = 128 << 10;
+const BLOCK_BYTES: i64 = 256 << 10;
 /// A key with fewer waiting points stays in a block: a chunk of its own would cost more than it saves.
 const CHUNK_LEAST: usize = 16;
-/// So many points of one key in one request go straight into a chunk.
-const CHUNK_AT_ONCE: usize = 256;
+/// A key's last chunk is taken in again with the new points until it holds so many.
+const CHUNK_ENOUGH: usize = 2048;
 
 /// One metric as a client logs it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -244,16 +244,9 @@ pub(crate) fn append(tx: &Tx, run: i64, run_id: &str, metrics: &[Metric]) -> Res
         block.push((key, point));
     }
     update_latest(tx, run, &block)?;
-    if block.len() >= CHUNK_AT_ONCE {
-        for (key, points) in take_large(&mut block, CHUNK_AT_ONCE) {
-            store_chunks(tx, run, key, points)?;
-        }
-    }
-    if !block.is_empty() {
-        let (blocks, bytes) = append_block(tx, run, &block)?;
-        if blocks >= BLOCKS || bytes >= BLOCK_BYTES {
-            compact(tx, run)?;
-        }
+    let (blocks, bytes) = append_block(tx, run, &block)?;
+    if blocks >= BLOCKS || bytes >= BLOCK_BYTES {
+        compact(tx, run)?;
     }
     append_to_models(tx, run_id, metrics)
 }
@@ -325,8 +318,8 @@ pub(crate) fn compact(tx: &Tx, run: i64) -> Result<()> {
     Ok(())
 }
 
-/// Stores points of one key as chunks. The last chunks of the key are taken in again while they are small beside the new
-/// points, so that a point is rewritten a few times at most and a long series lies in few, full chunks.
+/// Stores points of one key as chunks. The last chunks of the key are taken in again while they are small, so that a
+/// point is rewritten a few times at most and a long series does not lie in crumbs.
 fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<()> {
     loop {
         let last: Option<(i64, u32)> = tx
@@ -336,7 +329,7 @@ fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<(
             .optional()?;
         let Some((id, count)) = last else { break };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if count > 2 * points.len() || count.saturating_add(points.len()) > points::MAX_CHUNK_POINTS {
+        if count > 2 * points.len() || count.saturating_add(points.len()) > CHUNK_ENOUGH {
             break;
         }
         tx.db.prepare_cached("DELETE FROM metric_chunk WHERE id = ?1 RETURNING data")?.query_row([id], |row| {

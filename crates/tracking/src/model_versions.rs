@@ -261,10 +261,13 @@ pub(crate) fn find(db: &Connection, name: &str, version: i64) -> Result<ModelVer
 }
 
 pub(crate) fn load_with_aliases(db: &Connection, name: &str, version: i64) -> Result<ModelVersion> {
-    let mut found = find(db, name, version)?;
+    with_aliases(db, find(db, name, version)?)
+}
+
+pub(crate) fn with_aliases(db: &Connection, mut found: ModelVersion) -> Result<ModelVersion> {
     let mut statement =
         db.prepare_cached("SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2")?;
-    found.aliases = statement.query_map((name, version), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    found.aliases = statement.query_map((&found.name, found.version), |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(found)
 }
 

@@ -201,7 +201,8 @@ impl Store {
                 if !stages.is_empty() {
                     latest.retain(|version| stages.contains(&version.stage.as_str()));
                 }
-                Ok(latest)
+                // With aliases here, without where a model is shown with its latest versions, as in MLflow 3.17.
+                latest.into_iter().map(|version| model_versions::with_aliases(db, version)).collect()
             })
             .await
     }
