@@ -164,6 +164,7 @@ impl Store {
 
     /// Deleting an alias that is not there is no error, as in MLflow.
     pub async fn delete_alias(&self, name: String, alias: String) -> Result<()> {
+        check_alias_letters(&alias)?;
         self.db
             .write(name.len() + alias.len(), move |tx| {
                 find(tx.db, &name)?;
@@ -175,10 +176,17 @@ impl Store {
             .await
     }
 
+    /// `latest` is always the newest version, whatever its stage.
     pub async fn get_version_by_alias(&self, name: String, alias: String) -> Result<ModelVersion> {
         self.db
             .read(Weight::Light, move |db| {
                 find(db, &name)?;
+                if alias.eq_ignore_ascii_case(LATEST) {
+                    let newest = latest_versions(db, &name)?.pop();
+                    let newest =
+                        newest.ok_or_else(|| Error::NotFound(format!("Latest version not found for model {name}.")))?;
+                    return model_versions::with_aliases(db, newest);
+                }
                 let version: Option<i64> = db
                     .prepare_cached("SELECT version FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?
                     .query_row((&name, &alias), |row| row.get(0))
@@ -323,7 +331,10 @@ fn check_name(name: &str, parameter: &str) -> Result<()> {
     limits::check_path(name, parameter)
 }
 
-fn check_alias(alias: &str) -> Result<()> {
+/// The alias that every model has by itself.
+const LATEST: &str = "latest";
+
+fn check_alias_letters(alias: &str) -> Result<()> {
     if alias.is_empty() {
         return Err(Error::invalid("Missing value for required parameter 'alias'."));
     }
@@ -332,8 +343,12 @@ fn check_alias(alias: &str) -> Result<()> {
             "Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
         )));
     }
-    limits::check_length("Registered model alias name", 255, alias)?;
-    if alias.eq_ignore_ascii_case("latest") {
+    limits::check_length("Registered model alias name", 255, alias)
+}
+
+fn check_alias(alias: &str) -> Result<()> {
+    check_alias_letters(alias)?;
+    if alias.eq_ignore_ascii_case(LATEST) {
         return Err(Error::invalid("'latest' alias name (case insensitive) is reserved."));
     }
     let is_version = |rest: &str| !rest.is_empty() && rest.chars().all(char::is_numeric);

@@ -45,9 +45,16 @@ fn check_location(location: &str) -> Result<(), ApiError> {
             uri.authority
         )));
     }
+    // MLflow's `MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH`.
+    const LONGEST: usize = 2048;
+    if location.chars().count() > LONGEST {
+        return Err(ApiError::invalid(format!(
+            "Invalid artifact path length. The length of the artifact path cannot be greater than {LONGEST} characters."
+        )));
+    }
     let mut decoded = location.to_owned();
     for _ in 0..8 {
-        if decoded.contains('\0') || decoded.split(['/', '\\']).any(|part| part == "..") {
+        if decoded.contains('\0') || decoded.split(['/', '\\', '?', '&', '=']).any(|part| part == "..") {
             return Err(ApiError::invalid(format!(
                 "Invalid artifact location '{location}': it must not contain '..' or NUL. Give the location itself, without detours."
             )));

@@ -35,6 +35,8 @@ pub enum OpenError {
     Thread(std::io::Error),
     #[error("The tracking database cannot be written: {0}")]
     Default(crate::Error),
+    #[error("{path} cannot be used as a database: {error}. If it is none of Trackway's, name another file with --backend-store-uri sqlite:///trackway.db", path = path.display())]
+    Unusable { path: PathBuf, error: rusqlite::Error },
     #[error("The tracking database could not be opened: {0}.")]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -69,6 +71,13 @@ pub(crate) enum Weight {
 
 impl Db {
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Db, OpenError> {
+        Db::open_at(path, options).map_err(|error| match error {
+            OpenError::Sqlite(error) => OpenError::Unusable { path: path.to_owned(), error },
+            other => other,
+        })
+    }
+
+    fn open_at(path: &Path, options: &Options) -> Result<Db, OpenError> {
         let connection = connect(path)?;
         migrations::version_of(&connection, path)?;
         let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
