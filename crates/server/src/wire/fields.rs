@@ -9,6 +9,23 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
+/// The part of a visitor that reads `null` as "not given".
+macro_rules! null_is_none {
+    () => {
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_any(self)
+        }
+    };
+}
+
 /// A 64-bit integer, as a number, a whole double or text.
 pub fn int64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     deserializer.deserialize_any(Int64)
@@ -53,17 +70,7 @@ impl<'de> Visitor<'de> for Int64 {
         }
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
+    null_is_none!();
 }
 
 /// A double, as a number or text; `"NaN"`, `"Infinity"` and `"-Infinity"` are values.
@@ -104,17 +111,7 @@ impl<'de> Visitor<'de> for Double {
         number.map(Some).ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
+    null_is_none!();
 }
 
 /// A boolean; in a query string `true` or `false` and nothing else, as in MLflow.
@@ -139,17 +136,7 @@ impl<'de> Visitor<'de> for Boolean {
         value.parse().map(Some).map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
+    null_is_none!();
 }
 
 /// A JSON object and nothing else: serde would also read a struct from a list of its fields' values.
