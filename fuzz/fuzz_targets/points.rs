@@ -2,8 +2,8 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use trackway_tracking::points::{
-    MAX_CHUNK_POINTS, Point, decode_block, decode_block_key, decode_chunk, encode_block,
-    encode_chunk, merge_sorted_dedup, seal_chunk,
+    MAX_CHUNK_POINTS, Point, decode_block, decode_block_key, decode_chunk, encode_block, encode_chunk,
+    merge_sorted_dedup, seal_chunk,
 };
 
 fn all_same(left: &[Point], right: &[Point]) -> bool {
@@ -15,21 +15,12 @@ fuzz_target!(|data: &[u8]| {
         let mut again = Vec::new();
         encode_block(&points, &mut again);
         let read = decode_block(&again).expect("it was just written");
-        assert!(
-            points
-                .iter()
-                .zip(&read)
-                .all(|(left, right)| left.0 == right.0 && left.1.same(&right.1))
-        );
+        assert!(points.iter().zip(&read).all(|(left, right)| left.0 == right.0 && left.1.same(&right.1)));
         assert_eq!(points.len(), read.len());
         if let Some((key, _)) = points.first() {
             let mut of_key = Vec::new();
             decode_block_key(data, *key, &mut of_key).expect("the whole block can be read");
-            let expected: Vec<Point> = points
-                .iter()
-                .filter(|(id, _)| id == key)
-                .map(|(_, point)| *point)
-                .collect();
+            let expected: Vec<Point> = points.iter().filter(|(id, _)| id == key).map(|(_, point)| *point).collect();
             assert!(all_same(&of_key, &expected));
         }
     }

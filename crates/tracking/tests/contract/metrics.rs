@@ -38,7 +38,7 @@ async fn one_by_one_and_in_batches_make_the_same_history() {
         expected.extend(metrics.iter().map(|metric| (metric.timestamp, metric.step, metric.value)));
         store.log_batch(id.clone(), metrics, vec![], vec![]).await.unwrap();
     }
-    expected.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    expected.sort_by_key(|point| (point.0, point.1));
     assert_eq!(history(store, &id, "loss").await, expected);
     finish(store, &id).await;
     assert_eq!(history(store, &id, "loss").await, expected);
