@@ -1,0 +1,1 @@
+//! What we read of git, and what we ask the git program to do.

@@ -1,0 +1,1 @@
+//! INI files in configobj's dialect, read and edited without losing comments.

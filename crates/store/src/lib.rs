@@ -1,0 +1,1 @@
+//! Content-addressed objects: hashing, cache, links, `.dir` trees, the state of the work tree.
