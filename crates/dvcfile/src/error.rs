@@ -1,0 +1,44 @@
+//! What can be wrong with a file, in DVC's words.
+
+/// An error of this room. `Display` is the line that DVC prints behind `ERROR: `; for the two kinds that DVC shows with lines of the file
+/// there is [`Error::report`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is not YAML, or not text.
+    #[error("'{name}' is invalid{}.", if *conflict { " (possible merge conflicts)" } else { "" })]
+    Syntax { name: String, text: String, conflict: bool, message: String, line: usize, column: usize },
+    /// The file is YAML but not what it should be.
+    #[error("'{name}' validation failed{}.", count(problems))]
+    Validation { name: String, text: String, problems: Vec<Problem> },
+    /// A template, `vars` or a generated name could not be resolved.
+    #[error("{0}")]
+    Resolve(String),
+    /// The file has no stage of that name.
+    #[error("Stage '{stage}' not found inside '{name}' file")]
+    StageNotFound { stage: String, name: String },
+    /// A stage that is written with templates cannot be rewritten.
+    #[error("cannot {action} a parametrized stage: '{stage}'")]
+    Parametrized { action: &'static str, stage: String },
+    /// A parameters file cannot be read as what its name says it is.
+    #[error("unable to read: '{name}', {message}")]
+    ParamsFile { name: String, message: String },
+    /// The file could not be read at all.
+    #[error(transparent)]
+    Read(#[from] crate::ReadError),
+    /// Valid in form, but no meaning can be given to it, or it is beyond what we accept.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// `extra keys not allowed`, `expected str`, …
+    pub message: String,
+    /// The keys and indices that lead there; empty for the whole document.
+    pub path: Vec<String>,
+}
+
+fn count(problems: &[Problem]) -> String {
+    if problems.len() > 1 { format!(": {} errors", problems.len()) } else { String::new() }
+}
