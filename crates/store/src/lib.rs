@@ -1,1 +1,36 @@
 //! Content-addressed objects: hashing, cache, links, `.dir` trees, the state of the work tree.
+//!
+//! - [`Oid`] names an object; [`Tree`] is a `.dir` object, byte for byte as DVC writes it (`tree.rs`).
+//! - [`Cache`] is a folder of objects (`cache.rs`) with a record of those known to be right (`verified.rs`): an object
+//!   is hashed before its first link and whenever it looks different from the record.
+//! - [`scan`](fn@scan) hashes what lies in the work tree, as little of it as [`State`] allows; [`scan_into`] puts it
+//!   into the cache in the same pass, [`save`] afterwards.
+//! - [`plan`] compares what is there with what should be there, [`Plan::apply`] makes it so, beneath an open directory.
+//! - [`Progress`] hears how far long work is.
+//!
+//! Nothing here knows YAML, git or a command line.
+
+mod cache;
+mod checkout;
+mod error;
+mod hash;
+mod link;
+mod oid;
+mod progress;
+mod save;
+mod scan;
+mod state;
+mod tree;
+mod verified;
+
+pub use cache::{Cache, CacheOptions, Incoming, Layout, Object, Objects};
+pub use checkout::{Change, ChangeKind, CheckoutOptions, Failure, Outcome, Plan, Target, plan};
+pub use error::{Error, Result};
+pub use hash::{Hasher, hash_bytes, hash_file};
+pub use link::{LinkType, unprotect};
+pub use oid::{Hash, HashName, Hex, Oid};
+pub use progress::{NoProgress, Progress};
+pub use save::{SaveOptions, save, scan_into};
+pub use scan::{Content, DirContent, FileContent, Filter, ScanOptions, scan};
+pub use state::State;
+pub use tree::{Difference, Entry, Replacement, Tree};
