@@ -40,6 +40,16 @@ def pytest_addoption(parser):
     parser.addoption("--url", help="use this running server as the one under test, instead of starting one")
     parser.addoption("--seeds", type=int, default=6, help="how many random sequences the differential test plays")
     parser.addoption("--calls", type=int, default=150, help="how many calls one random sequence makes")
+    parser.addoption(
+        "--dvc",
+        choices=("trackway", "stock"),
+        default="trackway",
+        help="the `dvc` under test; `stock` checks the suites themselves against DVC",
+    )
+    parser.addoption("--turns", action="store_true", help="in DVC's case tables both tools take turns on one repository")
+    parser.addoption("--dvc-seeds", type=int, default=6, help="how many random sequences of dvc commands are played")
+    parser.addoption("--dvc-first-seed", type=int, default=0, help="the first of them")
+    parser.addoption("--dvc-steps", type=int, default=60, help="how many steps one of them makes")
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the durability test kills the server")
 
 
