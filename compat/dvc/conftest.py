@@ -40,7 +40,7 @@ def ours(pytestconfig, dvc_python, tmp_path_factory):
     """Our binary through a link named `dvc`. With --dvc=stock a second stock, which must show no difference: that checks
     the tests."""
     if pytestconfig.getoption("--dvc") == "stock":
-        tool = Stock(dvc_python, tmp_path_factory.mktemp("second"))
+        tool = Stock(dvc_python, tmp_path_factory.mktemp("second"), backwards=True)
     else:
         binary = pathlib.Path(os.environ.get("TRACKWAY_BIN", "trackway"))
         found = shutil.which(binary)

@@ -4,6 +4,7 @@ has staged. Left out is what a tool keeps for itself: `.dvc/tmp`, the site cache
 import hashlib
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -11,6 +12,8 @@ import subprocess
 PRIVATE = {"site", "tmp"}
 GIT_KEPT = ("config", "info", "hooks", "HEAD", "refs", "packed-refs")
 LONG = 4096
+# Stock tries which links work with files of such names, and leaves them behind in remotes. Ours names its own otherwise.
+STOCKS_LITTER = re.compile(r"\.[\w-]{22}\.tmp")
 
 
 class Snapshots:
@@ -32,7 +35,7 @@ class Snapshots:
     def _walk(self, folder: str, inside: str, seen: dict[str, tuple]) -> None:
         for entry in os.scandir(folder):
             name = inside + entry.name
-            if name in PRIVATE:
+            if name in PRIVATE or STOCKS_LITTER.fullmatch(entry.name):
                 continue
             info = entry.stat(follow_symlinks=False)
             mode = oct(stat.S_IMODE(info.st_mode))

@@ -93,6 +93,40 @@ def child(request: dict, streams: tuple[int, int, int]) -> int:
     return code or 0
 
 
+class Listing:
+    """`os.scandir`, the other way round."""
+
+    def __init__(self, entries):
+        self.entries = iter(entries)
+
+    def __iter__(self):
+        return self.entries
+
+    def __next__(self):
+        return next(self.entries)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        self.entries = iter(())
+
+
+def list_folders_backwards() -> None:
+    """For the second stock in a check of the tests: what depends on the order of a folder's entries shows."""
+    scandir, listdir = os.scandir, os.listdir
+
+    def backwards(*args):
+        with scandir(*args) as entries:
+            return Listing(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+    os.scandir = backwards
+    os.listdir = lambda *args: sorted(listdir(*args), reverse=True)
+
+
 def serve(request: dict) -> dict:
     stdin, stdout, stderr = (os.memfd_create(name) for name in ("stdin", "stdout", "stderr"))
     os.write(stdin, request.get("stdin", "").encode("utf-8", "surrogateescape"))
@@ -119,6 +153,8 @@ def serve(request: dict) -> dict:
 
 def run() -> None:
     preload()
+    if "--backwards" in sys.argv:
+        list_folders_backwards()
     gc.freeze()
     # DVC's own output must not meet the answers.
     requests, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
