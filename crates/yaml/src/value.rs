@@ -25,6 +25,11 @@ impl Map {
         Map::default()
     }
 
+    /// From entries whose keys are known to differ.
+    pub(crate) fn from_unique(entries: Vec<(Value, Value)>) -> Map {
+        Map { entries }
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -136,6 +141,70 @@ impl Value {
 
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
+    }
+}
+
+impl Value {
+    /// Equal as Python sees it: `1 == 1.0 == True`.
+    pub(crate) fn same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Seq(a), Value::Seq(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
+            (Value::Map(a), Value::Map(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|(key, value)| b.iter().any(|(k, v)| k.same(key) && v.same(value)))
+            }
+            _ => match (self.number(), other.number()) {
+                (Some(a), Some(b)) => a == b,
+                _ => self == other,
+            },
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Value::Bool(value) => Some(f64::from(u8::from(*value))),
+            Value::Int(value) if value.unsigned_abs() < 1 << 53 => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// As Python's `str` (or `repr`, if `quoted`) shows it; for messages.
+    pub(crate) fn to_python(&self, quoted: bool) -> String {
+        match self {
+            Value::Null => "None".to_owned(),
+            Value::Bool(true) => "True".to_owned(),
+            Value::Bool(false) => "False".to_owned(),
+            Value::Int(value) => value.to_string(),
+            Value::BigInt(digits) => digits.clone(),
+            Value::Float(value) => crate::scalar::float(*value).replace('.', if value.is_finite() { "." } else { "" }),
+            Value::Str(text) if !quoted => text.clone(),
+            Value::Str(text) => {
+                let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+                let mut out = String::from(quote);
+                for ch in text.chars() {
+                    match ch {
+                        '\n' => out.push_str("\\n"),
+                        '\t' => out.push_str("\\t"),
+                        '\r' => out.push_str("\\r"),
+                        '\\' => out.push_str("\\\\"),
+                        _ if ch == quote => out.extend(['\\', ch]),
+                        _ => out.push(ch),
+                    }
+                }
+                out.push(quote);
+                out
+            }
+            Value::Seq(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.to_python(true)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Map(map) => {
+                let entries: Vec<String> =
+                    map.iter().map(|(key, value)| format!("{}: {}", key.to_python(true), value.to_python(true))).collect();
+                format!("{{{}}}", entries.join(", "))
+            }
+        }
     }
 }
 

@@ -1,0 +1,999 @@
+//! Writes a tree of nodes the way ruamel.yaml's emitter does with its defaults: width 80, block style, indent 2, dashes
+//! of a sequence under the key they belong to.
+//!
+//! Its habits are part of DVC's file format and therefore kept: a folded plain scalar leaves a space at the end of
+//! the line, keys from 128 characters on get a `?`, comments go back to the column where they stood.
+
+use std::borrow::Cow;
+
+use crate::resolve::{self, Type};
+use crate::scalar::{self, Analysis, is_break};
+
+const WIDTH: usize = 80;
+const INDENT: usize = 2;
+const LONGEST_SIMPLE_KEY: usize = 128;
+
+pub(crate) type NodeId = usize;
+pub(crate) type CommentId = usize;
+
+/// A run of comment lines and blank lines.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comment {
+    pub text: String,
+    /// Where it stood; a comment behind a block scalar moves left of it.
+    pub column: isize,
+    pub line: usize,
+    /// Written already, before the dash or key in front of a collection.
+    pub done: bool,
+}
+
+/// The comments around a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Around {
+    /// Behind the node, on its line, and what follows.
+    pub post: Option<CommentId>,
+    /// Before the node.
+    pub pre: Option<Vec<CommentId>>,
+    /// Before the end of a collection.
+    pub end: Option<Vec<CommentId>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As fits best.
+    Any,
+    Double,
+    Single,
+    Literal,
+    Folded,
+    /// A key of a `!!set`, written behind `?`.
+    Set,
+    /// The absent value of a key in a set in flow style.
+    Absent,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content<'a> {
+    Scalar { text: Cow<'a, str>, style: Style, kind: Type, header: Option<CommentId> },
+    Seq { items: Vec<NodeId>, flow: bool },
+    Map { pairs: Vec<(NodeId, NodeId)>, flow: bool },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Anchor {
+    pub name: Option<String>,
+    /// Written even if nothing refers to it.
+    pub always: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node<'a> {
+    pub content: Content<'a>,
+    /// A tag that the reader would not find by itself, as it is written.
+    pub tag: Option<String>,
+    pub anchor: Option<Anchor>,
+    pub around: Option<Around>,
+}
+
+impl<'a> Node<'a> {
+    pub fn new(content: Content<'a>) -> Node<'a> {
+        Node { content, tag: None, anchor: None, around: None }
+    }
+
+    pub fn scalar(text: impl Into<Cow<'a, str>>, kind: Type) -> Node<'a> {
+        Node::new(Content::Scalar { text: text.into(), style: Style::Any, kind, header: None })
+    }
+}
+
+/// Nodes and the comments that they name.
+#[derive(Debug, Default)]
+pub(crate) struct Tree<'a> {
+    pub nodes: Vec<Node<'a>>,
+    pub comments: Vec<Comment>,
+}
+
+impl<'a> Tree<'a> {
+    pub fn add(&mut self, node: Node<'a>) -> NodeId {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// The document with this root.
+    pub fn write(mut self, root: NodeId) -> String {
+        let names = self.anchor_names(root);
+        let comments = std::mem::take(&mut self.comments);
+        let mut emitter = Emitter {
+            nodes: &self.nodes,
+            written: vec![false; self.nodes.len()],
+            names,
+            comments,
+            out: String::new(),
+            column: 0,
+            whitespace: true,
+            indention: true,
+            no_newline: false,
+            open_ended: false,
+            indent: None,
+            indents: Vec::new(),
+            flow: Vec::new(),
+        };
+        emitter.node(root, Context { root: true, ..Context::default() });
+        emitter.write_indent();
+        if emitter.open_ended {
+            emitter.indicator("...", true, false, false);
+            emitter.write_indent();
+        }
+        emitter.out
+    }
+
+    /// The anchor of every node that needs one: those met twice, and scalars that had one.
+    fn anchor_names(&self, root: NodeId) -> Vec<Option<String>> {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut names = vec![None; self.nodes.len()];
+        let mut made = 0;
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            let anchor = self.nodes[id].anchor.as_ref();
+            if std::mem::replace(&mut seen[id], true) {
+                if names[id].is_none() {
+                    names[id] = Some(anchor.and_then(|anchor| anchor.name.clone()).unwrap_or_else(|| {
+                        made += 1;
+                        format!("id{made:03}")
+                    }));
+                }
+                continue;
+            }
+            names[id] = anchor.filter(|anchor| anchor.always).and_then(|anchor| anchor.name.clone());
+            match &self.nodes[id].content {
+                Content::Scalar { .. } => {}
+                Content::Seq { items, .. } => open.extend(items.iter().rev()),
+                Content::Map { pairs, .. } => {
+                    for (key, value) in pairs.iter().rev() {
+                        open.extend([*value, *key]);
+                    }
+                }
+            }
+        }
+        names
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Context {
+    root: bool,
+    sequence: bool,
+    mapping: bool,
+    simple_key: bool,
+}
+
+const ITEM: Context = Context { root: false, sequence: true, mapping: false, simple_key: false };
+const VALUE: Context = Context { root: false, sequence: false, mapping: true, simple_key: false };
+const KEY: Context = Context { root: false, sequence: false, mapping: true, simple_key: true };
+
+struct Emitter<'t, 'a> {
+    nodes: &'t [Node<'a>],
+    written: Vec<bool>,
+    names: Vec<Option<String>>,
+    comments: Vec<Comment>,
+    out: String,
+    column: usize,
+    /// The last character was a space (or there was none).
+    whitespace: bool,
+    /// The line holds nothing but spaces, dashes, `?` and `:` so far.
+    indention: bool,
+    /// The next line break is not to be written: we stand behind a dash.
+    no_newline: bool,
+    /// A plain scalar at the root needs `...` behind it.
+    open_ended: bool,
+    indent: Option<usize>,
+    /// The outer indents, each with whether a sequence opened there.
+    indents: Vec<(Option<usize>, bool)>,
+    flow: Vec<char>,
+}
+
+impl<'a> Emitter<'_, 'a> {
+    fn node(&mut self, id: NodeId, mut context: Context) {
+        let nodes = self.nodes;
+        let node = &nodes[id];
+        if self.is_alias(id) {
+            let name = format!("*{}", self.names[id].as_deref().unwrap_or_default());
+            self.indicator(&name, true, false, false);
+            self.no_newline = false;
+            return;
+        }
+        self.written[id] = true;
+        if let Some(name) = &self.names[id] {
+            let name = format!("&{name}");
+            self.indicator(&name, true, false, false);
+            self.no_newline = false;
+            if matches!(node.content, Content::Scalar { .. }) {
+                context.sequence = false;
+            }
+        }
+        match &node.content {
+            Content::Scalar { text, style, kind, header } => {
+                self.scalar(node, text, *style, *kind, *header, context);
+            }
+            Content::Seq { items, flow } => {
+                self.collection_tag(node);
+                self.sequence(node, items, *flow, context);
+                if let [.., (_, true), (_, true)] = self.indents[..] {
+                    self.indention = true;
+                    self.no_newline = false;
+                }
+            }
+            Content::Map { pairs, flow } => {
+                self.collection_tag(node);
+                self.mapping(node, pairs, *flow);
+            }
+        }
+    }
+
+    fn is_alias(&self, id: NodeId) -> bool {
+        self.written[id] && self.names[id].is_some()
+    }
+
+    fn collection_tag(&mut self, node: &Node<'a>) {
+        if let Some(tag) = &node.tag {
+            self.indicator(tag, true, false, false);
+        }
+    }
+
+    fn increase_indent(&mut self, flow: bool, sequence: bool, indentless: bool) {
+        self.indents.push((self.indent, sequence));
+        match self.indent {
+            None if !flow => self.indent = Some(0),
+            Some(indent) if !indentless => self.indent = Some(indent + INDENT),
+            _ => {}
+        }
+    }
+
+    fn decrease_indent(&mut self) {
+        self.indent = self.indents.pop().and_then(|(indent, _)| indent);
+    }
+
+    /// Spaces that move a bracket behind a dash to where a block would start.
+    fn flow_align(&self, before_comment: bool) -> usize {
+        let in_sequence = self.indents.len() >= 2 && self.indents[self.indents.len() - 1].1;
+        if !in_sequence && (self.indents.is_empty() || !before_comment) {
+            return 0;
+        }
+        let base = self.indents.last().and_then(|(indent, _)| *indent).unwrap_or(0);
+        if before_comment {
+            return base + INDENT;
+        }
+        (base + INDENT).saturating_sub(self.column + 1)
+    }
+
+    fn sequence(&mut self, node: &Node<'a>, items: &[NodeId], flow: bool, context: Context) {
+        let mut force = false;
+        if let Some(around) = &node.around {
+            let (indention, column) = (self.indention, self.column);
+            if !flow && self.post_comment(around.post) {
+                self.indention = false;
+                self.no_newline = true;
+            }
+            if self.pre_comments(around.pre.as_deref(), true) {
+                if flow {
+                    force = self.indents.last().is_some_and(|(_, sequence)| !sequence);
+                }
+                self.indention = indention;
+                self.no_newline = !indention;
+            }
+            if flow {
+                self.column = column;
+            }
+        }
+        let (post, end) = self.end_comments(node, flow);
+        if !self.flow.is_empty() || flow || items.is_empty() {
+            self.flow_sequence(items, force, post);
+        } else {
+            self.block_sequence(items, context, end);
+        }
+    }
+
+    /// The comments that go with the end of a collection: behind it in flow style, before the dedent in block style.
+    fn end_comments(&self, node: &Node<'a>, flow: bool) -> (Option<CommentId>, Option<Vec<CommentId>>) {
+        let around = node.around.as_ref();
+        (around.filter(|_| flow).and_then(|around| around.post), around.and_then(|around| around.end.clone()))
+    }
+
+    fn flow_sequence(&mut self, items: &[NodeId], force: bool, post: Option<CommentId>) {
+        self.open_flow("[", '[', force, true);
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.indicator(",", false, false, false);
+            }
+            if self.column > WIDTH {
+                self.write_indent();
+            }
+            self.node(*item, ITEM);
+        }
+        self.close_flow("]", items.is_empty(), post);
+    }
+
+    fn open_flow(&mut self, bracket: &str, context: char, force: bool, sequence: bool) {
+        if force {
+            self.increase_indent(true, sequence, false);
+        }
+        let opening = " ".repeat(self.flow_align(force)) + bracket;
+        self.indicator(&opening, true, true, false);
+        if !force {
+            self.increase_indent(true, sequence, false);
+        }
+        self.flow.push(context);
+    }
+
+    fn close_flow(&mut self, bracket: &str, empty: bool, post: Option<CommentId>) {
+        self.decrease_indent();
+        self.flow.pop();
+        if !bracket.is_empty() {
+            self.indicator(bracket, false, false, false);
+        }
+        if post.is_some() {
+            self.post_comment(post);
+        } else if !empty {
+            self.no_newline = false;
+        } else if self.flow.is_empty() {
+            self.line_break('\n');
+        }
+    }
+
+    fn mapping(&mut self, node: &Node<'a>, pairs: &[(NodeId, NodeId)], flow: bool) {
+        let mut force = false;
+        if let Some(around) = &node.around {
+            if !flow {
+                self.post_comment(around.post);
+            }
+            if around.pre.as_ref().is_some_and(|pre| !pre.is_empty()) {
+                self.pre_comments(around.pre.as_deref(), true);
+                if flow {
+                    force = self.indents.last().is_some_and(|(_, sequence)| !sequence);
+                }
+            }
+        }
+        let (post, end) = self.end_comments(node, flow);
+        if !self.flow.is_empty() || flow || pairs.is_empty() {
+            self.flow_mapping(pairs, force, post);
+        } else {
+            self.block_mapping(pairs, end);
+        }
+    }
+
+    fn flow_mapping(&mut self, pairs: &[(NodeId, NodeId)], force: bool, post: Option<CommentId>) {
+        // `[a: 1]` needs no braces around its only pair.
+        let braces = !(pairs.len() == 1 && self.flow.last() == Some(&'['));
+        self.open_flow(if braces { "{" } else { "" }, if braces { '{' } else { ' ' }, force, false);
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            if at > 0 {
+                self.indicator(",", false, false, false);
+            }
+            if self.column > WIDTH {
+                self.write_indent();
+            }
+            if self.is_simple_key(*key) {
+                self.node(*key, KEY);
+                if !self.is_absent(*value) {
+                    self.indicator(":", false, false, false);
+                }
+            } else {
+                self.indicator("?", true, false, false);
+                self.node(*key, VALUE);
+                if self.column > WIDTH {
+                    self.write_indent();
+                }
+                self.indicator(":", true, false, false);
+            }
+            self.node(*value, VALUE);
+        }
+        self.close_flow(if braces { "}" } else { "" }, pairs.is_empty(), post);
+    }
+
+    fn is_absent(&self, id: NodeId) -> bool {
+        matches!(self.nodes[id].content, Content::Scalar { style: Style::Absent, .. })
+    }
+
+    fn is_set_member(&self, id: NodeId) -> bool {
+        matches!(self.nodes[id].content, Content::Scalar { style: Style::Set, .. })
+    }
+
+    fn block_sequence(&mut self, items: &[NodeId], context: Context, end: Option<Vec<CommentId>>) {
+        self.increase_indent(false, true, context.mapping && !self.indention);
+        for item in items {
+            self.comments_before(*item);
+            let no_newline = self.column == 0 && self.no_newline;
+            self.write_indent();
+            self.indicator("-", true, false, true);
+            if no_newline {
+                self.no_newline = true;
+            }
+            self.node(*item, ITEM);
+        }
+        self.pre_comments(end.as_deref(), false);
+        self.decrease_indent();
+        self.no_newline = false;
+    }
+
+    fn block_mapping(&mut self, pairs: &[(NodeId, NodeId)], end: Option<Vec<CommentId>>) {
+        self.increase_indent(false, false, false);
+        for (key, value) in pairs {
+            self.comments_before(*key);
+            self.write_indent();
+            if self.is_simple_key(*key) {
+                let alias = self.is_alias(*key);
+                if !alias && self.is_set_member(*key) {
+                    self.indicator("?", true, false, true);
+                }
+                self.node(*key, KEY);
+                if alias {
+                    self.out.push(' ');
+                }
+                if !self.is_set_member(*value) {
+                    self.indicator(":", false, false, false);
+                }
+            } else {
+                self.indicator("?", true, false, true);
+                self.node(*key, VALUE);
+                self.write_indent();
+                self.indicator(":", true, false, true);
+            }
+            self.node(*value, VALUE);
+        }
+        self.pre_comments(end.as_deref(), false);
+        self.decrease_indent();
+    }
+
+    fn comments_before(&mut self, id: NodeId) {
+        if self.is_alias(id) {
+            return;
+        }
+        let node = &self.nodes[id];
+        if let Some(around) = &node.around {
+            self.pre_comments(around.pre.as_deref(), !matches!(node.content, Content::Scalar { .. }));
+        }
+    }
+
+    fn is_simple_key(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id];
+        let chars = |text: &Option<String>| text.as_ref().map_or(0, |text| text.chars().count());
+        let mut length = chars(&self.names[id]);
+        if self.is_alias(id) {
+            return length < LONGEST_SIMPLE_KEY;
+        }
+        let simple = match &node.content {
+            Content::Scalar { text, kind, .. } => {
+                // The length of the tag counts though it is not written.
+                length += node.tag.as_ref().map_or_else(|| short_tag(*kind).len(), |tag| tag.chars().count());
+                length += text.chars().count();
+                !scalar::analyze(text).multiline
+            }
+            Content::Seq { items, flow } => {
+                length += node.tag.as_ref().map_or(5, |tag| tag.chars().count());
+                *flow || items.is_empty()
+            }
+            Content::Map { pairs, flow } => {
+                length += node.tag.as_ref().map_or(5, |tag| tag.chars().count());
+                *flow || pairs.is_empty()
+            }
+        };
+        simple && length < LONGEST_SIMPLE_KEY
+    }
+
+    fn scalar(
+        &mut self,
+        node: &Node<'a>,
+        text: &str,
+        style: Style,
+        kind: Type,
+        header: Option<CommentId>,
+        context: Context,
+    ) {
+        let mut text = text;
+        let mut analysis = scalar::analyze(text);
+        let mut chosen = self.choose(node, text, &analysis, style, kind, context);
+        if text.is_empty() && chosen == Chosen::Single && kind == Type::Null && node.tag.is_none() {
+            text = "null";
+            analysis = scalar::analyze(text);
+            chosen = self.choose(node, text, &analysis, style, kind, context);
+        }
+        if let Some(tag) = &node.tag {
+            self.indicator(tag, true, false, false);
+            if context.sequence && self.flow.is_empty() {
+                self.no_newline = true;
+            }
+        }
+        self.increase_indent(true, false, false);
+        if context.sequence && self.flow.is_empty() {
+            self.write_indent();
+        }
+        let split = !context.simple_key;
+        match chosen {
+            Chosen::Plain => self.plain(text, split, context.root),
+            Chosen::Single => self.single_quoted(text, split),
+            Chosen::Double => self.double_quoted(text, split),
+            Chosen::Literal => self.literal(text, header, context.root),
+            Chosen::Folded => self.folded(text, header, context.root),
+        }
+        let post = node.around.as_ref().and_then(|around| around.post);
+        if let Some(post) = post
+            && matches!(chosen, Chosen::Literal | Chosen::Folded)
+        {
+            let comment = &mut self.comments[post];
+            let indent = self.indent.map_or(0, usize::cast_signed);
+            if comment.column >= indent {
+                comment.column = indent - 1;
+            }
+        }
+        self.post_comment(post);
+        self.decrease_indent();
+    }
+
+    fn choose(
+        &self,
+        node: &Node<'a>,
+        text: &str,
+        analysis: &Analysis,
+        style: Style,
+        kind: Type,
+        context: Context,
+    ) -> Chosen {
+        if text.is_empty() && node.tag.as_ref().is_some_and(|tag| tag.starts_with("!!")) {
+            return Chosen::Plain;
+        }
+        let any = matches!(style, Style::Any | Style::Set | Style::Absent);
+        if style == Style::Double {
+            return Chosen::Double;
+        }
+        if any && (node.tag.is_some() || resolve::plain(text) == kind) {
+            let in_flow = !self.flow.is_empty();
+            let allowed = if in_flow { analysis.flow_plain } else { analysis.block_plain };
+            if allowed && !(context.simple_key && (analysis.empty || analysis.multiline)) {
+                return Chosen::Plain;
+            }
+            if style == Style::Absent {
+                return Chosen::Plain;
+            }
+        }
+        if self.flow.is_empty() && !context.simple_key {
+            match style {
+                Style::Literal => return Chosen::Literal,
+                Style::Folded => return Chosen::Folded,
+                _ => {}
+            }
+        }
+        if style == Style::Any && text.contains(['\'', '\n']) {
+            return Chosen::Double;
+        }
+        if matches!(style, Style::Any | Style::Single)
+            && analysis.single_quoted
+            && !(context.simple_key && analysis.multiline)
+        {
+            return Chosen::Single;
+        }
+        Chosen::Double
+    }
+
+    fn indicator(&mut self, text: &str, need_whitespace: bool, whitespace: bool, indention: bool) {
+        if need_whitespace && !self.whitespace {
+            self.out.push(' ');
+            self.column += 1;
+        }
+        self.whitespace = whitespace;
+        self.indention = self.indention && indention;
+        self.column += text.chars().count();
+        self.open_ended = false;
+        self.out.push_str(text);
+    }
+
+    fn write_indent(&mut self) {
+        let indent = self.indent.unwrap_or(0);
+        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
+            if self.no_newline {
+                self.no_newline = false;
+            } else {
+                self.line_break('\n');
+            }
+        }
+        if self.column < indent {
+            self.whitespace = true;
+            for _ in self.column..indent {
+                self.out.push(' ');
+            }
+            self.column = indent;
+        }
+    }
+
+    fn line_break(&mut self, ch: char) {
+        self.whitespace = true;
+        self.indention = true;
+        self.column = 0;
+        self.out.push(ch);
+    }
+
+    fn text(&mut self, chars: &[char]) {
+        self.out.extend(chars);
+        self.column += chars.len();
+    }
+
+    fn plain(&mut self, text: &str, split: bool, root: bool) {
+        if root {
+            self.open_ended = true;
+        }
+        if text.is_empty() {
+            return;
+        }
+        if !self.whitespace {
+            self.out.push(' ');
+            self.column += 1;
+        }
+        self.whitespace = false;
+        self.indention = false;
+        if self.column + text.len() <= WIDTH && text.is_ascii() && !text.contains('\n') {
+            self.out.push_str(text);
+            self.column += text.len();
+            return;
+        }
+        let text: Vec<char> = text.chars().collect();
+        let mut start = 0;
+        while start < text.len() {
+            let ch = text[start];
+            let same = |ch: char| if ch == ' ' { 1 } else if is_break(ch) { 2 } else { 0 };
+            let end = start + text[start..].iter().take_while(|other| same(**other) == same(ch)).count();
+            match same(ch) {
+                1 if end < text.len() && start + 1 == end && self.column >= WIDTH && split => {
+                    self.write_indent();
+                    self.whitespace = false;
+                    self.indention = false;
+                }
+                1 => self.text(&text[start..end]),
+                2 => {
+                    if ch == '\n' {
+                        self.line_break('\n');
+                    }
+                    for ch in &text[start..end] {
+                        self.line_break(*ch);
+                    }
+                    self.write_indent();
+                    self.whitespace = false;
+                    self.indention = false;
+                }
+                _ => {
+                    let long = end - start + self.column > WIDTH;
+                    if long && self.indent.is_some_and(|indent| self.column > indent) {
+                        self.write_indent();
+                    }
+                    self.text(&text[start..end]);
+                }
+            }
+            start = end;
+        }
+    }
+
+    fn single_quoted(&mut self, text: &str, split: bool) {
+        self.indicator("'", true, false, false);
+        let text: Vec<char> = text.chars().collect();
+        let mut start = 0;
+        while start < text.len() {
+            let ch = text[start];
+            let same = |ch: char| if ch == ' ' { 1 } else if is_break(ch) { 2 } else { 0 };
+            let end = start + text[start..].iter().take_while(|other| same(**other) == same(ch)).count();
+            match same(ch) {
+                1 => {
+                    let one = start + 1 == end && start != 0 && end != text.len();
+                    if one && self.column > WIDTH && split {
+                        self.write_indent();
+                    } else {
+                        self.text(&text[start..end]);
+                    }
+                }
+                2 => {
+                    if ch == '\n' {
+                        self.line_break('\n');
+                    }
+                    for ch in &text[start..end] {
+                        self.line_break(*ch);
+                    }
+                    self.write_indent();
+                }
+                _ => {
+                    for ch in &text[start..end] {
+                        self.text(std::slice::from_ref(ch));
+                        if *ch == '\'' {
+                            self.text(&['\'']);
+                        }
+                    }
+                }
+            }
+            start = end;
+        }
+        self.indicator("'", false, false, false);
+    }
+
+    fn double_quoted(&mut self, text: &str, split: bool) {
+        self.indicator("\"", true, false, false);
+        let text: Vec<char> = text.chars().collect();
+        let mut start = 0;
+        for end in 0..=text.len() {
+            let ch = text.get(end).copied();
+            if ch.is_none_or(needs_escape) {
+                if start < end {
+                    self.text(&text[start..end]);
+                    start = end;
+                }
+                if let Some(ch) = ch {
+                    let escaped = escape(ch);
+                    self.column += escaped.len();
+                    self.out.push_str(&escaped);
+                    start = end + 1;
+                }
+            }
+            let inside = 0 < end && end + 1 < text.len() && (ch == Some(' ') || start >= end);
+            // `start` may be one ahead of `end`, behind an escape.
+            if inside && self.column + end > WIDTH + start && split {
+                let backslash = needs_backslash(&text, start, end);
+                if start < end {
+                    self.text(&text[start..end]);
+                    start = end;
+                }
+                if backslash {
+                    self.text(&['\\']);
+                }
+                self.write_indent();
+                self.whitespace = false;
+                self.indention = false;
+                if text[start] == ' ' {
+                    if backslash {
+                        self.text(&['\\']);
+                    } else {
+                        start += 1;
+                    }
+                }
+            }
+        }
+        self.indicator("\"", false, false, false);
+    }
+
+    fn block_header(&mut self, indicator: char, text: &[char], header: Option<CommentId>, root: bool) -> usize {
+        let (indent, chomping) = block_hints(text, root);
+        let mut hints = String::from(indicator);
+        if indent > 0 {
+            hints.push_str("2");
+        }
+        hints.extend(chomping);
+        if let Some(header) = header {
+            hints.push_str(&self.comments[header].text.clone());
+        }
+        self.indicator(&hints, true, false, false);
+        if chomping == Some('+') {
+            self.open_ended = true;
+        }
+        self.line_break('\n');
+        indent
+    }
+
+    fn literal(&mut self, text: &str, header: Option<CommentId>, root: bool) {
+        let text: Vec<char> = text.chars().collect();
+        let indent = self.block_header('|', &text, header, root);
+        let mut start = 0;
+        let mut at_break = true;
+        while start < text.len() || at_break {
+            if at_break {
+                let end = start + text[start..].iter().take_while(|ch| is_break(**ch)).count();
+                for ch in &text[start..end] {
+                    self.line_break(*ch);
+                }
+                start = end;
+                if start == text.len() {
+                    return;
+                }
+                if root {
+                    let spaces = indent + self.indent.unwrap_or(0);
+                    self.out.extend(std::iter::repeat_n(' ', spaces));
+                } else {
+                    self.write_indent();
+                }
+                at_break = false;
+            } else {
+                let end = start + text[start..].iter().take_while(|ch| !is_break(**ch)).count();
+                // The column is not moved on here, so that a line of a literal never counts as long.
+                self.out.extend(&text[start..end]);
+                start = end;
+                if start == text.len() {
+                    self.line_break('\n');
+                    return;
+                }
+                at_break = true;
+            }
+        }
+    }
+
+    fn folded(&mut self, text: &str, header: Option<CommentId>, root: bool) {
+        const FOLD: char = '\u{7}';
+        let text: Vec<char> = text.chars().collect();
+        self.block_header('>', &text, header, root);
+        let (mut leading_space, mut spaces, mut breaks) = (true, false, true);
+        let (mut start, mut end) = (0, 0);
+        while end <= text.len() {
+            let ch = text.get(end).copied();
+            if breaks {
+                if ch.is_none_or(|ch| !is_break(ch) && ch != FOLD) {
+                    if !leading_space && ch.is_some_and(|ch| ch != ' ') && text.get(start) == Some(&'\n') {
+                        self.line_break('\n');
+                    }
+                    leading_space = ch == Some(' ');
+                    for ch in &text[start.min(end)..end] {
+                        self.line_break(*ch);
+                    }
+                    if ch.is_some() {
+                        self.write_indent();
+                    }
+                    start = end;
+                }
+            } else if spaces {
+                if ch != Some(' ') {
+                    if start + 1 == end && self.column > WIDTH {
+                        self.write_indent();
+                    } else {
+                        self.text(&text[start.min(end)..end]);
+                    }
+                    start = end;
+                }
+            } else if ch.is_none_or(|ch| ch == ' ' || is_break(ch) || ch == FOLD) {
+                self.text(&text[start.min(end)..end]);
+                if ch == Some(FOLD) && end + 2 < text.len() {
+                    self.line_break('\n');
+                    self.write_indent();
+                    end += 2;
+                }
+                if ch.is_none() {
+                    self.line_break('\n');
+                }
+                start = end;
+            }
+            if let Some(ch) = ch {
+                breaks = is_break(ch);
+                spaces = ch == ' ';
+            }
+            end += 1;
+        }
+    }
+
+    fn comment(&mut self, id: CommentId, before: bool) {
+        let comment = &self.comments[id];
+        let mut value = comment.text.as_str();
+        let column = if value.starts_with('\n') { self.column.cast_signed() } else { comment.column };
+        if !before {
+            value = value.strip_suffix('\n').unwrap_or(value);
+        }
+        let mut spaces = column - self.column.cast_signed();
+        if self.column > 0 && !value.trim().is_empty() && spaces < 1 && !value.starts_with('\n') {
+            spaces = 1;
+        }
+        self.out.extend(std::iter::repeat_n(' ', usize::try_from(spaces).unwrap_or(0)));
+        self.out.push_str(value);
+        if !before {
+            self.line_break('\n');
+        }
+    }
+
+    fn post_comment(&mut self, post: Option<CommentId>) -> bool {
+        if let Some(id) = post {
+            self.comment(id, false);
+        }
+        post.is_some()
+    }
+
+    fn pre_comments(&mut self, pre: Option<&[CommentId]>, collection: bool) -> bool {
+        let Some(pre) = pre else { return false };
+        for id in pre {
+            if collection && self.comments[*id].done {
+                continue;
+            }
+            if self.column != 0 {
+                self.line_break('\n');
+            }
+            self.comment(*id, true);
+            if collection {
+                self.comments[*id].done = true;
+            }
+        }
+        true
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    Plain,
+    Single,
+    Double,
+    Literal,
+    Folded,
+}
+
+fn short_tag(kind: Type) -> &'static str {
+    match kind {
+        Type::Str => "!!str",
+        Type::Null => "!!null",
+        Type::Bool => "!!bool",
+        Type::Int => "!!int",
+        Type::Float => "!!float",
+        Type::Timestamp => "!!timestamp",
+        Type::Merge => "!!merge",
+        Type::Value => "!!value",
+    }
+}
+
+fn needs_escape(ch: char) -> bool {
+    matches!(ch, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+        || !matches!(ch, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn escape(ch: char) -> String {
+    let short = match ch {
+        '\0' => '0',
+        '\u{7}' => 'a',
+        '\u{8}' => 'b',
+        '\t' => 't',
+        '\n' => 'n',
+        '\u{b}' => 'v',
+        '\u{c}' => 'f',
+        '\r' => 'r',
+        '\u{1b}' => 'e',
+        '"' => '"',
+        '\\' => '\\',
+        '\u{85}' => 'N',
+        '\u{a0}' => '_',
+        '\u{2028}' => 'L',
+        '\u{2029}' => 'P',
+        _ => {
+            let code = u32::from(ch);
+            return match code {
+                0..=0xff => format!("\\x{code:02X}"),
+                0x100..=0xffff => format!("\\u{code:04X}"),
+                _ => format!("\\U{code:08X}"),
+            };
+        }
+    };
+    format!("\\{short}")
+}
+
+/// Whether a line of a double quoted scalar must end in a backslash, so that no space comes in where it breaks.
+fn needs_backslash(text: &[char], start: usize, end: usize) -> bool {
+    let Some(space) = text[end..].iter().position(|ch| *ch == ' ').map(|at| at + end) else {
+        return true;
+    };
+    let stop = text[end..space].iter().position(|ch| *ch == '\n').map_or(space, |at| at + end);
+    let Some(&next) = text.get(stop + 1) else {
+        return true;
+    };
+    if text[stop] == '\n' && next != ' ' {
+        return true;
+    }
+    let quotes = text[end..stop].iter().any(|ch| matches!(ch, '"' | '\''));
+    let two_spaces = text[end - 1] == ' ' && text[end] == ' ';
+    quotes || matches!(next, ' ' | '\n') || two_spaces || start == end
+}
+
+/// The indent to announce (0: none) and the chomping indicator of a block scalar.
+fn block_hints(text: &[char], root: bool) -> (usize, Option<char>) {
+    let (Some(&first), Some(&last)) = (text.first(), text.last()) else {
+        return (0, None);
+    };
+    let mut indent = 0;
+    if first == ' ' || is_break(first) || (root && holds_document_marker(text)) {
+        indent = INDENT;
+    }
+    if !is_break(last) {
+        return (indent, Some('-'));
+    }
+    let keep = text.len() == 1 || is_break(text[text.len() - 2]);
+    (indent, keep.then_some('+'))
+}
+
+fn holds_document_marker(text: &[char]) -> bool {
+    (0..text.len().saturating_sub(3)).any(|at| {
+        (at == 0 || text[at - 1] == '\n')
+            && matches!(text[at..at + 3], ['-', '-', '-'] | ['.', '.', '.'])
+            && matches!(text[at + 3], ' ' | '\r' | '\n')
+    })
+}
