@@ -24,21 +24,27 @@ import subprocess
 
 from dvc.known_differences import reason_for
 from dvc.runners import Result, environment, prepare_home
-from dvc.snapshot import Snapshots, differences
+from dvc.snapshot import Snapshots, differences, sorted_gitignores
 
 # Stock keeps these paths in a set and prints them as Python's randomised hashes have it.
 GIT_ADD = re.compile(r"^\tgit add (.*)$", re.MULTILINE)
 
 
 def in_order(match: re.Match) -> str:
-    return "\tgit add " + shlex.join(sorted(shlex.split(match[1])))
+    try:
+        return "\tgit add " + shlex.join(sorted(shlex.split(match[1])))
+    except ValueError:  # a name with a line break
+        return match[0]
 
 
-def comparable(args: list[str], text: str) -> str:
-    """What of an output is a promise: not the debug log, and not the order in which the file system lists folders."""
+def comparable(args: list[str], text: str, is_stderr: bool = False) -> str:
+    """What of an output is a promise: not the debug log, nor the order in which the file system lists folders, which is
+    the order of stages, of missing files, of conflicts."""
     words = set(args)
     if words & {"-v", "-vv", "--verbose"}:
         return ""
+    if is_stderr or words & {"-c", "--cloud"}:
+        return "\n".join(sorted(text.split("\n")))
     if "status" in words and "data" not in words:
         if "--json" in words and text.startswith("{"):
             return json.dumps(json.loads(text), sort_keys=True)
@@ -122,6 +128,7 @@ class Pair:
         self.templates = templates
         self.cwd = pathlib.PurePosixPath("repo")
         self.env: dict[str, str | None] = {}
+        self.globbed = False
         self.log: list[str] = []
         self.faults: list[str] = []
         self.known: list[str] = []
@@ -151,7 +158,7 @@ class Pair:
         for where, left, right in (
             ("exit code", stock.code, ours.code),
             ("stdout", comparable(args, stock.stdout), comparable(args, ours.stdout)),
-            ("stderr", comparable(args, stock.stderr), comparable(args, ours.stderr)),
+            ("stderr", comparable(args, stock.stderr, True), comparable(args, ours.stderr, True)),
         ):
             if left != right:
                 self._differs(args, told, where, left, right)
@@ -159,7 +166,12 @@ class Pair:
         return stock, ours
 
     def compare_files(self, args=(), told: str = "files") -> None:
-        found = differences(self.stock.snapshots.take(), self.ours.snapshots.take())
+        # What a glob finds is added in the order of the folder's entries.
+        self.globbed = self.globbed or "--glob" in args
+        stock, ours = (side.snapshots.take() for side in (self.stock, self.ours))
+        if self.globbed:
+            stock, ours = (sorted_gitignores(side) for side in (stock, ours))
+        found = differences(stock, ours)
         if found:
             self._differs(args, told, "files", found, found)
 

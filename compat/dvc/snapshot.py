@@ -91,6 +91,13 @@ class Snapshots:
         seen[f"{name}/{os.path.relpath(path, folder)}"] = ("file", mode, self._content(data))
 
 
+def sorted_gitignores(seen: dict[str, tuple]) -> dict[str, tuple]:
+    return {
+        name: (*what[:3], sorted(what[3].split(b"\n"))) if name.endswith("/.gitignore") and what[0] == "file" else what
+        for name, what in seen.items()
+    }
+
+
 def differences(stock: dict[str, tuple], ours: dict[str, tuple]) -> list[str]:
     """One line for each path that is not the same on both sides."""
     found = []
