@@ -1,76 +1,91 @@
 //! `trackway`: arguments in, exit code out.
 //!
-//! The same binary answers to three names. Plain `trackway …` has commands of its own. `trackway mlflow …` and
-//! `trackway dvc …` are `mlflow …` and `dvc …`, and a link with one of those names does the same.
+//! The same binary answers to three names. Plain `trackway …` has DVC's commands at the top and commands of its own beside them.
+//! `trackway mlflow …` and `trackway dvc …` are `mlflow …` and `dvc …`, and a link with one of those names does the same.
 //!
-//! * `commands/` has a file a command; `commands/server/` what `trackway server` makes of its flags.
-//! * `logging.rs` sets up the log; `failure.rs` turns what went wrong into a message and an exit code.
+//! * `commands/` has a file a command: `commands/dvc/` those of DVC, `commands/server/` what `trackway server` makes of its flags.
+//! * `terminal/` is what a person reads and is asked; `logging.rs` sets up the server's log.
+//! * `failure.rs` turns what went wrong into a message and an exit code.
 //!
 //! Only this crate prints, and only it reads the environment.
 
 mod commands;
 mod failure;
 mod logging;
+mod terminal;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, FromArgMatches};
 
+use commands::dvc::context::Style;
+use commands::dvc::{self, Before};
 use failure::Failure;
-
-/// Tracks experiments, models and data: one binary that speaks MLflow's and DVC's languages.
-#[derive(Debug, Parser)]
-#[command(
-    name = "trackway",
-    version,
-    args_override_self = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the tracking server that the `mlflow` client talks to
-    Server(commands::server::ServerArgs),
-    /// Act as the `mlflow` command does
-    Mlflow(commands::mlflow::MlflowArgs),
-    /// Act as the `dvc` command does (not built yet)
-    #[command(disable_help_flag = true)]
-    Dvc(commands::dvc::DvcArgs),
-    #[command(external_subcommand)]
-    Other(Vec<OsString>),
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match dispatch(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
-}
-
-fn dispatch(arguments: Vec<OsString>) -> Result<(), Failure> {
+    let rest = arguments.get(1..).unwrap_or_default();
     match called_as(arguments.first()).as_deref() {
-        Some("mlflow") => commands::mlflow::run(parse::<commands::mlflow::MlflowCli>(arguments)?.args),
-        Some("dvc") => commands::dvc::run(&arguments[1..]),
-        _ => match parse::<Cli>(arguments)?.command {
-            Command::Server(args) => commands::server::run(args),
-            Command::Mlflow(args) => commands::mlflow::run(args),
-            Command::Dvc(args) => commands::dvc::run(&args.arguments),
-            Command::Other(words) => Err(commands::unknown(&words)),
-        },
+        Some("mlflow") => answered(mlflow("mlflow", rest)),
+        Some("dvc") => dvc::run(Style::Dvc, rest),
+        _ => trackway(rest),
     }
 }
 
-fn parse<C: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> Result<C, Failure> {
-    let matches = C::command().try_get_matches_from(arguments).map_err(Failure::Arguments)?;
+fn trackway(arguments: &[OsString]) -> ExitCode {
+    // Without a word there is nothing to be wrong: show what can be done.
+    let help = [OsString::from("--help")];
+    let before = dvc::before_the_command(Style::Trackway, if arguments.is_empty() { &help } else { arguments });
+    let (name, rest, options) = match before {
+        Ok(Before::Answered(_)) if arguments.is_empty() => return ExitCode::from(2),
+        Ok(Before::Answered(code)) => return code,
+        Ok(Before::Command { name, rest, options }) => (name, rest, options),
+        Err(failure) => return failure.report(Style::Trackway.error_word(), false),
+    };
+    match name.as_str() {
+        "server" => answered(server(&rest)),
+        "mlflow" => answered(mlflow("trackway mlflow", &rest)),
+        "dvc" => dvc::run(Style::Dvc, &rest),
+        "help" if rest.is_empty() => trackway(&help),
+        "help" => trackway(&[rest, help.to_vec()].concat()),
+        name if dvc::table::find(name).is_some() => dvc::run_command(Style::Trackway, name, &rest, &options),
+        name => answered(Err(commands::unknown(name))),
+    }
+}
+
+/// The commands of plain `trackway` that are not DVC's, for its help and for completion.
+fn with_trackways_own(top: Command) -> Command {
+    let server = commands::server::ServerArgs::augment_args(Command::new("server"));
+    top.subcommand(server.about("Run the tracking server that the `mlflow` client talks to").display_order(0))
+        .subcommand(Command::new("mlflow").about("Act as the `mlflow` command does").display_order(1))
+        .subcommand(Command::new("dvc").about("Act as the `dvc` command does").display_order(2))
+}
+
+fn server(rest: &[OsString]) -> Result<(), Failure> {
+    let parser = commands::server::ServerArgs::augment_args(
+        Command::new("trackway server").about("Run the tracking server that the `mlflow` client talks to"),
+    );
+    commands::server::run(parse(parser, "trackway server", rest)?)
+}
+
+fn mlflow(called: &'static str, rest: &[OsString]) -> Result<(), Failure> {
+    let cli: commands::mlflow::MlflowCli = parse(commands::mlflow::MlflowCli::command(), called, rest)?;
+    commands::mlflow::run(cli.args)
+}
+
+fn parse<C: FromArgMatches>(parser: Command, called: &'static str, rest: &[OsString]) -> Result<C, Failure> {
+    let words = std::iter::once(OsString::from(called)).chain(rest.iter().cloned());
+    let matches = parser.bin_name(called).try_get_matches_from(words).map_err(Failure::Arguments)?;
     C::from_arg_matches(&matches).map_err(Failure::Arguments)
+}
+
+fn answered(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report("error", false),
+    }
 }
 
 /// The name that the binary was called by, without folder and `.exe`.
@@ -84,8 +99,11 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
         commands::mlflow::MlflowCli::command().debug_assert();
+        for style in [Style::Dvc, Style::Trackway] {
+            dvc::whole(style).debug_assert();
+        }
+        with_trackways_own(Command::new("trackway")).debug_assert();
     }
 
     #[test]

@@ -40,6 +40,7 @@ fn help_is_this() -> Result {
     let folder = links()?;
     for (program, arguments, expected) in [
         (Path::new(BIN).to_owned(), vec!["--help"], include_str!("help/trackway.txt")),
+        (Path::new(BIN).to_owned(), vec!["dvc", "--help"], include_str!("help/dvc.txt")),
         (Path::new(BIN).to_owned(), vec!["server", "--help"], include_str!("help/server.txt")),
         (folder.path().join("mlflow"), vec!["--help"], include_str!("help/mlflow.txt")),
     ] {
@@ -60,6 +61,11 @@ fn each_name_has_its_version() -> Result {
     let (code, out, _) = said(&run(folder.path().join("mlflow"), &["--version"], folder.path())?);
     assert_eq!((code, &out), (Some(0), &mlflow));
     assert_eq!(said(&run(BIN, &["mlflow", "--version"], folder.path())?).1, mlflow);
+    // Programs read DVC's as a PEP 440 version.
+    for arguments in [vec!["dvc", "--version"], vec!["dvc", "-V"]] {
+        assert_eq!(said(&run(BIN, &arguments, folder.path())?), (Some(0), "3.67.1\n".to_owned(), String::new()));
+    }
+    assert_eq!(said(&run(folder.path().join("dvc"), &["--version"], folder.path())?).1, "3.67.1\n");
     Ok(())
 }
 
@@ -83,10 +89,9 @@ fn what_is_not_built_says_so_and_fails() -> Result {
         ),
         (link("mlflow"), vec!["nonsense"], 2, "error: No such command 'nonsense'."),
         (link("mlflow"), vec!["--env-file", "x", "server"], 2, "error: --env-file is not built yet"),
-        (link("dvc"), vec!["add", "data", "--to-remote"], 255, "error: `dvc add` is not built yet"),
-        (link("dvc"), vec!["--help"], 255, "error: `dvc` is not built yet"),
-        (Path::new(BIN).to_owned(), vec!["dvc", "push", "-r", "x"], 255, "error: `dvc push` is not built yet"),
-        (Path::new(BIN).to_owned(), vec!["add", "data"], 255, "error: `trackway add` is not built yet"),
+        (link("dvc"), vec!["repro", "-P"], 255, "ERROR: `dvc repro` is not built yet"),
+        (Path::new(BIN).to_owned(), vec!["dvc", "exp", "run"], 255, "ERROR: `dvc exp` is not built yet"),
+        (Path::new(BIN).to_owned(), vec!["repro"], 255, "error: `trackway repro` is not built yet"),
         (Path::new(BIN).to_owned(), vec!["nonsense"], 2, "error: There is no command 'nonsense'."),
         (Path::new(BIN).to_owned(), vec!["server", "extra"], 2, "error: unexpected argument 'extra'"),
         (Path::new(BIN).to_owned(), vec!["server", "--app-name", "basic-auth"], 2, "would let everybody in"),

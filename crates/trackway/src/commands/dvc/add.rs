@@ -1,0 +1,76 @@
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::context::Context;
+use super::words::int;
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Record the data without putting it into the cache
+    #[arg(long)]
+    pub no_commit: bool,
+
+    /// Take the targets as patterns: * ? [abc] and ** for folders
+    #[arg(long)]
+    pub glob: bool,
+
+    /// Where to put the data in the work tree
+    #[arg(short, long, value_name = "path")]
+    pub out: Option<OsString>,
+
+    /// Send the data to the remote without keeping it here
+    #[arg(long)]
+    pub to_remote: bool,
+
+    /// The remote to send the data to
+    #[arg(short, long, value_name = "name")]
+    pub remote: Option<String>,
+
+    /// How many transfers at once, with --to-remote
+    #[arg(long, value_name = "number", value_parser = int, allow_negative_numbers = true)]
+    pub remote_jobs: Option<i64>,
+
+    /// Overwrite what is in the way
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Leave the files of the work tree as they are instead of linking them to the cache
+    #[arg(long)]
+    pub no_relink: bool,
+
+    /// Files and folders to track
+    #[arg(value_name = "targets", required = true)]
+    pub targets: Vec<OsString>,
+}
+
+impl Args {
+    /// As DVC 3.67 refuses options that say nothing together.
+    fn check(&self) -> Result<(), Failure> {
+        let invalid = if self.to_remote || self.out.is_some() {
+            let with = if self.to_remote { "--to-remote" } else { "--out" };
+            let option = if self.targets.len() != 1 {
+                "multiple targets"
+            } else if self.glob {
+                "--glob option"
+            } else if self.no_commit {
+                "--no-commit option"
+            } else {
+                return Ok(());
+            };
+            format!("{option} can't be used with {with}")
+        } else if self.remote.is_some() {
+            "--remote can't be used without --to-remote".to_owned()
+        } else if self.remote_jobs.is_some_and(|jobs| jobs != 0) {
+            "--remote-jobs can't be used without --to-remote".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Failure::failed(invalid))
+    }
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    args.check()?;
+    Err(context.not_built("add"))
+}

@@ -1,0 +1,71 @@
+//! What the git hooks that `install` writes call. People do not type it, so stock has no help for it.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::context::Context;
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Args {
+    #[command(subcommand)]
+    hook: Hook,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Hook {
+    /// Before a commit: show what changed
+    PreCommit(Passed),
+    /// After a checkout of a revision: bring the data along
+    PostCheckout(Passed),
+    /// Before a push: push the data
+    PrePush(Passed),
+    /// Merge two versions of a .dvc file
+    MergeDriver(Merge),
+}
+
+#[derive(Debug, clap::Args)]
+struct Passed {
+    /// What git or the pre-commit tool passes on
+    #[arg(value_name = "args")]
+    args: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Merge {
+    /// The version that both come from
+    #[arg(long, value_name = "ancestor")]
+    pub ancestor: OsString,
+
+    /// Our version, which the result replaces
+    #[arg(long, value_name = "our")]
+    pub our: OsString,
+
+    /// The other branch's version
+    #[arg(long, value_name = "their")]
+    pub their: OsString,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    if !context.is_inside_a_repository() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    match args.hook {
+        Hook::PreCommit(_) => Ok(super::run(context.style, &["status".into()])),
+        Hook::PrePush(_) => Ok(super::run(context.style, &["push".into()])),
+        Hook::PostCheckout(passed) if changes_the_data(&passed.args) => {
+            Ok(super::run(context.style, &["checkout".into()]))
+        }
+        Hook::PostCheckout(_) => Ok(ExitCode::SUCCESS),
+        Hook::MergeDriver(_) => Err(context.not_built("git-hook merge-driver")),
+    }
+}
+
+/// Git says with `1` that a revision was checked out and not a file; the pre-commit tool says it in a variable. In the middle of
+/// a rebase or a merge a checkout of data could fail and break it. Git runs hooks in the work tree's root.
+fn changes_the_data(args: &[OsString]) -> bool {
+    let flag = std::env::var_os("PRE_COMMIT_CHECKOUT_TYPE").or_else(|| args.get(2).cloned());
+    flag.is_some_and(|flag| flag == "1") && !Path::new(".git/rebase-merge").is_dir()
+}

@@ -1,0 +1,40 @@
+use std::process::ExitCode;
+
+use super::context::Context;
+use super::transfer::{Jobs, Revisions, RunCache, Selected};
+use crate::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub jobs: Jobs,
+
+    #[command(flatten)]
+    pub selected: Selected,
+
+    /// The remote to download from [default: core.remote]
+    #[arg(short, long, value_name = "name")]
+    pub remote: Option<String>,
+
+    #[command(flatten)]
+    pub revisions: Revisions,
+
+    #[command(flatten)]
+    pub run_cache: RunCache,
+
+    /// Remove files of the work tree without asking, saved or not
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Take the targets as patterns
+    #[arg(long, hide = true)]
+    pub glob: bool,
+
+    /// Go on when data is missing
+    #[arg(long)]
+    pub allow_missing: bool,
+}
+
+pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    Err(context.not_built("pull"))
+}
