@@ -1,0 +1,260 @@
+//! A repository that was found: its places, its configuration, its caches and its git.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use trackway_git::Git;
+use trackway_store::{Cache, CacheOptions, HashName, Layout, LinkType, State};
+
+use crate::config::{Config, Environment};
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::ignore::DvcIgnore;
+use crate::index::Index;
+use crate::links::Links;
+use crate::lock::{self, Lock};
+use crate::paths::{self, DVC_DIR};
+use crate::rwlock::RwLock;
+
+/// Cheap to open: everything but the configuration is looked at when it is first needed.
+pub struct Repo {
+    root: PathBuf,
+    cwd: PathBuf,
+    environment: Environment,
+    config: Config,
+    wait_for_lock: bool,
+    command_line: String,
+    git: OnceLock<Option<Git>>,
+    ignore: OnceLock<Arc<DvcIgnore>>,
+    cache: OnceLock<Cache>,
+    legacy_cache: OnceLock<Cache>,
+    state: OnceLock<State>,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Repo {
+    /// The repository that `environment.cwd` lies in.
+    pub fn discover(environment: &Environment) -> Result<Repo> {
+        let root = find_root(&environment.cwd)?;
+        Repo::open(&root, environment)
+    }
+
+    /// The repository at `root`, a folder that holds `.dvc`.
+    pub fn open(root: &Path, environment: &Environment) -> Result<Repo> {
+        let config = Config::load(Some(&root.join(DVC_DIR)), environment)?;
+        Ok(Repo {
+            root: root.to_owned(),
+            cwd: environment.cwd.clone(),
+            environment: environment.clone(),
+            config,
+            wait_for_lock: false,
+            command_line: String::new(),
+            git: OnceLock::new(),
+            ignore: OnceLock::new(),
+            cache: OnceLock::new(),
+            legacy_cache: OnceLock::new(),
+            state: OnceLock::new(),
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// Wait for a busy lock instead of giving up after three seconds as DVC does (`--wait-for-lock`, and Trackway's own way).
+    pub fn waiting_for_lock(mut self, wait: bool) -> Repo {
+        self.wait_for_lock = wait;
+        self
+    }
+
+    /// The command as the person typed it; other tools show it when they meet our locks.
+    pub fn called_as(mut self, command_line: impl Into<String>) -> Repo {
+        self.command_line = command_line.into();
+        self
+    }
+
+    pub fn command_line(&self) -> &str {
+        &self.command_line
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the person stands, absolute.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    pub fn dvc_dir(&self) -> PathBuf {
+        self.root.join(DVC_DIR)
+    }
+
+    /// `.dvc/tmp`: locks, and what may be deleted.
+    pub fn tmp_dir(&self) -> PathBuf {
+        self.dvc_dir().join("tmp")
+    }
+
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        paths::absolute(path, &self.cwd)
+    }
+
+    /// A path as DVC shows it: relative to where the person stands.
+    pub fn show_from_cwd(&self, path: &Path) -> String {
+        paths::show(&paths::relative(path, &self.cwd))
+    }
+
+    /// The same for messages about a file's form, which begin with `./`.
+    pub fn show_in_messages(&self, path: &Path) -> String {
+        let shown = self.show_from_cwd(path);
+        if shown.starts_with("..") { shown } else { format!("./{shown}") }
+    }
+
+    /// The git repository around this one; `None` if there is none or `core.no_scm` is set. Without git and without that
+    /// setting nothing works, as in DVC.
+    pub fn git(&self) -> Result<Option<&Git>> {
+        if let Some(git) = self.git.get() {
+            return Ok(git.as_ref());
+        }
+        let git = match self.config.no_scm() {
+            true => None,
+            false => match Git::discover(&self.root)? {
+                Some(git) => Some(git),
+                None => return Err(Error::dvc(format!("{} is not a git repository", self.root.display()))),
+            },
+        };
+        Ok(self.git.get_or_init(|| git).as_ref())
+    }
+
+    /// The git repository, for what cannot be done without.
+    pub fn required_git(&self) -> Result<&Git> {
+        self.git()?.ok_or_else(|| Error::dvc("only supported for Git repositories"))
+    }
+
+    pub fn dvcignore(&self) -> Arc<DvcIgnore> {
+        self.ignore.get_or_init(|| Arc::new(DvcIgnore::new(&self.root).unwrap_or_else(|_| todo!()))).clone()
+    }
+
+    /// The index of the work tree.
+    pub fn index(&self) -> Index<'_> {
+        Index::of_work_tree(self)
+    }
+
+    /// The index at a git revision.
+    pub fn index_at(&self, rev: &str) -> Result<Index<'_>> {
+        let git = self.required_git()?;
+        let tree = git.tree(git.resolve(rev)?)?;
+        let files = Files::Commit { tree, top: git.root().to_owned() };
+        Ok(Index::of_commit(self, files, rev))
+    }
+
+    /// The folder of the cache, without the layouts' own folders.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.config.cache_dir().unwrap_or_else(|| self.dvc_dir().join("cache"))
+    }
+
+    /// The cache that objects of this kind of hash lie in.
+    pub fn cache(&self, name: HashName) -> Result<&Cache> {
+        let (cell, layout) = match name {
+            HashName::Md5 => (&self.cache, Layout::V3),
+            HashName::Md5Dos2Unix => (&self.legacy_cache, Layout::V2),
+        };
+        if let Some(cache) = cell.get() {
+            return Ok(cache);
+        }
+        let cache = Cache::open(CacheOptions {
+            root: self.cache_dir(),
+            layout,
+            link_types: self.link_types(),
+            shared: self.config.cache_shared_group(),
+        })?;
+        Ok(cell.get_or_init(|| cache))
+    }
+
+    /// `cache.type`, or DVC's default.
+    pub fn link_types(&self) -> Vec<LinkType> {
+        let names = self.config.cache_types();
+        if names.is_empty() {
+            return vec![LinkType::Reflink, LinkType::Copy];
+        }
+        names.iter().filter_map(|name| link_type(name)).collect()
+    }
+
+    /// What we remember of the work tree.
+    pub fn state(&self) -> &State {
+        self.state.get_or_init(|| State::open(&self.tmp_dir().join("trackway")))
+    }
+
+    /// Keeps a warning for whoever prints: the library itself does not.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.into());
+    }
+
+    /// The warnings since the last call.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// DVC's lock of the repository. Only around short sections: while it is held no stock command works here.
+    pub fn lock(&self) -> Result<Lock> {
+        let tmp = self.tmp_dir();
+        std::fs::create_dir_all(&tmp).map_err(|error| Error::io(&tmp, error))?;
+        lock::acquire(&tmp.join("lock"), &tmp, self.config.hardlink_lock(), self.wait_for_lock)
+    }
+
+    /// Our own lock of the work tree: held by a command of ours that changes it from beginning to end. Stock commands do not
+    /// know it, and go on working.
+    pub fn working_lock(&self) -> Result<Lock> {
+        let dir = self.tmp_dir().join("trackway");
+        std::fs::create_dir_all(&dir).map_err(|error| Error::io(&dir, error))?;
+        lock::acquire(&dir.join("lock"), &dir, false, self.wait_for_lock)
+    }
+
+    /// Stock DVC's register of what checkouts made, by which either tool may remove it later.
+    pub fn links(&self) -> Links {
+        Links
+    }
+
+    /// DVC's register of paths that commands read and write; needs [`Repo::lock`].
+    pub fn rwlock(&self) -> RwLock {
+        RwLock::new(&self.tmp_dir(), self.config.hardlink_lock())
+    }
+}
+
+fn link_type(name: &str) -> Option<LinkType> {
+    Some(match name {
+        "reflink" => LinkType::Reflink,
+        "hardlink" => LinkType::Hardlink,
+        "symlink" => LinkType::Symlink,
+        "copy" => LinkType::Copy,
+        _ => return None,
+    })
+}
+
+/// The nearest folder above `start` that holds `.dvc`, up to the mount point, as DVC 3.67 looks for it.
+pub fn find_root(start: &Path) -> Result<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+
+    let mut dir = start.to_owned();
+    loop {
+        if dir.join(DVC_DIR).is_dir() {
+            return Ok(dir);
+        }
+        let parent = dir.parent().map(Path::to_owned);
+        let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();
+        match parent {
+            Some(parent) if device(&parent) == device(&dir) => dir = parent,
+            _ => {
+                return Err(Error::NotARepository(format!(
+                    "you are not inside of a DVC repository (checked up to mount point '{}')",
+                    dir.display()
+                )));
+            }
+        }
+    }
+}

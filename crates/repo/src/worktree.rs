@@ -1,0 +1,102 @@
+//! Looking at outputs and dependencies as they lie in the work tree.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use trackway_store::{Cache, Content, Filter, Hash, HashName, Oid, Progress, ScanOptions, scan};
+
+use crate::error::{Error, Result};
+use crate::ignore::DvcIgnore;
+use crate::output::{Output, Recorded};
+use crate::repo::Repo;
+
+/// The work tree of a repository, as one command looks at it.
+pub struct WorkTree<'a> {
+    pub repo: &'a Repo,
+    pub ignore: Arc<DvcIgnore>,
+    pub progress: &'a dyn Progress,
+}
+
+impl Repo {
+    pub fn work_tree<'a>(&'a self, progress: &'a dyn Progress) -> WorkTree<'a> {
+        WorkTree { repo: self, ignore: self.dvcignore(), progress }
+    }
+}
+
+impl WorkTree<'_> {
+    /// Something is there. What `.dvcignore` hides is not, unless it is a dependency.
+    pub fn exists(&self, out: &Output) -> bool {
+        !self.is_ignored(out) && out.path.exists()
+    }
+
+    pub fn is_ignored(&self, out: &Output) -> bool {
+        !out.is_dependency && out.is_in_repo() && self.ignore.is_ignored(&out.path, out.path.is_dir())
+    }
+
+    pub fn scan_options(&self, hash_name: HashName) -> Result<ScanOptions<'_>> {
+        Ok(ScanOptions {
+            state: self.repo.state(),
+            cache: Some(self.repo.cache(hash_name)?),
+            filter: Some(&*self.ignore),
+            hash_name,
+            progress: self.progress,
+        })
+    }
+
+    /// The content of an output, hashed as its record is.
+    pub fn content(&self, out: &Output) -> Result<Option<Content>> {
+        if self.is_ignored(out) {
+            return Ok(None);
+        }
+        scan(&out.path, &self.scan_options(out.hash_name)?).map_err(Error::from)
+    }
+
+    /// `deleted`, `modified` or `new`; `None` if it is as recorded.
+    pub fn change(&self, out: &Output) -> Result<Option<&'static str>> {
+        if !self.exists(out) {
+            return Ok(Some("deleted"));
+        }
+        let found = self.content(out)?.map(|content| Hash { name: out.hash_name, oid: content.oid() });
+        Ok(match (&out.recorded, found) {
+            (Recorded::Object(recorded), Some(found)) if *recorded == found => None,
+            // As DVC 3.67: what has no record yet counts as modified.
+            (_, Some(_)) => Some("modified"),
+            (_, None) => Some("deleted"),
+        })
+    }
+
+    /// The same, and `not in cache` when the cache lacks what is recorded.
+    pub fn status(&self, out: &Output) -> Result<Option<&'static str>> {
+        if out.has_record() && out.use_cache && !self.is_cached(out)? {
+            return Ok(Some("not in cache"));
+        }
+        self.change(out)
+    }
+
+    /// The cache has the recorded object; of a folder, all of its files.
+    pub fn is_cached(&self, out: &Output) -> Result<bool> {
+        match out.hash() {
+            Some(hash) => holds(self.repo.cache(hash.name)?, &hash.oid),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Whether the cache has the object and, of a folder, all of its files.
+fn holds(cache: &Cache, oid: &Oid) -> Result<bool> {
+    if !oid.is_dir() {
+        return Ok(cache.contains(oid));
+    }
+    match cache.read_tree(oid) {
+        Ok(tree) => Ok(tree.iter().all(|entry| cache.contains(&entry.oid))),
+        Err(trackway_store::Error::Missing { .. } | trackway_store::Error::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Filter for DvcIgnore {
+    fn skips(&self, dir: &Path, name: &OsStr, is_dir: bool) -> bool {
+        self.skip(dir, name, is_dir)
+    }
+}
