@@ -1,1 +1,44 @@
 //! A DVC repository: the work tree, its outputs, and the commands on them.
+//!
+//! - [`Repo`] is a repository that was found: its places, its configuration, its caches, its git.
+//! - [`Index`] is all that is tracked at one revision: [`Stage`]s with their [`Output`]s, read from `.dvc`, `dvc.yaml` and
+//!   `dvc.lock`; targets are understood here (`target.rs`, `graph.rs`).
+//! - A file a command: `add.rs`, `checkout.rs`, `status.rs`, …, each a method of [`Repo`] that returns what it did. Nothing
+//!   here prints, and nothing reads the environment but what [`config::Environment`] holds.
+//! - `config/` has DVC's configuration and our own settings; `ignore.rs` is `.dvcignore`, `gitignore.rs` the upkeep of
+//!   `.gitignore`, `scm.rs` what is left for git to commit.
+//! - `lock.rs` and `rwlock.rs` are stock DVC's locks, `links.rs` its table of what checkouts made.
+
+pub mod add;
+pub mod checkout;
+pub mod config;
+pub mod destroy;
+mod dvc_file;
+mod error;
+pub mod files;
+pub mod gitignore;
+pub mod graph;
+pub mod ignore;
+mod imports;
+pub mod index;
+pub mod init;
+pub mod install;
+pub mod links;
+pub mod lock;
+pub mod output;
+pub mod paths;
+mod repo;
+pub mod rwlock;
+pub mod scm;
+pub mod site_cache;
+pub mod stage;
+pub mod status;
+pub mod target;
+pub mod worktree;
+pub mod write;
+
+pub use error::{Error, Result};
+pub use index::Index;
+pub use output::Output;
+pub use repo::{Repo, find_root};
+pub use stage::Stage;
