@@ -36,6 +36,8 @@ mod remove;
 mod root;
 mod status;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod unprotect;
 pub mod version;
@@ -270,19 +272,5 @@ impl Style {
             Style::Dvc => code::ARGUMENTS,
             Style::Trackway => 2,
         }
-    }
-}
-
-/// Where a command of stock has no matches of its own to read, the parser's are enough.
-#[cfg(test)]
-fn accepted(name: &str, rest: &[OsString]) -> Result<clap::ArgMatches, String> {
-    let command = table::find(name).ok_or_else(|| format!("no command {name}"))?;
-    let built = command.built.ok_or_else(|| format!("{name} is not built"))?;
-    let parser = (built.arguments)(words::with_common(clap::Command::new("dvc")));
-    match words::parse(&parser, rest, true) {
-        Parsed::Matches(matches) => Ok(matches),
-        Parsed::Help(_) => Err("help".to_owned()),
-        Parsed::Mistake(mistake) => Err(mistake.message),
-        Parsed::Raw(error) => Err(error.to_string()),
     }
 }
