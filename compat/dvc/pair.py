@@ -14,6 +14,7 @@ A case is a few lines of text:
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -45,11 +46,29 @@ def comparable(args: list[str], text: str, is_stderr: bool = False) -> str:
         return ""
     if is_stderr or words & {"-c", "--cloud"}:
         return "\n".join(sorted(text.split("\n")))
-    if "status" in words and "data" not in words:
+    if "status" in words:
         if "--json" in words and text.startswith("{"):
-            return json.dumps(json.loads(text), sort_keys=True)
+            parsed = json.loads(text)
+            assert text == json.dumps(parsed) + "\n", "this JSON is not spaced as Python's"
+            return json.dumps(in_any_order(parsed), sort_keys=True)
+        if "data" in words:
+            return "\n".join(line for run in runs_of_paths(text.split("\n")) for line in run)
         return "".join(sorted(BLOCK.findall(text)))
     return text
+
+
+def in_any_order(value):
+    if isinstance(value, dict):
+        return {key: in_any_order(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return sorted((in_any_order(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
+    return value
+
+
+def runs_of_paths(lines: list[str]):
+    """The paths under one heading of `dvc data status` are indented by eight blanks."""
+    for is_path, run in itertools.groupby(lines, key=lambda line: line.startswith(" " * 8)):
+        yield sorted(run) if is_path else run
 
 
 # One stage of `dvc status`: a line and the indented ones that follow.
