@@ -6,13 +6,13 @@
 //! {"ok":true,"value":{"map":[["a",[1,{"float":"2.0"}]]]}}
 //! ```
 //!
-//! `parse` takes a text, `emit` a value. Mappings are `{"map": [[key, value], ..]}`,
+//! `parse` takes a text, `emit` a value, `round` a text and (if it is to change) the value that it shall have. Mappings are `{"map": [[key, value], ..]}`,
 //! floats `{"float": "digits"}`, and integers beyond 64 bits `{"int": "digits"}`.
 
 use std::io::{self, BufRead, Write};
 
 use serde_json::{Value as Json, json};
-use trackway_yaml::{Error, Map, Mark, Value, emit, parse};
+use trackway_yaml::{Document, Error, Map, Mark, Value, emit, parse};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -22,7 +22,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let answer = match question["do"].as_str() {
             Some("parse") => answer(parse(text), |value| json!({"ok": true, "value": to_json(&value)})),
             Some("emit") => json!({"ok": true, "text": emit(&from_json(&question["value"])?)}),
-            other => return Err(format!("{other:?} is neither parse nor emit").into()),
+            Some("round") => match Document::parse(text) {
+                Ok(mut document) => {
+                    if let Some(value) = question.get("value") {
+                        document.apply(&from_json(value)?);
+                    }
+                    json!({"ok": true, "text": document.to_string(), "value": to_json(&document.value())})
+                }
+                Err(error) => answer(Err(error), |()| Json::Null),
+            },
+            other => return Err(format!("{other:?} is none of parse, emit and round").into()),
         };
         writeln!(out, "{answer}")?;
     }

@@ -22,7 +22,8 @@ pub(crate) struct Comment {
     pub text: String,
     /// Where it stood; a comment behind a block scalar moves left of it.
     pub column: isize,
-    pub line: usize,
+    /// It stands behind the `|` or `>` of a block scalar.
+    pub header: bool,
     /// Written already, before the dash or key in front of a collection.
     pub done: bool,
 }
@@ -54,7 +55,7 @@ pub(crate) enum Style {
 
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
-    Scalar { text: Cow<'a, str>, style: Style, kind: Type, header: Option<CommentId> },
+    Scalar { text: Cow<'a, str>, style: Style, kind: Type },
     Seq { items: Vec<NodeId>, flow: bool },
     Map { pairs: Vec<(NodeId, NodeId)>, flow: bool },
 }
@@ -81,7 +82,7 @@ impl<'a> Node<'a> {
     }
 
     pub fn scalar(text: impl Into<Cow<'a, str>>, kind: Type) -> Node<'a> {
-        Node::new(Content::Scalar { text: text.into(), style: Style::Any, kind, header: None })
+        Node::new(Content::Scalar { text: text.into(), style: Style::Any, kind })
     }
 }
 
@@ -211,9 +212,7 @@ impl<'a> Emitter<'_, 'a> {
             }
         }
         match &node.content {
-            Content::Scalar { text, style, kind, header } => {
-                self.scalar(node, text, *style, *kind, *header, context);
-            }
+            Content::Scalar { text, style, kind } => self.scalar(node, text, *style, *kind, context),
             Content::Seq { items, flow } => {
                 self.collection_tag(node);
                 self.sequence(node, items, *flow, context);
@@ -479,16 +478,10 @@ impl<'a> Emitter<'_, 'a> {
         simple && length < LONGEST_SIMPLE_KEY
     }
 
-    fn scalar(
-        &mut self,
-        node: &Node<'a>,
-        text: &str,
-        style: Style,
-        kind: Type,
-        header: Option<CommentId>,
-        context: Context,
-    ) {
+    fn scalar(&mut self, node: &Node<'a>, text: &str, style: Style, kind: Type, context: Context) {
         let mut text = text;
+        let header = node.around.as_ref().and_then(|around| around.pre.as_ref()?.first().copied());
+        let header = header.filter(|id| self.comments[*id].header);
         let mut analysis = scalar::analyze(text);
         let mut chosen = self.choose(node, text, &analysis, style, kind, context);
         if text.is_empty() && chosen == Chosen::Single && kind == Type::Null && node.tag.is_none() {
@@ -637,7 +630,15 @@ impl<'a> Emitter<'_, 'a> {
         let mut start = 0;
         while start < text.len() {
             let ch = text[start];
-            let same = |ch: char| if ch == ' ' { 1 } else if is_break(ch) { 2 } else { 0 };
+            let same = |ch: char| {
+                if ch == ' ' {
+                    1
+                } else if is_break(ch) {
+                    2
+                } else {
+                    0
+                }
+            };
             let end = start + text[start..].iter().take_while(|other| same(**other) == same(ch)).count();
             match same(ch) {
                 1 if end < text.len() && start + 1 == end && self.column >= WIDTH && split => {
@@ -675,7 +676,15 @@ impl<'a> Emitter<'_, 'a> {
         let mut start = 0;
         while start < text.len() {
             let ch = text[start];
-            let same = |ch: char| if ch == ' ' { 1 } else if is_break(ch) { 2 } else { 0 };
+            let same = |ch: char| {
+                if ch == ' ' {
+                    1
+                } else if is_break(ch) {
+                    2
+                } else {
+                    0
+                }
+            };
             let end = start + text[start..].iter().take_while(|other| same(**other) == same(ch)).count();
             match same(ch) {
                 1 => {
@@ -886,7 +895,7 @@ impl<'a> Emitter<'_, 'a> {
     fn pre_comments(&mut self, pre: Option<&[CommentId]>, collection: bool) -> bool {
         let Some(pre) = pre else { return false };
         for id in pre {
-            if collection && self.comments[*id].done {
+            if self.comments[*id].header || (collection && self.comments[*id].done) {
                 continue;
             }
             if self.column != 0 {

@@ -33,11 +33,18 @@ pub(crate) struct Comments {
     /// Before the end of a collection.
     pub end: Option<Vec<CommentId>>,
     pub from_colon: Option<CommentId>,
+    pub after_colon: bool,
 }
 
 impl From<Carried> for Comments {
     fn from(carried: Carried) -> Comments {
-        Comments { post: carried.post, pre: carried.pre, end: None, from_colon: carried.from_colon }
+        Comments {
+            post: carried.post,
+            pre: carried.pre,
+            end: None,
+            from_colon: carried.from_colon,
+            after_colon: carried.after_colon,
+        }
     }
 }
 
@@ -136,8 +143,7 @@ impl Loader {
         }
         self.scanner.get()?;
         let token = self.scanner.peek()?;
-        if is_directive(&token.kind)
-            || matches!(token.kind, Kind::DocumentStart | Kind::DocumentEnd | Kind::StreamEnd)
+        if is_directive(&token.kind) || matches!(token.kind, Kind::DocumentStart | Kind::DocumentEnd | Kind::StreamEnd)
         {
             let mark = token.start;
             return Ok(Some(self.empty_scalar(mark, None)));
@@ -230,7 +236,7 @@ impl Loader {
         match &mut next.carried {
             None => {
                 let from_colon = if after_colon { carried.post } else { carried.from_colon };
-                next.carried = Some(Carried { from_colon, ..carried });
+                next.carried = Some(Carried { from_colon, after_colon: after_colon || carried.after_colon, ..carried });
             }
             Some(theirs) => {
                 theirs.post = carried.post.or(theirs.post);
@@ -307,7 +313,10 @@ impl Loader {
             if turn == 0 {
                 token = self.pass_on(token, false)?;
             }
-            start.get_or_insert(token.start);
+            // As ruamel: with the tag first, the node begins at its anchor.
+            if tag.is_some() || start.is_none() {
+                start = Some(token.start);
+            }
             end = token.end;
             match token.kind {
                 Kind::Anchor(name) => anchor = Some(name),
@@ -347,7 +356,10 @@ impl Loader {
                     if let Some(post) = carried.post.take() {
                         Some(Comments { post: Some(post), pre: Some(Vec::new()), ..Comments::default() })
                     } else {
-                        carried.pre.take_if(|pre| !pre.is_empty()).map(|pre| Comments { pre: Some(pre), ..Comments::default() })
+                        carried
+                            .pre
+                            .take_if(|pre| !pre.is_empty())
+                            .map(|pre| Comments { pre: Some(pre), ..Comments::default() })
                     }
                 });
                 let id = self.add(Content::Seq { items: Vec::new(), flow: false }, properties, comments, start);
@@ -356,7 +368,9 @@ impl Loader {
             }
             Kind::Scalar(..) => {
                 let token = self.scanner.get()?;
-                let Kind::Scalar(text, style) = token.kind else { return Err(Error::at(token.start, "expected a scalar")) };
+                let Kind::Scalar(text, style) = token.kind else {
+                    return Err(Error::at(token.start, "expected a scalar"));
+                };
                 let not_specific = properties.tag.take_if(|tag| tag.name == "!").is_some();
                 let kind = match style {
                     ScalarStyle::Plain => resolve::plain(&text),
@@ -380,12 +394,11 @@ impl Loader {
             }
             Kind::BlockSequenceStart if block => {
                 let comments = match &mut token.carried {
-                    Some(carried) if carried.pre.is_none() => {
-                        token.carried.take().and_then(|carried| carried.post).map(|post| Comments {
-                            post: Some(post),
-                            ..Comments::default()
-                        })
-                    }
+                    Some(carried) if carried.pre.is_none() => token
+                        .carried
+                        .take()
+                        .and_then(|carried| carried.post)
+                        .map(|post| Comments { post: Some(post), ..Comments::default() }),
                     carried => carried.clone().map(Comments::from),
                 };
                 let id = self.add(Content::Seq { items: Vec::new(), flow: false }, properties, comments, start);
@@ -440,7 +453,9 @@ impl Loader {
             if flow {
                 comments.pre = None;
             }
-            comments.end = Some(pre);
+            if !comments.after_colon {
+                comments.end = Some(pre);
+            }
         }
         Some(carried)
     }
@@ -533,6 +548,7 @@ impl Loader {
             Some(carried) => Some(Comments::from(carried)),
             None => self.scanner.peek()?.carried.as_mut().map(|carried| {
                 carried.from_colon = None;
+                carried.after_colon = false;
                 Comments { post: carried.post.take(), ..Comments::default() }
             }),
         };

@@ -11,7 +11,7 @@ use crate::scalar;
 use crate::value::{Map, Value};
 
 /// Values that aliases and merge keys may add to those that are written out.
-const MOST_REPEATED: usize = 1_000_000;
+pub(crate) const MOST_REPEATED: usize = 1_000_000;
 
 /// The value of the only document in `text`; `Null` if there is none.
 ///
@@ -80,9 +80,10 @@ impl Builder<'_> {
     fn value(&mut self, id: usize) -> Result<Value, Error> {
         let nodes = self.nodes;
         let node = &nodes[id];
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Error::at(node.start, format!("aliases repeat more than {MOST_REPEATED} values"))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| Error::at(node.start, format!("aliases repeat more than {MOST_REPEATED} values")))?;
         if let load::Content::Scalar { text, kind, .. } = &node.content {
             return tagged_scalar(node, text, *kind);
         }
@@ -219,7 +220,7 @@ pub(crate) fn duplicate_key(key: &Value, value: &Value, before: Option<&Value>, 
 }
 
 /// Sequences may be keys, mappings may not, nor sequences that hold collections.
-fn check_key(key: &Value, start: Mark, mark: Mark) -> Result<(), Error> {
+pub(crate) fn check_key(key: &Value, start: Mark, mark: Mark) -> Result<(), Error> {
     let hashable = match key {
         Value::Map(_) => false,
         Value::Seq(items) => !items.iter().any(|item| matches!(item, Value::Map(_) | Value::Seq(_))),
@@ -324,7 +325,9 @@ fn float(text: &str) -> Option<f64> {
     match bare {
         ".inf" => Some(sign * f64::INFINITY),
         ".nan" => Some(f64::NAN),
-        _ if bare.starts_with(|ch: char| ch.is_ascii_digit() || ch == '.') => bare.parse().ok().map(|value: f64| sign * value),
+        _ if bare.starts_with(|ch: char| ch.is_ascii_digit() || ch == '.') => {
+            bare.parse().ok().map(|value: f64| sign * value)
+        }
         _ => None,
     }
 }

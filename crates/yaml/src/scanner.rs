@@ -89,6 +89,8 @@ pub(crate) struct Carried {
     pub pre: Option<Vec<CommentId>>,
     /// `post` came from the colon before, and may belong to a key without a value.
     pub from_colon: Option<CommentId>,
+    /// Handed on by a colon: ruamel then loses the comments before the end of the collection that begins here.
+    pub after_colon: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -483,7 +485,7 @@ impl Scanner {
 
     fn add_comment(&mut self, text: String, start: Mark) -> CommentId {
         let column = start.column.cast_signed() - 1;
-        self.comments.push(Comment { text, column, line: start.line, done: false });
+        self.comments.push(Comment { text, column, done: false, header: false });
         self.comments.len() - 1
     }
 
@@ -810,7 +812,8 @@ impl Scanner {
                     if !self.peek_char(digit).is_ascii_hexdigit() {
                         let found = shown(self.peek_char(digit));
                         self.forward(at + 1);
-                        let problem = format!("expected URI escape sequence of 2 hexdecimal numbers, but found {found}");
+                        let problem =
+                            format!("expected URI escape sequence of 2 hexdecimal numbers, but found {found}");
                         return Err(Error::within(format!("while scanning an {name}"), start, problem, self.mark()));
                     }
                 }
@@ -959,6 +962,7 @@ impl Scanner {
         if self.keep_comments {
             if let Some(header) = header {
                 let id = self.add_comment(header, start);
+                self.comments[id].header = true;
                 token.carry().pre = Some(vec![id]);
             }
             if !trailing.is_empty() {
@@ -1141,7 +1145,8 @@ impl Scanner {
         for at in 0..length {
             let ch = self.peek_char(at);
             let Some(digit) = ch.to_digit(16) else {
-                let problem = format!("expected escape sequence of {length} hexdecimal numbers, but found {}", shown(ch));
+                let problem =
+                    format!("expected escape sequence of {length} hexdecimal numbers, but found {}", shown(ch));
                 return Err(Error::within(context, start, problem, self.mark()));
             };
             code = code.wrapping_mul(16).wrapping_add(digit);

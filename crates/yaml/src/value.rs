@@ -150,8 +150,7 @@ impl Value {
         match (self, other) {
             (Value::Seq(a), Value::Seq(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Value::Map(a), Value::Map(b)) => {
-                a.len() == b.len()
-                    && a.iter().all(|(key, value)| b.iter().any(|(k, v)| k.same(key) && v.same(value)))
+                a.len() == b.len() && a.iter().all(|(key, value)| b.iter().any(|(k, v)| k.same(key) && v.same(value)))
             }
             _ => match (self.number(), other.number()) {
                 (Some(a), Some(b)) => a == b,
@@ -200,8 +199,10 @@ impl Value {
                 format!("[{}]", items.join(", "))
             }
             Value::Map(map) => {
-                let entries: Vec<String> =
-                    map.iter().map(|(key, value)| format!("{}: {}", key.to_python(true), value.to_python(true))).collect();
+                let entries: Vec<String> = map
+                    .iter()
+                    .map(|(key, value)| format!("{}: {}", key.to_python(true), value.to_python(true)))
+                    .collect();
                 format!("{{{}}}", entries.join(", "))
             }
         }
