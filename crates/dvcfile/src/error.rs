@@ -6,7 +6,7 @@
 pub enum Error {
     /// The file is not YAML, or not text.
     #[error("'{name}' is invalid{}.", if *conflict { " (possible merge conflicts)" } else { "" })]
-    Syntax { name: String, text: String, conflict: bool, message: String, line: usize, column: usize },
+    Syntax { name: String, text: String, conflict: bool, source: trackway_yaml::Error },
     /// The file is YAML but not what it should be.
     #[error("'{name}' validation failed{}.", count(problems))]
     Validation { name: String, text: String, problems: Vec<Problem> },
@@ -41,4 +41,20 @@ pub struct Problem {
 
 fn count(problems: &[Problem]) -> String {
     if problems.len() > 1 { format!(": {} errors", problems.len()) } else { String::new() }
+}
+
+/// Reads YAML; `name` is how messages name the file.
+pub(crate) fn parse_yaml(text: &str, name: &str) -> Result<trackway_yaml::Value, Error> {
+    trackway_yaml::parse(text).map_err(|source| syntax(text, name, source))
+}
+
+fn syntax(text: &str, name: &str, source: trackway_yaml::Error) -> Error {
+    // As DVC 3.67: lines that look like those of an unfinished merge are pointed out.
+    let marker = |line: &str| ["<<<<<<< ", "======= ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker));
+    Error::Syntax { name: name.to_owned(), text: text.to_owned(), conflict: text.lines().any(marker), source }
+}
+
+/// Reads YAML for changing it.
+pub(crate) fn parse_document(text: &str, name: &str) -> Result<trackway_yaml::Document, Error> {
+    trackway_yaml::Document::parse(text).map_err(|source| syntax(text, name, source))
 }

@@ -16,11 +16,12 @@ mod info;
 mod lock;
 pub mod params;
 mod pipeline;
+mod python;
 mod schema;
 
 pub use dvc::{Dep, DvcFile, Out, RepoDep};
 pub use error::{Error, Problem};
 pub use info::{FileEntry, Info};
 pub use lock::{LockEntry, LockFile, LockItem};
-pub use params::ParamsFormat;
+pub use params::{DEFAULT_PARAMS_FILE, ParamChange, ParamsFormat};
 pub use pipeline::{Annotations, DvcYaml, Files, OutDecl, ParamsDep, PipelineStage, Place, Plot, ReadError, StageEdit};

@@ -1,8 +1,27 @@
 //! `dvc.yaml`: stages and what they are made from.
 
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+
 use trackway_yaml::{Map, Value};
 
-use crate::{Error, LockEntry, LockItem};
+use crate::params::DEFAULT_PARAMS_FILE;
+use crate::schema::{self, document, python_str};
+use crate::{Error, python};
+use context::{Context, Failure, Resolving, Tracked};
+use expression::ArgumentStyle;
+use files::Folder;
+use groups::Members;
+
+mod context;
+mod edit;
+mod expression;
+mod files;
+mod groups;
+mod stage;
+
+/// Templates of one file may produce this many bytes in all.
+const MOST_TEXT: usize = 512 << 20;
 
 /// Reads the files that `vars` and templates name, at whatever revision the caller looks at.
 pub trait Files {
@@ -32,8 +51,33 @@ pub struct Place<'a> {
 
 /// A `dvc.yaml`, read and checked; its stages are resolved one by one.
 pub struct DvcYaml<'a> {
-    place: &'a Place<'a>,
+    wdir: String,
+    /// The file as messages about templates name it (`sub/dvc.yaml`).
+    relpath: String,
+    folder: Folder<'a>,
+    style: ArgumentStyle,
     data: Map,
+    context: Context,
+    definitions: Vec<Definition>,
+    by_name: HashMap<String, usize>,
+    warnings: RefCell<Vec<String>>,
+    budget: Cell<usize>,
+}
+
+/// What stands under a name in `stages`.
+struct Definition {
+    name: String,
+    form: Form,
+    /// The keys of a stage, or what every stage of a group is made from.
+    body: Map,
+    members: OnceCell<Members>,
+    checked: OnceCell<()>,
+}
+
+enum Form {
+    Stage,
+    Foreach(Value),
+    Matrix(Map),
 }
 
 /// A stage with all templates resolved.
@@ -105,36 +149,95 @@ pub struct Annotations {
 
 /// A change of one stage in a `dvc.yaml`'s text.
 #[derive(Clone, Debug, PartialEq)]
-pub enum StageEdit<'a> {
+pub enum StageEdit<'e> {
     /// Adds the stage at the end, or brings the one of that name to this form (`stage add`, `freeze`, `unfreeze`).
-    Set(&'a PipelineStage),
-    Remove(&'a str),
+    Set(&'e PipelineStage),
+    Remove(&'e str),
 }
 
 impl<'a> DvcYaml<'a> {
     /// Reads and checks a `dvc.yaml`; loads the global `vars`. `name` is how messages about its form name it (`./dvc.yaml`).
-    pub fn parse(text: &str, name: &str, place: &'a Place<'a>) -> Result<DvcYaml<'a>, Error> {
-        let _ = place;
-        unimplemented!("{text}{name}")
+    pub fn parse(text: &str, name: &str, place: &Place<'a>) -> Result<DvcYaml<'a>, Error> {
+        let data = document(crate::error::parse_yaml(text, name)?);
+        schema::check(&schema::DVC_YAML, &data, name, text)?;
+        let data = match data {
+            Value::Map(map) => map,
+            _ => Map::new(),
+        };
+        let relpath = files::join(place.wdir, "dvc.yaml");
+        let folder = Folder::new(place.files);
+        let vars = data.get("vars").and_then(Value::as_seq).unwrap_or_default();
+        refuse_templates(vars, "vars", &relpath)?;
+        let mut context = Context::default();
+        context
+            .load_default(&folder, place.wdir)
+            .and_then(|()| context.load(&folder, vars, place.wdir, ""))
+            .map_err(|failure| failure.about("'vars'", &relpath))?;
+        let stages = data.get("stages").and_then(Value::as_map);
+        let definitions: Vec<Definition> =
+            stages.into_iter().flat_map(Map::iter).map(|(name, body)| Definition::new(name, body)).collect();
+        Ok(DvcYaml {
+            wdir: place.wdir.to_owned(),
+            folder,
+            style: ArgumentStyle { bool_optional: place.bool_optional, list_append: place.list_append },
+            context,
+            by_name: definitions.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect(),
+            definitions,
+            data,
+            relpath,
+            warnings: RefCell::default(),
+            budget: Cell::new(MOST_TEXT),
+        })
     }
 
     /// The names of all stages in order, generated ones included.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        unimplemented!()
+        let mut names = Vec::new();
+        for definition in &self.definitions {
+            match self.members(definition)? {
+                None => names.push(definition.name.clone()),
+                Some(members) => names.extend(members.keys.iter().map(|key| format!("{}@{key}", definition.name))),
+            }
+        }
+        Ok(names)
     }
 
     pub fn has(&self, name: &str) -> Result<bool, Error> {
-        unimplemented!("{name}")
+        let (group, key) = split(name);
+        let Some(definition) = self.definition(group) else { return Ok(false) };
+        Ok(match (self.members(definition)?, key) {
+            (None, key) => key.is_none(),
+            (Some(members), Some(key)) => members.get(key).is_some(),
+            (Some(_), None) => false,
+        })
     }
 
     /// The names of the stages of a `foreach` or `matrix` group; `None` if `name` is no group.
     pub fn group(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        unimplemented!("{name}")
+        let Some(definition) = self.definition(name) else { return Ok(None) };
+        let members = self.members(definition)?;
+        Ok(members.map(|members| members.keys.iter().map(|key| format!("{name}@{key}")).collect()))
     }
 
     /// One stage.
     pub fn stage(&self, name: &str) -> Result<PipelineStage, Error> {
-        unimplemented!("{name}")
+        let (group, key) = split(name);
+        let missing = || Error::StageNotFound { stage: name.to_owned(), name: self.relpath.clone() };
+        let definition = self.definition(group).ok_or_else(missing)?;
+        let (resolved, tracked) = match (self.members(definition)?, key) {
+            (None, None) => self.resolve(definition, name, &self.context)?,
+            (Some(members), Some(key)) => {
+                let values = members.get(key).ok_or_else(missing)?;
+                self.resolve(definition, name, &self.context.with(values.clone()))?
+            }
+            _ => return Err(missing()),
+        };
+        let mut stage = PipelineStage::from_map(name, &resolved)?;
+        stage.generated_from = key.map(|_| group.to_owned());
+        let written = self.data.get("stages").and_then(Value::as_map).and_then(|stages| stages.get(name));
+        stage.parametrized = written.is_none_or(|written| !python::equal(written, &Value::Map(resolved)));
+        stage.tracked = tracked;
+        Ok(stage)
     }
 
     /// All stages; fails with the first that cannot be resolved, as DVC does.
@@ -142,58 +245,165 @@ impl<'a> DvcYaml<'a> {
         self.names()?.iter().map(|name| self.stage(name)).collect()
     }
 
-    /// Top-level `params`, `metrics`: files.
-    pub fn params(&self) -> Result<Vec<String>, Error> {
-        unimplemented!()
+    /// What DVC warns of, as far as the stages have been asked for; each warning is given once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
+    /// Top-level `params`: files.
+    pub fn params(&self) -> Result<Vec<String>, Error> {
+        self.top_level("params").map(|values| values.iter().map(python_str).collect())
+    }
+
+    /// Top-level `metrics`: files.
     pub fn metrics(&self) -> Result<Vec<String>, Error> {
-        unimplemented!()
+        self.top_level("metrics").map(|values| values.iter().map(python_str).collect())
     }
 
     /// Top-level `plots`: each a text or a mapping.
     pub fn plots(&self) -> Result<Vec<Value>, Error> {
-        unimplemented!()
-    }
-
-    pub fn artifacts(&self) -> Result<Map, Error> {
-        unimplemented!()
+        self.top_level("plots")
     }
 
     pub fn datasets(&self) -> Result<Vec<Value>, Error> {
-        let _ = (self.place, &self.data);
-        unimplemented!()
+        self.top_level("datasets")
     }
 
-    /// `text` with one stage changed, everything else as it stood. `None`: no stage is left, and DVC deletes the file.
-    pub fn edit(text: &str, name: &str, edit: &StageEdit) -> Result<Option<String>, Error> {
-        unimplemented!("{text}{name}{edit:?}")
+    /// `artifacts`, by name.
+    pub fn artifacts(&self) -> Result<Map, Error> {
+        let mut artifacts = Map::new();
+        for (name, artifact) in self.data.get("artifacts").and_then(Value::as_map).into_iter().flat_map(Map::iter) {
+            let place = format!("'artifacts.{}'", python_str(name));
+            let resolved = self.resolve_top(name, &place)?;
+            let Value::Str(name) = resolved else {
+                return Err(Error::Resolve(format!(
+                    "failed to resolve {place} in '{}': expected str, got {}",
+                    self.relpath,
+                    python::type_name(&resolved)
+                )));
+            };
+            artifacts.insert(name, self.resolve_top(artifact, &place)?);
+        }
+        Ok(artifacts)
+    }
+
+    fn definition(&self, name: &str) -> Option<&Definition> {
+        self.by_name.get(name).map(|at| &self.definitions[*at])
+    }
+
+    fn members<'d>(&self, definition: &'d Definition) -> Result<Option<&'d Members>, Error> {
+        if matches!(definition.form, Form::Stage) {
+            return Ok(None);
+        }
+        if let Some(members) = definition.members.get() {
+            return Ok(Some(members));
+        }
+        let mut resolving = self.resolving(&self.context, None, None);
+        let mut warnings = self.warnings.borrow_mut();
+        let (name, file) = (&definition.name, &self.relpath);
+        let members = match &definition.form {
+            Form::Foreach(data) => groups::foreach(data, &mut resolving, name, file, &mut warnings)?,
+            Form::Matrix(data) => groups::matrix(data, &mut resolving, name, file, &mut warnings)?,
+            Form::Stage => return Ok(None),
+        };
+        Ok(Some(definition.members.get_or_init(|| members)))
+    }
+
+    /// The mapping of one stage without templates, and what it took from params files.
+    fn resolve(&self, definition: &Definition, name: &str, context: &Context) -> Result<(Map, Tracked), Error> {
+        let file = &self.relpath;
+        if definition.checked.get().is_none() {
+            for (key, value) in definition.body.iter() {
+                groups::check_syntax(value).map_err(|failure| {
+                    failure.about(&format!("'stages.{}.{}'", definition.name, python_str(key)), file)
+                })?;
+            }
+            let _ = definition.checked.set(());
+        }
+        let wdir = match definition.body.get("wdir").and_then(Value::as_str).filter(|wdir| !wdir.is_empty()) {
+            None => self.wdir.clone(),
+            Some(wdir) => {
+                let resolved = self.resolving(context, None, None).value(&Value::from(wdir));
+                let plain = ArgumentStyle::default();
+                let text = resolved.and_then(|wdir| expression::to_text(&wdir, plain).map_err(Failure::Parse));
+                files::join(&self.wdir, &text.map_err(|failure| failure.about(&format!("'stages.{name}.wdir'"), file))?)
+            }
+        };
+        let vars = definition.body.get("vars").and_then(Value::as_seq).unwrap_or_default();
+        refuse_templates(vars, &format!("stages.{name}.vars"), file)?;
+        let mut own = None;
+        if !vars.is_empty() {
+            let mut context = context.for_stage();
+            context.load(&self.folder, vars, &wdir, name).map_err(|failure| match failure {
+                failure @ Failure::Loaded(_) => failure.about(&format!("'stages.{name}.vars'"), file),
+                failure => failure.about(&format!("stage '{name}'"), file),
+            })?;
+            own = Some(context);
+        }
+        let context = own.as_ref().unwrap_or(context);
+        let mut tracked = Tracked::new();
+        let mut resolved = Map::new();
+        for (key, value) in definition.body.iter() {
+            if key.as_str() == Some("vars") {
+                continue;
+            }
+            let mut resolving = self.resolving(context, key.as_str(), Some(&mut tracked));
+            resolving.checked = !matches!(definition.form, Form::Stage);
+            let value = resolving
+                .value(value)
+                .map_err(|failure| failure.about(&format!("'stages.{name}.{}'", python_str(key)), file))?;
+            resolved.insert(key.clone(), value);
+        }
+        Ok((resolved, tracked))
+    }
+
+    fn resolving<'r>(
+        &'r self,
+        context: &'r Context,
+        key: Option<&'r str>,
+        tracked: Option<&'r mut Tracked>,
+    ) -> Resolving<'r> {
+        // Only stages know the settings; elsewhere mappings become arguments in the usual way.
+        let style = if key.is_some() { self.style } else { ArgumentStyle::default() };
+        Resolving { context, key, checked: false, style, tracked, budget: &self.budget }
+    }
+
+    fn top_level(&self, section: &str) -> Result<Vec<Value>, Error> {
+        let entries = self.data.get(section).and_then(Value::as_seq).unwrap_or_default();
+        let numbered = entries.iter().enumerate();
+        numbered.map(|(index, entry)| self.resolve_top(entry, &format!("'{section}.{index}'"))).collect()
+    }
+
+    fn resolve_top(&self, data: &Value, place: &str) -> Result<Value, Error> {
+        groups::check_syntax(data)
+            .and_then(|()| self.resolving(&self.context, None, None).value(data))
+            .map_err(|failure| failure.about(place, &self.relpath))
     }
 }
 
-impl PipelineStage {
-    /// What a `dvc.yaml` says of this stage, in DVC's order.
-    pub fn to_value(&self) -> Value {
-        unimplemented!()
+impl Definition {
+    fn new(name: &Value, body: &Value) -> Definition {
+        let mut body = body.as_map().cloned().unwrap_or_default();
+        let form = match (body.remove("matrix"), body.remove("foreach")) {
+            (Some(Value::Map(matrix)), _) => Form::Matrix(matrix),
+            (_, Some(data)) => {
+                body = body.remove("do").and_then(|body| body.as_map().cloned()).unwrap_or_default();
+                Form::Foreach(data)
+            }
+            _ => Form::Stage,
+        };
+        Definition { name: python_str(name), form, body, members: OnceCell::new(), checked: OnceCell::new() }
     }
+}
 
-    /// Whether the command is another than the last run's. Never if there was none.
-    pub fn cmd_changed(&self, lock: Option<&LockEntry>) -> bool {
-        lock.is_some_and(|lock| lock.cmd != self.cmd)
-    }
+/// `each@u` as `each` and `u`.
+fn split(name: &str) -> (&str, Option<&str>) {
+    name.rsplit_once('@').map_or((name, None), |(group, key)| (group, Some(key)))
+}
 
-    /// What the last run recorded of the dependency or output of that path; empty if nothing.
-    pub fn locked_dep(&self, lock: Option<&LockEntry>, path: &str) -> LockItem {
-        unimplemented!("{lock:?}{path}")
+fn refuse_templates(vars: &[Value], place: &str, file: &str) -> Result<(), Error> {
+    if vars.iter().any(groups::is_templated) {
+        return Err(Error::Resolve(format!("failed to parse '{place}' in '{file}': interpolating is not allowed")));
     }
-
-    pub fn locked_out(&self, lock: Option<&LockEntry>, path: &str) -> LockItem {
-        unimplemented!("{lock:?}{path}")
-    }
-
-    /// The values that the last run recorded of these parameters: only the keys that the stage names. `None` if it recorded nothing of
-    /// the file.
-    pub fn locked_params(&self, lock: Option<&LockEntry>, params: &ParamsDep) -> Option<Map> {
-        unimplemented!("{lock:?}{params:?}")
-    }
+    Ok(())
 }
