@@ -53,7 +53,7 @@ impl Repo {
 
         let mut scm = ScmChanges::new(self);
         let mut added = Added::default();
-        let tree = self.work_tree(progress);
+        let tree = self.work_tree(progress)?;
         for one in &mut adding {
             if !tree.add(one, options, &mut scm)? {
                 added.link_failures.push(self.show_from_cwd(&one.stage.path));
@@ -74,7 +74,7 @@ impl Repo {
         }
         added.to_commit = scm.finish()?;
         if !options.no_commit && !options.no_relink {
-            self.links().save(adding.iter().map(|one| one.path.as_path()))?;
+            self.remember_links(&adding.iter().map(|one| one.path.clone()).collect::<Vec<_>>())?;
         }
         Ok(added)
     }
@@ -82,7 +82,7 @@ impl Repo {
     /// Finds or makes the stages, under DVC's lock; bytes are only read after it was given back.
     fn plan_add(&self, targets: &[String]) -> Result<Vec<Adding>> {
         let _lock = self.lock()?;
-        let index = self.index();
+        let index = self.index()?;
         let mut adding: Vec<Adding> = Vec::new();
         for target in targets {
             let one = self.stage_for(&index, target)?;
@@ -147,7 +147,7 @@ impl Repo {
         if paths::is_dvc_file_name(Path::new(&out.def_path)) {
             return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
         }
-        let check = self.dvcignore().check(&out.path, out.path.is_dir());
+        let check = self.dvcignore()?.check(&out.path, out.path.is_dir());
         if check.ignored {
             let why = check.pattern.unwrap_or_default();
             return Err(Error::dvc(format!("Path '{}' is ignored by {why}", self.show_from_cwd(&out.path))));

@@ -63,16 +63,17 @@ impl Repo {
     pub fn checkout(&self, targets: &[String], options: CheckoutOptions, progress: &dyn Progress) -> Result<CheckedOut> {
         let _working = self.working_lock()?;
         let mut done = CheckedOut::default();
-        let tree = self.work_tree(progress);
+        let tree = self.work_tree(progress)?;
         let selected = {
             let _lock = self.lock()?;
-            let index = self.index();
+            let index = self.index()?;
             if targets.is_empty() {
                 let used: Vec<_> = index.stages()?.iter().flat_map(|stage| stage.outs.iter().map(|out| out.path.clone())).collect();
-                for gone in self.links().remove_unused(&used)? {
-                    self.state().forget(&gone);
-                    done.deleted.push(self.show_from_cwd(&gone));
-                }
+                let mut links = self.links()?;
+                let unused = links.unused(&used, &*self.dvcignore()?)?;
+                done.deleted = unused.iter().map(|gone| self.show_output(&gone.path)).collect();
+                links.remove(&unused)?;
+                unused.iter().for_each(|gone| self.state().forget(&gone.path));
                 done.files.deleted = done.deleted.len();
             }
             let selected = index.select_all(targets, options.follow).map_err(|error| suggest_git(error, targets))?;
@@ -126,7 +127,7 @@ impl Repo {
             done.failed.push(self.show_from_cwd(&step.out.path));
             return Ok(());
         }
-        self.links().save([step.out.path.as_path()])?;
+        self.remember_links(std::slice::from_ref(&step.out.path))?;
         let shown = self.show_output(&step.out.path);
         let (added, modified, deleted) = (
             step.plan.count(ChangeKind::Added),

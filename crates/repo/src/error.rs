@@ -10,12 +10,17 @@ pub enum Error {
     /// Not inside of a repository (exit code 253).
     #[error("{0}")]
     NotARepository(String),
-    /// The configuration is wrong (251).
-    #[error("{0}")]
-    Config(String),
-    /// Another command holds the lock.
-    #[error("{0}")]
-    Locked(String),
+    /// The configuration is wrong, or a remote is missing from it.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Settings(#[from] crate::config::SettingsError),
+    /// Another command holds the repository's lock.
+    #[error(transparent)]
+    Lock(#[from] crate::lock::LockError),
+    /// Another command works on the same paths.
+    #[error(transparent)]
+    RwLock(#[from] crate::rwlock::RwLockError),
     /// The person interrupted (252).
     #[error("interrupted by the user")]
     Interrupted,
@@ -50,12 +55,6 @@ pub enum Error {
     /// No configured link type could be made at these paths.
     #[error("No possible cache link types for '{}'. See <https://dvc.org/doc/user-guide/troubleshooting#cache-types> for more information.", .0.join(", "))]
     CacheLink(Vec<String>),
-    /// No remote is configured, or none of this name.
-    #[error("{0}")]
-    NoRemote(String),
-    /// A revision that git does not know.
-    #[error("{0}")]
-    Revision(String),
     /// Whatever else stock DVC refuses, in its words.
     #[error("{0}")]
     Dvc(String),
@@ -64,6 +63,12 @@ pub enum Error {
     Caused { outer: String, cause: Box<Error> },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    GitIgnore(#[from] crate::gitignore::GitIgnoreError),
+    #[error(transparent)]
+    DvcIgnore(#[from] crate::ignore::IgnoreError),
+    #[error(transparent)]
+    Links(#[from] crate::links::LinksError),
     #[error(transparent)]
     Store(#[from] trackway_store::Error),
     #[error(transparent)]

@@ -183,7 +183,7 @@ impl DvcIgnore {
         prefix.extend_from_slice(name.as_bytes());
         prefix.push(b'/');
         let path = parent.0.path.join(name);
-        let hidden = match &parent.0.hidden {
+        let mut hidden = match &parent.0.hidden {
             Some(reason) => Some(reason.clone()),
             None => Some(parent.check(name, true)).filter(|found| found.ignored),
         };
@@ -198,7 +198,11 @@ impl DvcIgnore {
             };
             match read {
                 Ok(lines) if lines.is_empty() => {}
-                Ok(lines) => rules = rules.and(lines),
+                Ok(lines) => {
+                    rules = rules.and(lines);
+                    // `**` and `**/` in the folder's own file match the folder, as stock asks about it for each name.
+                    hidden = Some(rules.check(&prefix[..prefix.len() - 1], true)).filter(|found| found.ignored);
+                }
                 Err(error) => {
                     self.failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
                 }

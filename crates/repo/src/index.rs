@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use trackway_dvcfile::{DvcFile, DvcYaml, LockFile, Place, PipelineStage, ReadError};
 
+use crate::config::ConfigValue;
 use crate::error::{Error, Result};
 use crate::files::{EntryKind, Files};
 use crate::graph::{Graph, OutputTrie};
@@ -50,14 +51,14 @@ pub struct Follow {
 }
 
 impl<'r> Index<'r> {
-    pub fn of_work_tree(repo: &'r Repo) -> Index<'r> {
-        Index::new(repo, Files::WorkTree, repo.dvcignore(), None)
+    pub fn of_work_tree(repo: &'r Repo) -> Result<Index<'r>> {
+        Ok(Index::new(repo, Files::WorkTree, repo.dvcignore()?, None))
     }
 
     /// What a commit tracks. `rev` is how messages name it.
-    pub fn of_commit(repo: &'r Repo, files: Files, rev: &str) -> Index<'r> {
-        let ignore = Arc::new(DvcIgnore::new(repo.root()).unwrap_or_else(|_| todo!()));
-        Index::new(repo, files, ignore, Some(rev.to_owned()))
+    pub fn of_commit(repo: &'r Repo, files: Files, rev: &str) -> Result<Index<'r>> {
+        let ignore = Arc::new(DvcIgnore::new(repo.root())?);
+        Ok(Index::new(repo, files, ignore, Some(rev.to_owned())))
     }
 
     fn new(repo: &'r Repo, files: Files, ignore: Arc<DvcIgnore>, rev: Option<String>) -> Index<'r> {
@@ -208,8 +209,8 @@ impl<'r> Index<'r> {
         let place = Place {
             wdir: &wdir,
             files: &reader,
-            bool_optional: config.get("parsing.bool").is_some_and(|style| style == "boolean_optional"),
-            list_append: config.get("parsing.list").is_some_and(|style| style == "append"),
+            bool_optional: config.get("parsing.bool").and_then(ConfigValue::as_text) == Some("boolean_optional"),
+            list_append: config.get("parsing.list").and_then(ConfigValue::as_text) == Some("append"),
         };
         let yaml = DvcYaml::parse(&text, &self.repo.show_in_messages(path), &place)?;
         let lock_path = folder.join(LOCK_FILE);

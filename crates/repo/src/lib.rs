@@ -27,6 +27,7 @@ pub mod links;
 pub mod lock;
 pub mod output;
 pub mod paths;
+mod pre_commit;
 mod repo;
 pub mod rwlock;
 pub mod scm;

@@ -12,9 +12,10 @@ use crate::files::Files;
 use crate::ignore::DvcIgnore;
 use crate::index::Index;
 use crate::links::Links;
-use crate::lock::{self, Lock};
+use crate::lock::{Holder, Lock, LockOptions};
 use crate::paths::{self, DVC_DIR};
 use crate::rwlock::RwLock;
+use crate::site_cache::{self, SiteCache};
 
 /// Cheap to open: everything but the configuration is looked at when it is first needed.
 pub struct Repo {
@@ -24,6 +25,7 @@ pub struct Repo {
     config: Config,
     wait_for_lock: bool,
     command_line: String,
+    waiting: Option<Box<dyn Fn(Option<&Holder>) + Send + Sync>>,
     git: OnceLock<Option<Git>>,
     ignore: OnceLock<Arc<DvcIgnore>>,
     cache: OnceLock<Cache>,
@@ -49,6 +51,7 @@ impl Repo {
             config,
             wait_for_lock: false,
             command_line: String::new(),
+            waiting: None,
             git: OnceLock::new(),
             ignore: OnceLock::new(),
             cache: OnceLock::new(),
@@ -61,6 +64,12 @@ impl Repo {
     /// Wait for a busy lock instead of giving up after three seconds as DVC does (`--wait-for-lock`, and Trackway's own way).
     pub fn waiting_for_lock(mut self, wait: bool) -> Repo {
         self.wait_for_lock = wait;
+        self
+    }
+
+    /// Hears once, when a lock is waited for, who holds it.
+    pub fn on_waiting(mut self, tell: impl Fn(Option<&Holder>) + Send + Sync + 'static) -> Repo {
+        self.waiting = Some(Box::new(tell));
         self
     }
 
@@ -136,12 +145,17 @@ impl Repo {
         self.git()?.ok_or_else(|| Error::dvc("only supported for Git repositories"))
     }
 
-    pub fn dvcignore(&self) -> Arc<DvcIgnore> {
-        self.ignore.get_or_init(|| Arc::new(DvcIgnore::new(&self.root).unwrap_or_else(|_| todo!()))).clone()
+    /// What `.dvcignore` hides in the work tree.
+    pub fn dvcignore(&self) -> Result<Arc<DvcIgnore>> {
+        if let Some(ignore) = self.ignore.get() {
+            return Ok(ignore.clone());
+        }
+        let ignore = Arc::new(DvcIgnore::new(&self.root)?);
+        Ok(self.ignore.get_or_init(|| ignore).clone())
     }
 
     /// The index of the work tree.
-    pub fn index(&self) -> Index<'_> {
+    pub fn index(&self) -> Result<Index<'_>> {
         Index::of_work_tree(self)
     }
 
@@ -150,7 +164,7 @@ impl Repo {
         let git = self.required_git()?;
         let tree = git.tree(git.resolve(rev)?)?;
         let files = Files::Commit { tree, top: git.root().to_owned() };
-        Ok(Index::of_commit(self, files, rev))
+        Index::of_commit(self, files, rev)
     }
 
     /// The folder of the cache, without the layouts' own folders.
@@ -187,7 +201,7 @@ impl Repo {
 
     /// What we remember of the work tree.
     pub fn state(&self) -> &State {
-        self.state.get_or_init(|| State::open(&self.tmp_dir().join("trackway")))
+        self.state.get_or_init(|| State::open(&self.own_dir()))
     }
 
     /// Keeps a warning for whoever prints: the library itself does not.
@@ -202,27 +216,53 @@ impl Repo {
 
     /// DVC's lock of the repository. Only around short sections: while it is held no stock command works here.
     pub fn lock(&self) -> Result<Lock> {
-        let tmp = self.tmp_dir();
-        std::fs::create_dir_all(&tmp).map_err(|error| Error::io(&tmp, error))?;
-        lock::acquire(&tmp.join("lock"), &tmp, self.config.hardlink_lock(), self.wait_for_lock)
+        self.take_lock(&self.tmp_dir().join("lock"), self.config.hardlink_lock())
     }
 
     /// Our own lock of the work tree: held by a command of ours that changes it from beginning to end. Stock commands do not
     /// know it, and go on working.
     pub fn working_lock(&self) -> Result<Lock> {
-        let dir = self.tmp_dir().join("trackway");
-        std::fs::create_dir_all(&dir).map_err(|error| Error::io(&dir, error))?;
-        lock::acquire(&dir.join("lock"), &dir, false, self.wait_for_lock)
+        self.take_lock(&self.own_dir().join("lock"), false)
     }
 
-    /// Stock DVC's register of what checkouts made, by which either tool may remove it later.
-    pub fn links(&self) -> Links {
-        Links
+    fn take_lock(&self, path: &Path, hardlink: bool) -> Result<Lock> {
+        let options = LockOptions { wait: self.wait_for_lock, hardlink };
+        Ok(Lock::acquire(path, options, |holder| {
+            if self.wait_for_lock
+                && let Some(tell) = &self.waiting
+            {
+                tell(holder);
+            }
+        })?)
     }
 
     /// DVC's register of paths that commands read and write; needs [`Repo::lock`].
     pub fn rwlock(&self) -> RwLock {
         RwLock::new(&self.tmp_dir(), self.config.hardlink_lock())
+    }
+
+    /// `.dvc/tmp/trackway`: what we remember; all of it may be deleted.
+    pub fn own_dir(&self) -> PathBuf {
+        self.tmp_dir().join("trackway")
+    }
+
+    /// Stock DVC's table of what checkouts made, by which either tool may remove it later.
+    pub fn links(&self) -> Result<Links> {
+        let base = self.config.site_cache_dir();
+        let tmp = self.tmp_dir();
+        let btime = site_cache::btime(&tmp).map_err(|error| Error::io(&tmp, error))?;
+        let user = site_cache::user(|name| self.environment.var(name).map(Into::into)).unwrap_or_default();
+        let place = SiteCache { base: &base, root: &self.root, subdir: None, btime, user: &user };
+        let dir = place.create().map_err(|error| Error::io(&place.dir(), error))?;
+        Ok(Links::open(&dir, &self.root)?)
+    }
+
+    /// Remembers outputs as they are now, so that either tool may remove them once nothing tracks them.
+    pub fn remember_links(&self, outputs: &[PathBuf]) -> Result<()> {
+        match outputs {
+            [] => Ok(()),
+            _ => Ok(self.links()?.save(outputs, &*self.dvcignore()?)?),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::gitignore::GitIgnores;
+use crate::error::Result;
+use crate::gitignore;
 use crate::paths;
 use crate::repo::Repo;
 
@@ -11,7 +11,8 @@ use crate::repo::Repo;
 /// `.gitignore` as it was.
 pub struct ScmChanges<'r> {
     repo: &'r Repo,
-    ignores: GitIgnores,
+    ignored: Vec<PathBuf>,
+    unignored: Vec<PathBuf>,
     tracked: Vec<PathBuf>,
 }
 
@@ -26,23 +27,23 @@ pub struct ToCommit {
 
 impl<'r> ScmChanges<'r> {
     pub fn new(repo: &'r Repo) -> ScmChanges<'r> {
-        ScmChanges { repo, ignores: GitIgnores::default(), tracked: Vec::new() }
+        ScmChanges { repo, ignored: Vec::new(), unignored: Vec::new(), tracked: Vec::new() }
     }
 
     /// An output that git should not see. Fails if git tracks it already.
     pub fn ignore(&mut self, path: &Path) -> Result<()> {
         if let Some(git) = self.repo.git()? {
-            if git.is_tracked(path)? {
-                return Err(already_tracked(self.repo, path));
-            }
-            self.ignores.add(path);
+            let inside = paths::is_in(path, self.repo.root());
+            let shown = if inside { self.repo.show_from_cwd(path) } else { paths::show(path) };
+            gitignore::refuse_tracked(git, path, &shown)?;
+            self.ignored.push(path.to_owned());
         }
         Ok(())
     }
 
     /// An output that is no longer one.
     pub fn unignore(&mut self, path: &Path) {
-        self.ignores.remove(path);
+        self.unignored.push(path.to_owned());
     }
 
     /// A file that was written, or deleted.
@@ -57,8 +58,10 @@ impl<'r> ScmChanges<'r> {
         let Some(git) = self.repo.git()? else {
             return Ok(ToCommit::default());
         };
-        for written in self.ignores.write(git, self.repo.root())? {
-            self.track(&written);
+        let mut written = gitignore::unignore(git, &self.unignored)?;
+        written.extend(gitignore::ignore(git, &self.ignored)?.files);
+        for file in written {
+            self.track(&file);
         }
         let staged = self.repo.config().autostage();
         if staged && !self.tracked.is_empty() {
@@ -67,12 +70,4 @@ impl<'r> ScmChanges<'r> {
         let files = self.tracked.iter().map(|path| self.repo.show_from_cwd(path)).collect();
         Ok(ToCommit { files, staged })
     }
-}
-
-/// As DVC 3.67 says it.
-fn already_tracked(repo: &Repo, path: &Path) -> Error {
-    let shown = if paths::is_in(path, repo.root()) { repo.show_from_cwd(path) } else { paths::show(path) };
-    Error::dvc(format!(
-        " output '{shown}' is already tracked by SCM (e.g. Git).\n    You can remove it from Git, then add to DVC.\n        To stop tracking from Git:\n            git rm -r --cached '{shown}'\n            git commit -m \"stop tracking {shown}\" "
-    ))
 }

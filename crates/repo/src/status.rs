@@ -48,7 +48,7 @@ pub struct StatusOptions {
 impl Repo {
     /// What changed in the work tree, of the given targets or of all.
     pub fn status(&self, targets: &[String], options: StatusOptions, progress: &dyn Progress) -> Result<Status> {
-        let index = self.index();
+        let index = self.index()?;
         let selected = index.select_all(targets, options.follow)?;
         for Selected { stage, .. } in &selected {
             if stage.frozen && !stage.is_repo_import() {
@@ -58,7 +58,7 @@ impl Repo {
                 ));
             }
         }
-        let tree = self.work_tree(progress);
+        let tree = self.work_tree(progress)?;
         // Stages are looked at beside each other; large outputs spread further by themselves.
         let found: Vec<Result<Vec<Change>>> =
             selected.par_iter().map(|selected| stage_status(&tree, selected, options.check_updates)).collect();

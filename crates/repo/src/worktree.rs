@@ -19,8 +19,8 @@ pub struct WorkTree<'a> {
 }
 
 impl Repo {
-    pub fn work_tree<'a>(&'a self, progress: &'a dyn Progress) -> WorkTree<'a> {
-        WorkTree { repo: self, ignore: self.dvcignore(), progress }
+    pub fn work_tree<'a>(&'a self, progress: &'a dyn Progress) -> Result<WorkTree<'a>> {
+        Ok(WorkTree { repo: self, ignore: self.dvcignore()?, progress })
     }
 }
 
