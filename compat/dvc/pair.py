@@ -27,7 +27,8 @@ from dvc.known_differences import reason_for
 from dvc.runners import Result, environment, prepare_home
 from dvc.snapshot import Snapshots, differences, sorted_gitignores
 
-# Stock keeps these paths in a set and prints them as Python's randomised hashes have it.
+# Stock keeps the paths to add in a set and prints them as Python's randomised hashes have it.
+CLONE = re.compile(r"tmp\w{8}dvc-clone")
 GIT_ADD = re.compile(r"^\tgit add (.*)$", re.MULTILINE)
 
 
@@ -47,7 +48,7 @@ def comparable(args: list[str], text: str, is_stderr: bool = False) -> str:
     if "--json" in words and words & {"-c", "--cloud"} and text.strip().startswith("{"):
         before, _, parsed = text.partition("{")  # a progress bar's last line goes before
         return before + json.dumps(json.loads("{" + parsed), sort_keys=True)
-    if is_stderr or words & {"-c", "--cloud", "gc"}:
+    if is_stderr or words & {"-c", "--cloud", "gc", "du"}:
         return "\n".join(sorted(text.split("\n")))
     if "status" in words:
         if "--json" in words and text.startswith("{"):
@@ -137,7 +138,7 @@ class Side:
         return {name: value for name, value in env.items() if more.get(name, "") is not None}
 
     def plain(self, text: str) -> str:
-        return GIT_ADD.sub(in_order, text.replace(str(self.root), "<root>"))
+        return CLONE.sub("<clone>", GIT_ADD.sub(in_order, text.replace(str(self.root), "<root>")))
 
 
 class Pair:
