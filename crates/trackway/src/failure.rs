@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use trackway_repo::Error;
+use trackway_repo::config::ConfigError;
+
 use crate::terminal::interrupt;
 
 /// Exit codes follow the commands that are replaced: click, under `mlflow`, has 2 for a command line that is wrong and 1 for the
@@ -18,6 +21,8 @@ pub enum Failure {
     NotBuilt(String),
     /// A command of DVC that failed, with DVC's exit code.
     Dvc { message: String, code: u8 },
+    /// What the repository could not do.
+    Repo(trackway_repo::Error),
     /// Whoever reads standard output has seen enough. Nobody is to blame, and nothing is said.
     ClosedPipe,
 }
@@ -27,7 +32,6 @@ pub mod code {
     /// The command itself says what it failed to do.
     pub const FAILED: u8 = 1;
     pub const CLOSED_PIPE: u8 = 141;
-    pub const CONFIG: u8 = 251;
     pub const NOT_A_REPOSITORY: u8 = 253;
     pub const ARGUMENTS: u8 = 254;
     /// The command let its error through.
@@ -50,15 +54,6 @@ impl Failure {
         Failure::uncaught(format!("unexpected error - {message}"))
     }
 
-    /// A configuration that is wrong: exit code 251. `message` does not repeat where it was found to be.
-    pub fn config(message: impl std::fmt::Display) -> Failure {
-        Failure::Dvc { message: format!("configuration error - {message}"), code: code::CONFIG }
-    }
-
-    pub fn interrupted() -> Failure {
-        Failure::Dvc { message: "interrupted by the user".to_owned(), code: interrupt::EXIT_CODE }
-    }
-
     /// A command of DVC that is not built yet; half of it would be worse than none.
     pub fn dvc_not_built(command: &str) -> Failure {
         let version = env!("CARGO_PKG_VERSION");
@@ -75,6 +70,10 @@ impl Failure {
                 let dash = if message.is_empty() { "" } else { " - " };
                 Failure::Dvc { message: format!("{message}{dash}{cause}"), code: code::FAILED }
             }
+            Failure::Repo(error) if is_of_dvc(&error) => {
+                let dash = if message.is_empty() { "" } else { " - " };
+                Failure::failed(format!("{message}{dash}{error}"))
+            }
             other => other,
         }
     }
@@ -88,6 +87,10 @@ impl Failure {
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
             Failure::ClosedPipe => return ExitCode::from(code::CLOSED_PIPE),
+            Failure::Repo(error) => {
+                let (message, code) = of_repo(error);
+                return Failure::Dvc { message, code }.report(word, quiet);
+            }
             Failure::Usage(message) => (message, 2),
             Failure::Failed(message) | Failure::NotBuilt(message) => (message, 1),
             Failure::Dvc { message, code } => {
@@ -113,5 +116,43 @@ pub fn as_python(error: &std::io::Error, path: &std::path::Path) -> String {
             format!("[Errno {number}] {reason}: '{}'", path.display())
         }
         None => error.to_string(),
+    }
+}
+
+/// Whether stock has this for an error of its own. The rest it did not foresee, and no command of it catches that.
+fn is_of_dvc(error: &Error) -> bool {
+    match error {
+        Error::Io { .. } | Error::Interrupted | Error::Config(ConfigError::Unexpected(_)) => false,
+        Error::Store(error) => !matches!(error, trackway_store::Error::Io { .. } | trackway_store::Error::Cancelled),
+        Error::Caused { cause, .. } => is_of_dvc(cause),
+        _ => true,
+    }
+}
+
+/// The message and the exit code of what no command caught.
+fn of_repo(error: Error) -> (String, u8) {
+    match error {
+        Error::NotARepository(message) => (message, code::NOT_A_REPOSITORY),
+        Error::Config(error) => (error.report(), error.exit_code()),
+        Error::Interrupted | Error::Store(trackway_store::Error::Cancelled) => {
+            ("interrupted by the user".to_owned(), interrupt::EXIT_CODE)
+        }
+        Error::Io { path, source } => (format!("unexpected error - {}", as_python(&source, &path)), code::UNCAUGHT),
+        Error::Store(trackway_store::Error::Io { path, source, .. }) => {
+            (format!("unexpected error - {}", as_python(&source, &path)), code::UNCAUGHT)
+        }
+        error => (error.to_string(), code::UNCAUGHT),
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Repo(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::Repo(Error::Config(error))
     }
 }

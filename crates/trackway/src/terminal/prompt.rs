@@ -2,14 +2,15 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 
-use super::{Terminal, interrupt};
+use super::{Terminal, interrupt, wrapped};
 use crate::failure::Failure;
 
 impl Terminal {
     /// Asks `statement [y/n]:` and waits for yes or no. As in DVC 3.67 a script may answer through a pipe; the end of input is a no.
     pub fn confirm(&self, statement: &str) -> Result<bool, Failure> {
         self.flush()?;
-        self.ask(&format!("{statement} [y/n]: "))
+        // Stock asks through the console that wraps lines.
+        self.ask(&wrapped::lines(&format!("{statement} [y/n]: "), wrapped::width(), None).join("\n"))
     }
 
     /// The same question where a deletion hangs on it: without a terminal nothing is asked, and the answer is no.

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use super::config::Level;
+use super::config::{Level, edit};
 use super::context::Context;
 use crate::failure::Failure;
 
@@ -36,7 +36,14 @@ enum Command {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     match args.command {
-        Command::Dir { .. } => Err(context.not_built("cache dir")),
+        Command::Dir { level, unset, value } => edit(context, |levels| {
+            match value {
+                _ if unset => levels.unset_cache_dir(level.chosen())?,
+                Some(value) => levels.set_cache_dir(&value, level.chosen())?,
+                None => context.terminal.line(levels.cache_dir(level.chosen())?)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Migrate { .. } => Err(context.not_built("cache migrate")),
     }
 }

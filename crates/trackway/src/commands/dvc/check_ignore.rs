@@ -1,8 +1,14 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 
+use trackway_repo::ignore::DvcIgnore;
+use trackway_repo::paths;
+
 use super::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, code};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,6 +53,43 @@ impl Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let repo = context.repo()?;
     args.check(context.terminal.is_quiet())?;
-    Err(context.not_built("check-ignore"))
+    let ignore = repo.dvcignore()?;
+    let mut any = false;
+    if args.stdin {
+        for line in io::stdin().lock().split(b'\n') {
+            let line = line.map_err(|error| Failure::unexpected(format!("cannot read standard input: {error}")))?;
+            // As DVC 3.67: an empty line ends it.
+            if line.is_empty() {
+                break;
+            }
+            any |= args.show(&ignore, OsStr::from_bytes(&line), context)?;
+            // Whoever feeds the lines may wait for the answer to each.
+            context.terminal.flush()?;
+        }
+    }
+    for target in &args.targets {
+        any |= args.show(&ignore, target, context)?;
+    }
+    Ok(if any { ExitCode::SUCCESS } else { ExitCode::from(code::FAILED) })
+}
+
+impl Args {
+    /// Whether a line of an ignore file is about `target`: without details one that hides it, with details any.
+    fn show(&self, ignore: &DvcIgnore, target: &OsStr, context: &Context) -> Result<bool, Failure> {
+        let path = paths::absolute(Path::new(target), &context.folder);
+        let found = ignore.check(&path, path.is_dir());
+        if !self.details {
+            if found.ignored {
+                context.terminal.line(target.as_bytes())?;
+            }
+            return Ok(found.ignored);
+        }
+        let matched = found.pattern.is_some();
+        if let Some(pattern) = found.pattern.or_else(|| self.non_matching.then(|| "::".to_owned())) {
+            context.terminal.line([pattern.as_bytes(), b"\t", target.as_bytes()].concat())?;
+        }
+        Ok(matched)
+    }
 }

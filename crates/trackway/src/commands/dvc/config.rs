@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use trackway_repo::config::{self, Levels, OptionName};
+
 use super::context::Context;
 use crate::failure::Failure;
 
@@ -14,7 +16,7 @@ pub struct Args {
 
     /// The setting: section.option, remote.name.option or db.name.option
     #[arg(value_name = "name", value_parser = name)]
-    pub name: Option<Name>,
+    pub name: Option<OptionName>,
 
     /// The new value; without one, the setting is shown
     #[arg(value_name = "value")]
@@ -50,41 +52,65 @@ pub struct Level {
     local: bool,
 }
 
-/// `section.option`, or `remote.section.option`, in small letters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    pub group: Option<String>,
-    pub section: String,
-    pub option: String,
-}
-
-fn name(text: &str) -> Result<Name, String> {
-    let parts: Vec<String> = text.split('.').map(str::to_lowercase).collect();
-    match (parts.as_slice(), text.split('.').next()) {
-        ([section, option], _) => Ok(Name { group: None, section: section.clone(), option: option.clone() }),
-        ([group, section, option], Some("remote" | "db")) => {
-            Ok(Name { group: Some(group.clone()), section: section.clone(), option: option.clone() })
+impl Level {
+    /// `None`: the command's own choice.
+    pub fn chosen(&self) -> Option<config::Level> {
+        match self {
+            Level { global: true, .. } => Some(config::Level::Global),
+            Level { system: true, .. } => Some(config::Level::System),
+            Level { project: true, .. } => Some(config::Level::Repo),
+            Level { local: true, .. } => Some(config::Level::Local),
+            _ => None,
         }
-        _ => Err("name argument should look like remote.name.option or db.name.option or section.option".to_owned()),
     }
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("config"))
+fn name(text: &str) -> Result<OptionName, String> {
+    OptionName::parse(text).ok_or_else(|| config::NAME_ERROR.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    edit(context, |levels| apply(&args, levels, context))
+}
 
-    #[test]
-    fn names_have_two_or_three_parts() {
-        let of = |group: Option<&str>, section: &str, option: &str| {
-            Ok(Name { group: group.map(str::to_owned), section: section.to_owned(), option: option.to_owned() })
-        };
-        assert_eq!(name("Core.Remote"), of(None, "core", "remote"));
-        assert_eq!(name("remote.Mine.url"), of(Some("remote"), "mine", "url"));
-        assert_eq!(name("remote.url"), of(None, "remote", "url"));
-        assert!(name("core").is_err() && name("a.b.c").is_err() && name("remote.a.b.c").is_err());
+fn apply(args: &Args, levels: &mut Levels, context: &Context) -> Result<ExitCode, Failure> {
+    let level = args.level.chosen();
+    if args.show_origin && (args.value.is_some() || args.unset) {
+        return Err(Failure::failed("--show-origin can't be used together with any of these options: -u/--unset, value"));
     }
+    if args.list {
+        if args.name.is_some() || args.value.is_some() || args.unset {
+            return Err(Failure::failed(
+                "-l/--list can't be used together with any of these options: -u/--unset, name, value",
+            ));
+        }
+        for listed in levels.list(level, args.show_origin)? {
+            context.terminal.line(listed.line())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(name) = &args.name else { return Err(Failure::failed("name argument is required")) };
+    match &args.value {
+        _ if args.unset => levels.unset(name, level)?,
+        Some(value) => levels.set(name, value, level)?,
+        None => {
+            if let Some(found) = levels.get(name, level, args.show_origin)? {
+                context.terminal.line(found.line())?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does something with the files of settings and passes on what they are warned of, also when it failed.
+pub fn edit(
+    context: &Context,
+    change: impl FnOnce(&mut Levels) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut levels = context.levels()?;
+    let outcome = change(&mut levels);
+    for warning in levels.take_warnings() {
+        context.terminal.warning(warning);
+    }
+    outcome
 }

@@ -1,6 +1,9 @@
 //! What a command is given beside its own arguments.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use trackway_repo::Repo;
+use trackway_repo::config::{Environment, Levels};
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -40,18 +43,34 @@ impl Context {
         Ok(Context { style, terminal, wait_for_lock, folder })
     }
 
-    /// `path` seen from the current folder.
-    pub fn absolute(&self, path: &Path) -> PathBuf {
-        self.folder.join(path)
+    /// What the library may know of the process's environment. Variables that are not UTF-8 are none that DVC has.
+    pub fn environment(&self) -> Environment {
+        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Environment::new(vars, std::env::home_dir(), self.folder.clone())
+    }
+
+    /// The repository around the current folder. In our own manner a busy lock is waited for.
+    pub fn repo(&self) -> Result<Repo, Failure> {
+        let repo = Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway);
+        self.tell_warnings(&repo);
+        Ok(repo)
+    }
+
+    /// Prints what the library has kept to be printed.
+    pub fn tell_warnings(&self, repo: &Repo) {
+        for warning in repo.take_warnings() {
+            self.terminal.warning(warning);
+        }
+    }
+
+    /// The files of settings, inside of a repository or not.
+    pub fn levels(&self) -> Result<Levels, Failure> {
+        let dvc_dir = trackway_repo::find_root(&self.folder).ok().map(|root| root.join(".dvc"));
+        Ok(Levels::open(dvc_dir.as_deref(), &self.environment())?)
     }
 
     /// A command, or a part of one, that has no code behind it yet.
     pub fn not_built(&self, command: &str) -> Failure {
         Failure::dvc_not_built(&format!("{} {command}", self.style.program()))
-    }
-
-    /// Whether a repository is around the current folder; hooks have nothing to do outside of one.
-    pub fn is_inside_a_repository(&self) -> bool {
-        self.folder.ancestors().any(|folder| folder.join(".dvc").is_dir())
     }
 }

@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use trackway_repo::destroy::destroy;
+
 use super::context::Context;
 use crate::failure::Failure;
 
@@ -10,6 +12,16 @@ pub struct Args {
     pub force: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("destroy"))
+const QUESTION: &str = "This will destroy all information about your pipelines, all data files, as well as cache in .dvc/cache.
+Are you sure you want to continue?";
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let repo = context.repo()?;
+    if !args.force && !context.terminal.confirm(QUESTION)? {
+        return Err(Failure::failed(
+            "failed to destroy DVC - cannot destroy without a confirmation from the user. Use `-f` to force.",
+        ));
+    }
+    destroy(repo, &context.terminal.progress()).map_err(|error| Failure::from(error).caught("failed to destroy DVC"))?;
+    Ok(ExitCode::SUCCESS)
 }

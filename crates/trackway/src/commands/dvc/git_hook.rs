@@ -49,8 +49,10 @@ pub struct Merge {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    if !context.is_inside_a_repository() {
-        return Ok(ExitCode::SUCCESS);
+    // Outside of a repository a hook has nothing to do. Any other trouble with it counts.
+    match context.repo() {
+        Err(Failure::Repo(trackway_repo::Error::NotARepository(_))) => return Ok(ExitCode::SUCCESS),
+        other => drop(other?),
     }
     match args.hook {
         Hook::PreCommit(_) => Ok(super::run(context.style, &["status".into()])),

@@ -1,7 +1,11 @@
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::context::Context;
+use trackway_repo::Error;
+use trackway_repo::init::{InitOptions, init};
+
+use super::context::{Context, Style};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +27,49 @@ pub struct Args {
     pub subdir: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("init"))
+/// As stock draws it, for whoever goes on with stock in the new repository.
+const ANALYTICS: &str = "\
++---------------------------------------------------------------------+
+|                                                                     |
+|        DVC has enabled anonymous aggregate usage analytics.         |
+|     Read the analytics documentation (and how to opt-out) here:     |
+|             <https://dvc.org/doc/user-guide/analytics>              |
+|                                                                     |
++---------------------------------------------------------------------+
+";
+
+const NEXT: &str = "\
+What's next?
+------------
+- Check out the documentation: <https://dvc.org/doc>
+- Get help and share ideas: <https://dvc.org/chat>
+- Star us on GitHub: <https://github.com/treeverse/dvc>";
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    if args.no_scm && args.subdir {
+        return Err(Failure::uncaught("Cannot initialize repo with `--no-scm` and `--subdir`"));
+    }
+    let environment = context.environment();
+    let options = InitOptions {
+        directory: PathBuf::from(args.directory),
+        no_scm: args.no_scm,
+        force: args.force,
+        subdir: args.subdir,
+    };
+    let repo = init(&options, &environment).map_err(|error| match error {
+        Error::Dvc(_) => Failure::from(error).caught("failed to initiate DVC"),
+        other => other.into(),
+    })?;
+    context.tell_warnings(&repo);
+    context.terminal.line("Initialized DVC repository.\n")?;
+    if !args.no_scm {
+        context.terminal.line("You can now commit the changes to git.\n")?;
+    }
+    if context.style == Style::Dvc {
+        if !environment.no_analytics() && repo.config().analytics() {
+            context.terminal.line(ANALYTICS)?;
+        }
+        context.terminal.line(NEXT)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,8 @@
 use std::process::ExitCode;
 
-use super::context::Context;
+use trackway_repo::install::install;
+
+use super::context::{Context, Style};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -10,6 +12,16 @@ pub struct Args {
     pub use_pre_commit_tool: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("install"))
+/// The hooks call the program by the name that it was called by: where only `trackway` is installed there is no `dvc`.
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let repo = context.repo()?;
+    let installed = install(&repo, context.style.program(), args.use_pre_commit_tool)
+        .map_err(|error| Failure::from(error).caught("failed to install DVC Git hooks"))?;
+    if let (Style::Trackway, Some(folder)) = (context.style, installed.hooks_elsewhere) {
+        context.terminal.warning(format!(
+            "git looks for hooks in '{}' (core.hooksPath), so those in .git/hooks do not run. Call them from there.",
+            folder.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
