@@ -361,7 +361,7 @@ fn plain_path(path: &str) -> String {
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
-fn without(value: &Value, keys: &[&str]) -> Value {
+pub(crate) fn without(value: &Value, keys: &[&str]) -> Value {
     match value {
         Value::Seq(items) => Value::Seq(items.iter().map(|item| without(item, keys)).collect()),
         Value::Map(map) => Value::Map(

@@ -17,6 +17,7 @@ mod lock;
 pub mod params;
 mod pipeline;
 mod python;
+mod run_cache;
 mod schema;
 
 pub use dvc::{Dep, DvcFile, Out, RepoDep};

@@ -61,7 +61,7 @@ pub fn remove(path: &Path) -> Result<()> {
 }
 
 /// What `dvc.lock` is to say of a step.
-fn lock_entry(stage: &Stage) -> LockEntry {
+pub(crate) fn lock_entry(stage: &Stage) -> LockEntry {
     let StageKind::Pipeline { stage: step, .. } = &stage.kind else {
         return LockEntry { cmd: trackway_yaml::Value::Null, deps: Vec::new(), params: Vec::new(), outs: Vec::new() };
     };

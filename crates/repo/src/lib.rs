@@ -11,6 +11,7 @@
 
 pub mod add;
 pub mod checkout;
+pub mod commit;
 pub mod config;
 pub mod destroy;
 mod dvc_file;
@@ -30,6 +31,7 @@ pub mod paths;
 mod pre_commit;
 mod repo;
 pub mod rwlock;
+mod run_cache;
 pub mod scm;
 pub mod site_cache;
 pub mod stage;

@@ -1,0 +1,265 @@
+//! `commit`: records what the work tree holds now, and puts it into the cache.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use trackway_dvcfile::params;
+use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, scan, scan_into};
+
+use crate::dvc_file;
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::index::{Follow, Selected};
+use crate::output::{Dependency, Output, ParamsDependency};
+use crate::repo::Repo;
+use crate::scm::{ScmChanges, ToCommit};
+use crate::stage::{Stage, StageKind};
+use crate::status::dependency_status;
+use crate::worktree::WorkTree;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommitOptions {
+    pub follow: Follow,
+    /// Record changes without asking.
+    pub force: bool,
+    pub no_relink: bool,
+    /// What is missing in the work tree is passed over.
+    pub allow_missing: bool,
+    /// Only what was added or imported, no steps of pipelines (`git-hook pre-commit`).
+    pub data_only: bool,
+}
+
+impl Repo {
+    /// Commits the stages of one target, or all. `ask` is asked before something that changed is recorded.
+    pub fn commit(
+        &self,
+        target: Option<&str>,
+        options: CommitOptions,
+        ask: &dyn Fn(&str) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<ToCommit> {
+        let _working = self.working_lock()?;
+        let selected: Vec<Selected> = {
+            let _lock = self.lock()?;
+            let mut selected = self.index()?.select(target, options.follow)?;
+            selected.retain(|one| !options.data_only || one.stage.is_data_source());
+            let writes: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
+            drop(self.rwlock().acquire(self.command_line(), &[], &writes)?);
+            selected
+        };
+        let tree = self.work_tree(progress)?;
+        let mut scm = ScmChanges::new(self);
+        let mut committed = Vec::new();
+        let mut linked: Vec<PathBuf> = Vec::new();
+        for Selected { stage, filter } in &selected {
+            let mut stage = Stage::clone(stage);
+            let changes = tree.changes(&stage)?;
+            if options.force || changes.is_some() {
+                if let Some(question) = changes.filter(|_| !options.force)
+                    && !ask(&question)
+                {
+                    return Err(Error::dvc(format!(
+                        "unable to commit changed {}. Use `-f|--force` to force.",
+                        stage.display(self)
+                    )));
+                }
+                tree.save(&mut stage, options.allow_missing, &mut scm)?;
+                self.save_run(&stage)?;
+            }
+            linked.extend(tree.put_into_cache(&stage, filter.as_deref(), options)?);
+            committed.push(stage);
+        }
+        for name in [HashName::Md5, HashName::Md5Dos2Unix] {
+            if committed.iter().any(|stage| stage.outs.iter().any(|out| out.use_cache && out.hash_name == name)) {
+                self.cache(name)?.flush()?;
+            }
+        }
+        let _lock = self.lock()?;
+        for stage in &committed {
+            dvc_file::write(self, stage)?;
+            scm.track(&match stage.kind {
+                StageKind::Single { .. } => stage.path.clone(),
+                StageKind::Pipeline { .. } => dvc_file::lock_path(&stage.path),
+            });
+        }
+        let to_commit = scm.finish()?;
+        if !options.no_relink {
+            self.remember_links(&linked)?;
+        }
+        Ok(to_commit)
+    }
+}
+
+impl WorkTree<'_> {
+    /// The question to ask before the stage is recorded anew; `None` if nothing about it changed.
+    fn changes(&self, stage: &Stage) -> Result<Option<String>> {
+        let mut deps = Vec::new();
+        for dep in &stage.deps {
+            if !matches!(dep, Dependency::Repo { .. }) && dependency_status(self, dep)?.is_some() {
+                deps.push(dep.display(self.repo));
+            }
+        }
+        let mut outs = Vec::new();
+        for out in &stage.outs {
+            if self.change(out)?.is_some() {
+                outs.push(out.display(self.repo));
+            }
+        }
+        let list = |names: &[String]| {
+            let quoted: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
+            format!("[{}]", quoted.join(", "))
+        };
+        let shown = stage.display(self.repo);
+        let what = match (deps.is_empty(), outs.is_empty()) {
+            (false, false) => format!("dependencies {} and outputs {} of {shown} changed.", list(&deps), list(&outs)),
+            (false, true) => format!("dependencies {} of {shown} changed.", list(&deps)),
+            (true, false) => format!("outputs {} of {shown} changed.", list(&outs)),
+            (true, true) if stage.cmd_changed() => format!("'cmd' of {shown} has changed."),
+            (true, true) => return Ok(None),
+        };
+        Ok(Some(format!("{what} Are you sure you want to commit it?")))
+    }
+
+    /// Records what dependencies and outputs are now. Nothing is put into the cache yet.
+    pub(crate) fn save(&self, stage: &mut Stage, allow_missing: bool, scm: &mut ScmChanges<'_>) -> Result<()> {
+        let is_missing = |error: &Error| matches!(error, Error::Missing(_));
+        for dep in &mut stage.deps {
+            match self.save_dependency(dep) {
+                Err(error) if allow_missing && is_missing(&error) => {}
+                other => other?,
+            }
+        }
+        for out in &mut stage.outs {
+            match self.save_output(out, scm) {
+                Err(error) if allow_missing && is_missing(&error) => {}
+                other => other?,
+            }
+        }
+        if stage.is_import()
+            && let Some(file) = stage.to_dvc_file()
+        {
+            let md5 = file.stage_md5();
+            if let StageKind::Single { file, .. } = &mut stage.kind {
+                file.md5 = Some(md5);
+            }
+        }
+        Ok(())
+    }
+
+    fn save_dependency(&self, dep: &mut Dependency) -> Result<()> {
+        match dep {
+            Dependency::Data(out) => {
+                let content = self.content_to_record(out, "dependency")?;
+                record(out, &content);
+                Ok(())
+            }
+            Dependency::Params(params) => self.save_params(params),
+            Dependency::Repo { .. } | Dependency::Url { .. } | Dependency::Db(_) | Dependency::Dataset(_) => Ok(()),
+        }
+    }
+
+    fn save_params(&self, dep: &mut ParamsDependency) -> Result<()> {
+        let shown = self.repo.show_from_cwd(&dep.path);
+        let Some(bytes) = Files::WorkTree.read(&dep.path)? else {
+            return Err(Error::Missing(format!("dependency '{shown}' does not exist")));
+        };
+        let values = params::select(&params::read_params(&bytes, &shown)?, &dep.params)?;
+        let missing: Vec<_> =
+            dep.params.keys.iter().filter(|key| !values.contains_key(key)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            return Err(Error::dvc(format!("Parameters '{}' are missing from '{shown}'.", missing.join(", "))));
+        }
+        dep.locked = Some(values);
+        Ok(())
+    }
+
+    fn save_output(&self, out: &mut Output, scm: &mut ScmChanges<'_>) -> Result<()> {
+        if out.use_cache && !out.is_in_repo() {
+            return Err(Error::dvc(format!(
+                "Saving cached external output {} is not supported since DVC 3.0. See <https://dvc.org/doc/user-guide/upgrade> for more info.",
+                out.display(self.repo)
+            )));
+        }
+        let content = self.content_to_record(out, "output")?;
+        if out.use_cache && out.is_in_repo() {
+            scm.ignore(&out.path)?;
+        }
+        if out.metric && !content.is_dir() && !trackway_store::is_text(&out.path)? {
+            return Err(Error::dvc(format!("binary file '{}' cannot be used as metrics.", out.path.display())));
+        }
+        record(out, &content);
+        Ok(())
+    }
+
+    /// The content as it is to be recorded: a hash of DVC 2 only as long as it is still true.
+    fn content_to_record(&self, out: &mut Output, what: &str) -> Result<Content> {
+        let shown = out.display(self.repo);
+        let missing = || Error::Missing(format!("{what} '{shown}' does not exist"));
+        if !self.exists(out) {
+            return Err(missing());
+        }
+        if !out.path.is_file() && !out.path.is_dir() {
+            return Err(Error::dvc(format!("{what} '{shown}' is not a file or directory")));
+        }
+        if is_empty(&out.path)? {
+            self.repo.warn(format!("'{shown}' is empty."));
+        }
+        if out.hash_name == HashName::Md5Dos2Unix && self.change(out)?.is_some() {
+            out.hash_name = HashName::Md5;
+        }
+        self.content(out)?.ok_or_else(missing)
+    }
+
+    /// Puts the outputs, or the part of one that a target names, into the cache. Gives the paths that are linked to it now.
+    fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<PathBuf>> {
+        let mut linked = Vec::new();
+        let mut failed = Vec::new();
+        for out in stage.outs_at(filter) {
+            if !self.exists(out) {
+                match options.allow_missing {
+                    true => continue,
+                    false => return Err(Error::Missing(format!("output '{}' does not exist", out.display(self.repo)))),
+                }
+            }
+            if !out.use_cache {
+                continue;
+            }
+            let cache = self.repo.cache(out.hash_name)?;
+            let scanning = self.scan_options(out.hash_name)?;
+            let saving =
+                SaveOptions { relink: !options.no_relink, state: self.repo.state(), progress: self.progress };
+            let part = filter.filter(|part| *part != out.path && out.is_dir_record());
+            let path = part.unwrap_or(&out.path);
+            match scan_into(path, &scanning, cache, &saving) {
+                Ok(_) => linked.push(path.to_owned()),
+                Err(trackway_store::Error::Unlinkable { .. }) => failed.push(out.path.display().to_string()),
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(part) = part
+                && let Some(tree) = scan(&out.path, &scanning)?.and_then(|content| content.tree())
+            {
+                // As DVC 3.67: with a part of a folder goes the list of that part.
+                let inner = part.strip_prefix(&out.path).unwrap_or(part).as_os_str().as_bytes();
+                cache.put_tree(&tree.filter(inner))?;
+            }
+        }
+        match failed.is_empty() {
+            true => Ok(linked),
+            false => Err(Error::CacheLink(failed)),
+        }
+    }
+}
+
+fn record(out: &mut Output, content: &Content) {
+    let hash = Hash { name: out.hash_name, oid: content.oid() };
+    out.set(hash, Some(content.size()), content.nfiles(), content.is_exec());
+}
+
+/// A file without bytes, or a folder without entries.
+fn is_empty(path: &Path) -> Result<bool> {
+    let meta = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
+    if meta.is_dir() {
+        return Ok(std::fs::read_dir(path).map_err(|error| Error::io(path, error))?.next().is_none());
+    }
+    Ok(meta.len() == 0)
+}
