@@ -104,7 +104,7 @@ impl Repo {
     fn refuse_unsaved(&self, steps: &[Step]) -> Result<()> {
         let mut unsaved = Vec::new();
         for step in steps {
-            unsaved.extend(step.plan.unsaved(self.cache(step.hash_name)?)?);
+            unsaved.extend(step.plan.unsaved(self.cache(step.hash_name)?, self.state())?);
         }
         if unsaved.is_empty() {
             return Ok(());
@@ -120,7 +120,13 @@ impl Repo {
         if step.plan.is_empty() && !step.impossible {
             return Ok(());
         }
-        let applying = ApplyOptions { state: self.state(), progress };
+        let ignore = self.dvcignore()?;
+        let applying = ApplyOptions {
+            state: self.state(),
+            filter: Some(&*ignore),
+            output: (step.path != step.out.path).then_some(&*step.out.path),
+            progress,
+        };
         let outcome = step.plan.apply(self.cache(step.hash_name)?, &applying)?;
         if step.impossible || !outcome.failed.is_empty() {
             // As DVC 3.67: an output that cannot be had is not left in half.

@@ -1,5 +1,6 @@
 //! `commit`: records what the work tree holds now, and puts it into the cache.
 
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -184,7 +185,7 @@ impl WorkTree<'_> {
         if out.use_cache && out.is_in_repo() {
             scm.ignore(&out.path)?;
         }
-        if out.metric && !content.is_dir() && !trackway_store::is_text(&out.path)? {
+        if out.metric && !content.is_dir() && !looks_like_text(&out.path)? {
             return Err(Error::dvc(format!("binary file '{}' cannot be used as metrics.", out.path.display())));
         }
         record(out, &content);
@@ -262,4 +263,12 @@ fn is_empty(path: &Path) -> Result<bool> {
         return Ok(std::fs::read_dir(path).map_err(|error| Error::io(path, error))?.next().is_none());
     }
     Ok(meta.len() == 0)
+}
+
+/// Judged by how it begins, as DVC does.
+fn looks_like_text(path: &Path) -> Result<bool> {
+    let mut block = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut block));
+    read.map_err(|error| Error::io(path, error))?;
+    Ok(trackway_store::is_text(&block))
 }

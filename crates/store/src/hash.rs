@@ -61,7 +61,7 @@ impl Hasher {
 }
 
 /// As DVC 2: no NUL, and at most 30 % of it outside printable ASCII and `\n\r\t\f\b`.
-fn is_text(block: &[u8]) -> bool {
+pub fn is_text(block: &[u8]) -> bool {
     let strange = |byte: &&u8| !matches!(byte, 32..=126 | b'\n' | b'\r' | b'\t' | 12 | 8);
     !block.contains(&0) && block.iter().filter(strange).count() * 10 <= block.len() * 3
 }

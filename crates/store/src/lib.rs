@@ -26,7 +26,7 @@ mod verified;
 pub use cache::{Cache, CacheOptions, Incoming, Layout, Object, Objects};
 pub use checkout::{Change, ChangeKind, CheckoutOptions, Failure, Outcome, Plan, Target, plan};
 pub use error::{Error, Result};
-pub use hash::{Hasher, hash_bytes, hash_file};
+pub use hash::{Hasher, hash_bytes, hash_file, is_text};
 pub use link::{LinkType, unprotect};
 pub use oid::{Hash, HashName, Hex, Oid};
 pub use progress::{NoProgress, Progress};
