@@ -29,6 +29,11 @@ pub fn add_hooks(path: &Path) -> Result<()> {
     if repos.contains(&entry) {
         return Ok(());
     }
+    // At the end of the list that is there, whose form stays; else as a new list.
+    let end = repos.len().to_string();
+    if !repos.is_empty() && document.set(&["repos", &end], &entry) {
+        return replace(path, &document.to_string());
+    }
     repos.push(entry);
     let repos = Value::Seq(repos);
     if !document.apply_at(&["repos"], &repos) && !document.set(&["repos"], &repos) {

@@ -76,7 +76,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
 fn apply(args: &Args, levels: &mut Levels, context: &Context) -> Result<ExitCode, Failure> {
     let level = args.level.chosen();
     if args.show_origin && (args.value.is_some() || args.unset) {
-        return Err(Failure::failed("--show-origin can't be used together with any of these options: -u/--unset, value"));
+        return Err(Failure::failed(
+            "--show-origin can't be used together with any of these options: -u/--unset, value",
+        ));
     }
     if args.list {
         if args.name.is_some() || args.value.is_some() || args.unset {

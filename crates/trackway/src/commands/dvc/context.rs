@@ -45,13 +45,15 @@ impl Context {
 
     /// What the library may know of the process's environment. Variables that are not UTF-8 are none that DVC has.
     pub fn environment(&self) -> Environment {
-        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let vars =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Environment::new(vars, std::env::home_dir(), self.folder.clone())
     }
 
     /// The repository around the current folder. In our own manner a busy lock is waited for.
     pub fn repo(&self) -> Result<Repo, Failure> {
-        let repo = Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway);
+        let repo =
+            Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway);
         self.tell_warnings(&repo);
         Ok(repo)
     }

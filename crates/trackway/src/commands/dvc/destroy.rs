@@ -12,7 +12,8 @@ pub struct Args {
     pub force: bool,
 }
 
-const QUESTION: &str = "This will destroy all information about your pipelines, all data files, as well as cache in .dvc/cache.
+const QUESTION: &str =
+    "This will destroy all information about your pipelines, all data files, as well as cache in .dvc/cache.
 Are you sure you want to continue?";
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
@@ -22,6 +23,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             "failed to destroy DVC - cannot destroy without a confirmation from the user. Use `-f` to force.",
         ));
     }
-    destroy(repo, &context.terminal.progress()).map_err(|error| Failure::from(error).caught("failed to destroy DVC"))?;
+    destroy(repo, &context.terminal.progress())
+        .map_err(|error| Failure::from(error).caught("failed to destroy DVC"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -108,7 +108,9 @@ fn apply(command: &Command, levels: &mut Levels, context: &Context) -> Result<Ex
                 return Ok(ExitCode::from(code::FAILED));
             }
         },
-        Command::Modify { level, name, option, unset: true, .. } => levels.remote_unset(name, option, level.chosen())?,
+        Command::Modify { level, name, option, unset: true, .. } => {
+            levels.remote_unset(name, option, level.chosen())?
+        }
         Command::Modify { level, name, option, value, .. } => {
             levels.remote_modify(name, option, value.as_deref(), level.chosen())?;
         }
