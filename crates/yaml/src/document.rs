@@ -12,7 +12,7 @@ use crate::emitter::{Anchor, Around, Comment, CommentId, Content, Node, NodeId, 
 use crate::error::{Error, Mark};
 use crate::load::{self, Comments, Loader};
 use crate::number;
-use crate::plain::{check_key, duplicate_key, scalar_text, scalar_value};
+use crate::plain::{MOST_REPEATED, check_key, duplicate_key, scalar_text, scalar_value};
 use crate::resolve::Type;
 use crate::scanner::ScalarStyle;
 use crate::value::{Map, Value};
@@ -110,7 +110,7 @@ impl Document {
             None => None,
         };
         let mut document = Document { objects: builder.objects, comments, root: 0 };
-        document.bounded_size(root)?;
+        bounded(&document.objects, root)?;
         document.root = match root {
             Some(root) if !document.is_falsy(root) => root,
             _ => document.add(Data::Map(Mapping::default())),
@@ -277,39 +277,6 @@ impl Document {
                 map.entries.iter().map(|entry| (self.value_of(entry.key), self.value_of(entry.value))).collect(),
             )),
         }
-    }
-
-    /// Refuses documents whose aliases repeat too much, before anything walks them.
-    fn bounded_size(&self, root: Option<ObjectId>) -> Result<(), Error> {
-        let Some(root) = root else { return Ok(()) };
-        let mut sizes: Vec<Option<usize>> = vec![None; self.objects.len()];
-        let size = self.size(root, &mut sizes);
-        if size > self.objects.len() + crate::plain::MOST_REPEATED {
-            return Err(Error::unmarked(format!("aliases repeat more than {} values", crate::plain::MOST_REPEATED)));
-        }
-        Ok(())
-    }
-
-    fn size(&self, id: ObjectId, sizes: &mut Vec<Option<usize>>) -> usize {
-        if let Some(size) = sizes[id] {
-            return size;
-        }
-        let mut size = 1_usize;
-        match &self.objects[id].data {
-            Data::Scalar(_) => {}
-            Data::Seq(seq) => {
-                for (item, _) in &seq.items {
-                    size = size.saturating_add(self.size(*item, sizes));
-                }
-            }
-            Data::Map(map) => {
-                for entry in &map.entries {
-                    size = size.saturating_add(1).saturating_add(self.size(entry.value, sizes));
-                }
-            }
-        }
-        sizes[id] = Some(size);
-        size
     }
 
     fn key_is(&self, key: ObjectId, wanted: &Value) -> bool {
@@ -484,6 +451,40 @@ impl fmt::Display for Document {
         let root = writer.node(self.root);
         f.write_str(&tree.write(root))
     }
+}
+
+/// Refuses documents whose aliases repeat too much or nest too deep, before anything walks them.
+fn bounded(objects: &[Object], root: Option<ObjectId>) -> Result<(), Error> {
+    let Some(root) = root else { return Ok(()) };
+    let (size, depth) = size(objects, root, &mut vec![None; objects.len()]);
+    if size > objects.len() + MOST_REPEATED {
+        return Err(Error::unmarked(format!("aliases repeat more than {MOST_REPEATED} values")));
+    }
+    if depth > load::DEEPEST {
+        return Err(Error::unmarked(format!("maximum depth of data structure exceeded ({depth})")));
+    }
+    Ok(())
+}
+
+/// How many values an object holds, and how deep. What aliases refer to is met before them, so that no call goes
+/// deeper than the text does.
+fn size(objects: &[Object], id: ObjectId, known: &mut Vec<Option<(usize, usize)>>) -> (usize, usize) {
+    if let Some(size) = known[id] {
+        return size;
+    }
+    let (mut total, mut deepest) = (1_usize, 0);
+    let inner: Vec<ObjectId> = match &objects[id].data {
+        Data::Scalar(_) => Vec::new(),
+        Data::Seq(seq) => seq.items.iter().map(|(item, _)| *item).collect(),
+        Data::Map(map) => map.entries.iter().flat_map(|entry| [entry.key, entry.value]).collect(),
+    };
+    for inner in inner {
+        let (size, depth) = self::size(objects, inner, known);
+        total = total.saturating_add(size);
+        deepest = deepest.max(depth);
+    }
+    known[id] = Some((total, deepest + 1));
+    (total, deepest + 1)
 }
 
 /// Objects to nodes.
@@ -700,7 +701,8 @@ impl Builder {
                     return Err(Error::at(node.start, format!("'{text}' is no date")));
                 };
                 scalar.text = Some(normal);
-                anchored = None;
+                // Its name is lost, but not that it is shared.
+                anchored = anchored.map(|_| Anchor { name: None, always: false });
             }
             _ => {
                 let Some(value) = scalar_value(text, kind) else {
@@ -760,14 +762,13 @@ impl Builder {
                 continue;
             }
             let key = self.object(*key_node)?;
-            let key_value = self.value_of(key);
+            let key_value = self.key(key);
             check_key(&key_value, start, self.nodes[*key_node].start)?;
             let value = self.object(*value_node)?;
-            let before = match &key_value {
-                Value::Str(text) => known.insert(text.clone(), map.entries.len()),
-                other => map.entries.iter().position(|entry| self.value_of(entry.key).same(other)),
-            };
+            let before = known.insert(key_value.key_text(), map.entries.len());
             if let Some(before) = before {
+                bounded(&self.objects, Some(value))?;
+                bounded(&self.objects, Some(map.entries[before].value))?;
                 let (value, before) = (self.value_of(value), self.value_of(map.entries[before].value));
                 let mark = self.nodes[*key_node].start;
                 return Err(duplicate_key(&key_value, &value, Some(&before), start, mark));
@@ -804,8 +805,8 @@ impl Builder {
             let Data::Map(source) = &self.objects[source].data else { continue };
             let mut merged = Vec::new();
             for entry in &source.entries {
-                let key = self.value_of(entry.key);
-                if !map.entries.iter().any(|known| self.value_of(known.key).same(&key)) {
+                let key = self.key(entry.key).key_text();
+                if known.insert(key, usize::MAX).is_none() {
                     merged.push(Entry { key: entry.key, value: entry.value, own: false, comments: None });
                 }
             }
@@ -851,6 +852,21 @@ impl Builder {
             merge = Some(made);
         }
         Ok(merge.filter(|merge| !merge.sources.is_empty()))
+    }
+
+    /// The value of a key, as far as it shows whether it can be one.
+    fn key(&self, id: ObjectId) -> Value {
+        match &self.objects[id].data {
+            Data::Scalar(scalar) => scalar.value.clone(),
+            Data::Map(_) => Value::Map(Map::new()),
+            Data::Seq(seq) => {
+                let items = seq.items.iter().map(|(item, _)| match &self.objects[*item].data {
+                    Data::Scalar(scalar) => scalar.value.clone(),
+                    _ => Value::Map(Map::new()),
+                });
+                Value::Seq(items.collect())
+            }
+        }
     }
 
     fn value_of(&self, id: ObjectId) -> Value {

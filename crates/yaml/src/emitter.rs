@@ -47,10 +47,6 @@ pub(crate) enum Style {
     Single,
     Literal,
     Folded,
-    /// A key of a `!!set`, written behind `?`.
-    Set,
-    /// The absent value of a key in a set in flow style.
-    Absent,
 }
 
 #[derive(Debug)]
@@ -216,10 +212,6 @@ impl<'a> Emitter<'_, 'a> {
             Content::Seq { items, flow } => {
                 self.collection_tag(node);
                 self.sequence(node, items, *flow, context);
-                if let [.., (_, true), (_, true)] = self.indents[..] {
-                    self.indention = true;
-                    self.no_newline = false;
-                }
             }
             Content::Map { pairs, flow } => {
                 self.collection_tag(node);
@@ -299,6 +291,7 @@ impl<'a> Emitter<'_, 'a> {
 
     fn flow_sequence(&mut self, items: &[NodeId], force: bool, post: Option<CommentId>) {
         self.open_flow("[", '[', force, true);
+        self.dash_behind_dash();
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
                 self.indicator(",", false, false, false);
@@ -309,6 +302,13 @@ impl<'a> Emitter<'_, 'a> {
             self.node(*item, ITEM);
         }
         self.close_flow("]", items.is_empty(), post);
+    }
+
+    fn dash_behind_dash(&mut self) {
+        if let [.., (_, true), (_, true)] = self.indents[..] {
+            self.indention = true;
+            self.no_newline = false;
+        }
     }
 
     fn open_flow(&mut self, bracket: &str, context: char, force: bool, sequence: bool) {
@@ -372,9 +372,7 @@ impl<'a> Emitter<'_, 'a> {
             }
             if self.is_simple_key(*key) {
                 self.node(*key, KEY);
-                if !self.is_absent(*value) {
-                    self.indicator(":", false, false, false);
-                }
+                self.indicator(":", false, false, false);
             } else {
                 self.indicator("?", true, false, false);
                 self.node(*key, VALUE);
@@ -388,16 +386,9 @@ impl<'a> Emitter<'_, 'a> {
         self.close_flow(if braces { "}" } else { "" }, pairs.is_empty(), post);
     }
 
-    fn is_absent(&self, id: NodeId) -> bool {
-        matches!(self.nodes[id].content, Content::Scalar { style: Style::Absent, .. })
-    }
-
-    fn is_set_member(&self, id: NodeId) -> bool {
-        matches!(self.nodes[id].content, Content::Scalar { style: Style::Set, .. })
-    }
-
     fn block_sequence(&mut self, items: &[NodeId], context: Context, end: Option<Vec<CommentId>>) {
         self.increase_indent(false, true, context.mapping && !self.indention);
+        self.dash_behind_dash();
         for item in items {
             self.comments_before(*item);
             let no_newline = self.column == 0 && self.no_newline;
@@ -420,16 +411,11 @@ impl<'a> Emitter<'_, 'a> {
             self.write_indent();
             if self.is_simple_key(*key) {
                 let alias = self.is_alias(*key);
-                if !alias && self.is_set_member(*key) {
-                    self.indicator("?", true, false, true);
-                }
                 self.node(*key, KEY);
                 if alias {
                     self.out.push(' ');
                 }
-                if !self.is_set_member(*value) {
-                    self.indicator(":", false, false, false);
-                }
+                self.indicator(":", false, false, false);
             } else {
                 self.indicator("?", true, false, true);
                 self.node(*key, VALUE);
@@ -533,17 +519,13 @@ impl<'a> Emitter<'_, 'a> {
         if text.is_empty() && node.tag.as_ref().is_some_and(|tag| tag.starts_with("!!")) {
             return Chosen::Plain;
         }
-        let any = matches!(style, Style::Any | Style::Set | Style::Absent);
         if style == Style::Double {
             return Chosen::Double;
         }
-        if any && (node.tag.is_some() || resolve::plain(text) == kind) {
+        if style == Style::Any && (node.tag.is_some() || resolve::plain(text) == kind) {
             let in_flow = !self.flow.is_empty();
             let allowed = if in_flow { analysis.flow_plain } else { analysis.block_plain };
             if allowed && !(context.simple_key && (analysis.empty || analysis.multiline)) {
-                return Chosen::Plain;
-            }
-            if style == Style::Absent {
                 return Chosen::Plain;
             }
         }
@@ -766,7 +748,7 @@ impl<'a> Emitter<'_, 'a> {
         let (indent, chomping) = block_hints(text, root);
         let mut hints = String::from(indicator);
         if indent > 0 {
-            hints.push_str("2");
+            hints.push('2');
         }
         hints.extend(chomping);
         if let Some(header) = header {

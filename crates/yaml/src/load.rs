@@ -8,7 +8,7 @@ use crate::resolve::{self, Type};
 use crate::scanner::{Carried, Kind, ScalarStyle, Scanner, Token};
 
 /// Documents nested deeper are refused. (The limit of ruamel is Python's stack.)
-pub(crate) const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 100;
 
 const CORE: &str = "tag:yaml.org,2002:";
 

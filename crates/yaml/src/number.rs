@@ -28,6 +28,8 @@ pub(crate) fn integer(written: &str) -> String {
         };
     }
     let sign = if negative && significant != "0" { "-" } else { "" };
+    // ruamel writes `!!int '0x-1f'` for `-0x1f`, which it cannot read: the sign stays in front here.
+    let (outer, sign) = if prefix.is_empty() { ("", sign) } else { (sign, "") };
     let mut text = if digits.starts_with('0') && (digits.len() > 1 || !prefix.is_empty()) {
         // Zeros in front fill up to the width, in which the sign counts.
         format!("{sign}{significant:0>width$}", width = digits.len().saturating_sub(sign.len()))
@@ -42,14 +44,14 @@ pub(crate) fn integer(written: &str) -> String {
                 at = at.saturating_sub(every);
             }
         }
-        if !prefix.is_empty() && written.as_bytes().get(2) == Some(&b'_') {
+        if !prefix.is_empty() && written.trim_start_matches(['-', '+']).as_bytes().get(2) == Some(&b'_') {
             text.insert(0, '_');
         }
         if written.len() > 1 && written.ends_with('_') {
             text.push('_');
         }
     }
-    format!("{prefix}{text}")
+    format!("{outer}{prefix}{text}")
 }
 
 /// A float as ruamel writes it again: so many digits before and after the dot as it had.

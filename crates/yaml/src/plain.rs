@@ -22,7 +22,8 @@ pub fn parse(text: &str) -> Result<Value, Error> {
     let mut loader = Loader::new(text, false)?;
     let Some(root) = loader.single_document()? else { return Ok(Value::Null) };
     let (nodes, _) = loader.into_parts();
-    let mut builder = Builder { nodes: &nodes, left: nodes.len() + MOST_REPEATED, open: vec![false; nodes.len()] };
+    let mut builder =
+        Builder { nodes: &nodes, left: nodes.len() + MOST_REPEATED, open: vec![false; nodes.len()], depth: 0 };
     builder.value(root)
 }
 
@@ -74,6 +75,7 @@ struct Builder<'n> {
     left: usize,
     /// Collections that we are inside of: an alias to one of them has no end.
     open: Vec<bool>,
+    depth: usize,
 }
 
 impl Builder<'_> {
@@ -90,6 +92,11 @@ impl Builder<'_> {
         if std::mem::replace(&mut self.open[id], true) {
             return Err(Error::at(node.start, "found unconstructable recursive node"));
         }
+        // Aliases of aliases nest deeper than the text does.
+        self.depth += 1;
+        if self.depth > load::DEEPEST {
+            return Err(Error::at(node.start, format!("maximum depth of data structure exceeded ({})", self.depth)));
+        }
         let value = match (&node.content, node.tag.as_ref().map(|tag| tag.core().unwrap_or(&tag.name))) {
             (load::Content::Seq { items, .. }, None | Some("!" | "seq")) => {
                 Value::Seq(items.iter().map(|item| self.value(*item)).collect::<Result<_, _>>()?)
@@ -99,6 +106,7 @@ impl Builder<'_> {
             _ => return Err(unknown_tag(node)),
         };
         self.open[id] = false;
+        self.depth -= 1;
         Ok(value)
     }
 
@@ -163,12 +171,15 @@ impl Builder<'_> {
                     return Err(Error::within(context, node.start, problem, nodes[*value].start));
                 }
             };
+            if let Some(wrong) =
+                sources.iter().rev().find(|id| !matches!(nodes[**id].content, load::Content::Map { .. }))
+            {
+                let problem = format!("expected a mapping for merging, but found {}", nodes[*wrong].kind_name());
+                return Err(Error::within(context, node.start, problem, nodes[*wrong].start));
+            }
             for source in sources {
                 let source = &nodes[source];
-                let load::Content::Map { pairs, .. } = &source.content else {
-                    let problem = format!("expected a mapping for merging, but found {}", source.kind_name());
-                    return Err(Error::within(context, node.start, problem, source.start));
-                };
+                let load::Content::Map { pairs, .. } = &source.content else { continue };
                 self.left = self.left.checked_sub(pairs.len()).ok_or_else(|| {
                     Error::at(node.start, format!("merge keys repeat more than {MOST_REPEATED} values"))
                 })?;
@@ -188,6 +199,7 @@ impl Builder<'_> {
         let nodes = self.nodes;
         let mut entries: Vec<(Value, Value)> = Vec::with_capacity(pairs.len());
         let mut texts: HashSet<&str> = HashSet::new();
+        let mut others: HashSet<String> = HashSet::new();
         for (key_id, value_id) in pairs {
             let key = self.value(*key_id)?;
             check_key(&key, node.start, nodes[*key_id].start)?;
@@ -199,7 +211,7 @@ impl Builder<'_> {
                 };
                 let again = match text {
                     Some(text) => !texts.insert(text),
-                    None => entries.iter().any(|(other, _)| other.same(&key)),
+                    None => !others.insert(key.key_text()),
                 };
                 if again {
                     let before = entries.iter().find(|(other, _)| other.same(&key)).map(|(_, value)| value);
@@ -233,8 +245,8 @@ pub(crate) fn check_key(key: &Value, start: Mark, mark: Mark) -> Result<(), Erro
 }
 
 fn unknown_tag(node: &load::Node) -> Error {
-    let name = node.tag.as_ref().map_or("", |tag| &tag.name);
-    Error::at(node.start, format!("could not determine a constructor for the tag '{name}'"))
+    let name = Value::from(node.tag.as_ref().map_or("", |tag| &tag.name)).to_python(true);
+    Error::at(node.start, format!("could not determine a constructor for the tag {name}"))
 }
 
 fn tagged_scalar(node: &load::Node, text: &str, kind: Type) -> Result<Value, Error> {

@@ -393,7 +393,7 @@ impl Scanner {
         if self.done {
             return Ok(());
         }
-        if let Some((text, start)) = self.to_next_token() {
+        if let Some((text, start)) = self.skip_to_token() {
             let id = self.add_comment(text.trim_end_matches(' ').to_owned(), start);
             self.push(Kind::Comment(id), start);
             return Ok(());
@@ -490,7 +490,7 @@ impl Scanner {
     }
 
     /// Skips to where a token begins. With comments on it stops behind a comment or blank lines, and returns them.
-    fn to_next_token(&mut self) -> Option<(String, Mark)> {
+    fn skip_to_token(&mut self) -> Option<(String, Mark)> {
         if self.index == 0 && self.peek_char(0) == '\u{feff}' {
             self.forward(1);
         }
@@ -517,9 +517,7 @@ impl Scanner {
                     return Some((text, start));
                 }
             }
-            if self.line_break().is_none() {
-                return None;
-            }
+            self.line_break()?;
             self.simple_key_allowed |= self.flow.is_empty();
             if self.keep_comments && self.peek_char(0) == '\n' {
                 let start = self.mark();
@@ -966,7 +964,7 @@ impl Scanner {
                 token.carry().pre = Some(vec![id]);
             }
             if !trailing.is_empty() {
-                while let Some((comment, mark)) = self.to_next_token() {
+                while let Some((comment, mark)) = self.skip_to_token() {
                     trailing.push_str(&" ".repeat(mark.column - 1));
                     trailing.push_str(&comment);
                 }

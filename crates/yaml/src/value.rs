@@ -159,6 +159,15 @@ impl Value {
         }
     }
 
+    /// One text for all values that are equal as keys in Python.
+    pub(crate) fn key_text(&self) -> String {
+        match (self, self.number()) {
+            (Value::Str(text), _) => format!("s{text}"),
+            (_, Some(number)) => format!("n{number}"),
+            _ => self.to_python(true),
+        }
+    }
+
     fn number(&self) -> Option<f64> {
         match self {
             Value::Bool(value) => Some(f64::from(u8::from(*value))),
