@@ -22,7 +22,7 @@ pub enum Failure {
     /// A command of DVC that failed, with DVC's exit code.
     Dvc { message: String, code: u8 },
     /// What the repository could not do.
-    Repo(trackway_repo::Error),
+    Repo(Box<Error>),
     /// Whoever reads standard output has seen enough. Nobody is to blame, and nothing is said.
     ClosedPipe,
 }
@@ -78,6 +78,11 @@ impl Failure {
         }
     }
 
+    /// Whether there is no repository around the current folder.
+    pub fn is_outside_a_repository(&self) -> bool {
+        matches!(self, Failure::Repo(error) if matches!(**error, Error::NotARepository(_)))
+    }
+
     /// Prints it; `quiet` is DVC's `-q`, under which its errors are silent too.
     pub fn report(self, word: &str, quiet: bool) -> ExitCode {
         let (message, code) = match self {
@@ -88,7 +93,7 @@ impl Failure {
             }
             Failure::ClosedPipe => return ExitCode::from(code::CLOSED_PIPE),
             Failure::Repo(error) => {
-                let (message, code) = of_repo(error);
+                let (message, code) = of_repo(*error);
                 return Failure::Dvc { message, code }.report(word, quiet);
             }
             Failure::Usage(message) => (message, 2),
@@ -147,12 +152,12 @@ fn of_repo(error: Error) -> (String, u8) {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Repo(error)
+        Failure::Repo(Box::new(error))
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        Failure::Repo(Error::Config(error))
+        Failure::from(Error::Config(error))
     }
 }

@@ -51,7 +51,7 @@ pub struct Merge {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     // Outside of a repository a hook has nothing to do. Any other trouble with it counts.
     match context.repo() {
-        Err(Failure::Repo(trackway_repo::Error::NotARepository(_))) => return Ok(ExitCode::SUCCESS),
+        Err(failure) if failure.is_outside_a_repository() => return Ok(ExitCode::SUCCESS),
         other => drop(other?),
     }
     match args.hook {

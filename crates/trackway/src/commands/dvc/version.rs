@@ -35,7 +35,7 @@ pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
     ];
     match context.repo() {
         Ok(repo) => lines.extend(of_repository(&repo, &environment)?),
-        Err(Failure::Repo(Error::NotARepository(_))) => {}
+        Err(failure) if failure.is_outside_a_repository() => {}
         Err(failure) => return Err(failure),
     }
     context.terminal.always(lines.join("\n"))?;
