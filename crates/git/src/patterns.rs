@@ -231,6 +231,12 @@ fn compile(text: &[u32]) -> Result<Option<Matcher>, &'static str> {
         }
     }
 
+    // Only now: a line that is void for another reason is void, whatever its ranges.
+    let backwards = |step: &Step| matches!(step, Step::Class { ranges, .. } if ranges.iter().any(|(a, b)| b < a));
+    if machine.iter().any(backwards) {
+        return Err("a range in brackets is backwards");
+    }
+
     // `**/name`, `**/name/**` and the same with `*` before the name.
     let simple = match segments[..] {
         [ANY_DEPTH, name] => Some(name),
@@ -291,7 +297,7 @@ fn glob(segment: &[u32], machine: &mut Machine) -> Result<bool, &'static str> {
                 else {
                     return Ok(false);
                 };
-                machine.push(Step::Class { negated, ranges: ranges(&segment[start..search + length])? });
+                machine.push(Step::Class { negated, ranges: ranges(&segment[start..search + length]) });
                 i = search + length + 1;
             }
             _ => machine.push(Step::Char(c)),
@@ -301,24 +307,19 @@ fn glob(segment: &[u32], machine: &mut Machine) -> Result<bool, &'static str> {
 }
 
 /// The inside of a class; every character in it stands for itself, but `-` between two.
-fn ranges(inside: &[u32]) -> Result<Vec<(u32, u32)>, &'static str> {
+fn ranges(inside: &[u32]) -> Vec<(u32, u32)> {
     let mut ranges = Vec::new();
     let mut i = 0;
     while i < inside.len() {
-        let low = inside[i];
         if inside.get(i + 1) == Some(&u32::from('-')) && i + 2 < inside.len() {
-            let high = inside[i + 2];
-            if high < low {
-                return Err("a range in brackets is backwards");
-            }
-            ranges.push((low, high));
+            ranges.push((inside[i], inside[i + 2]));
             i += 3;
         } else {
-            ranges.push((low, low));
+            ranges.push((inside[i], inside[i]));
             i += 1;
         }
     }
-    Ok(ranges)
+    ranges
 }
 
 /// Whether the machine reaches its end on some beginning of `text`.

@@ -215,6 +215,7 @@ impl Git {
         let mut seen = HashSet::new();
         let mut commits = Vec::new();
         for experiment in self.experiments()? {
+            let baseline = ObjectId::from_hex(experiment.baseline.as_bytes()).ok();
             let mut id = experiment.commit;
             loop {
                 if seen.insert(id) {
@@ -222,7 +223,7 @@ impl Git {
                 }
                 let commit = repo.find_commit(id.0).map_err(|e| Error::read(format!("commit {id}"), e))?;
                 match commit.parent_ids().next() {
-                    Some(parent) if parent.to_string() != experiment.baseline => id = CommitId(parent.detach()),
+                    Some(parent) if Some(parent.detach()) != baseline => id = CommitId(parent.detach()),
                     _ => break,
                 }
             }

@@ -249,6 +249,14 @@ impl DvcIgnore {
     }
 }
 
+impl DvcIgnore {
+    /// Why a path is hidden, or is not, with what is there telling whether it is a folder: `dvc check-ignore`.
+    pub fn check_as_found(&self, path: &Path) -> CheckResult {
+        let path = normalized(path);
+        self.check(&path, path.is_dir())
+    }
+}
+
 impl DirFilter {
     /// The folder that this is for.
     pub fn path(&self) -> &Path {

@@ -22,7 +22,6 @@ pub enum RwLockError {
          remove '{}/rwlock' and try again.", path.display(), list(blockers), tmp_dir.display()
     )]
     Busy { path: PathBuf, blockers: Vec<Blocker>, tmp_dir: PathBuf },
-    /// The path is to be shown from the folder that the user is in.
     #[error("Unable to read RWLock-file '{}'. JSON structure is corrupted", path.display())]
     Corrupted { path: PathBuf },
     #[error("RWLock-file '{}' format error.", path.display())]
@@ -57,6 +56,8 @@ pub struct Dropped {
 pub struct RwLock {
     tmp_dir: PathBuf,
     hardlink: bool,
+    /// The file, as errors name it.
+    shown: PathBuf,
 }
 
 /// Paths that are held. Dropping it lets go of them.
@@ -73,7 +74,12 @@ pub struct RwGuard {
 impl RwLock {
     /// `hardlink` is `core.hardlink_lock`.
     pub fn new(tmp_dir: &Path, hardlink: bool) -> RwLock {
-        RwLock { tmp_dir: tmp_dir.to_owned(), hardlink }
+        RwLock { tmp_dir: tmp_dir.to_owned(), hardlink, shown: tmp_dir.join("rwlock") }
+    }
+
+    /// The same, with errors that name the file as seen from the folder that the user is in, as stock does.
+    pub fn shown_as(self, file: &Path) -> RwLock {
+        RwLock { shown: file.to_owned(), ..self }
     }
 
     /// Holds absolute paths for this process. `command` is what others are told is running.
@@ -163,8 +169,8 @@ impl RwLock {
         let mut table = match fs::read(&file) {
             Ok(text) => match serde_json::from_slice(&text) {
                 Ok(table) => table,
-                Err(error) if error.is_data() => return Err(RwLockError::Format { path: file }),
-                Err(_) => return Err(RwLockError::Corrupted { path: file }),
+                Err(error) if error.is_data() => return Err(RwLockError::Format { path: self.shown.clone() }),
+                Err(_) => return Err(RwLockError::Corrupted { path: self.shown.clone() }),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Table::default(),
             Err(error) => return Err(RwLockError::File { path: file, verb: "read", error }),
@@ -367,16 +373,41 @@ impl<'de> Deserialize<'de> for Table {
         #[serde(deny_unknown_fields)]
         struct File {
             #[serde(default)]
-            write: Pairs<Info>,
+            write: Pairs<Object<Info>>,
             #[serde(default)]
-            read: Pairs<Vec<Info>>,
+            read: Pairs<Vec<Object<Info>>>,
         }
-        let file = File::deserialize(deserializer)?;
+        let Object(file) = Object::<File>::deserialize(deserializer)?;
         // Stock puts in the sides that are missing.
         Ok(Table {
-            write: Some(file.write.0.into_iter().map(|(path, info)| (path, vec![info])).collect()),
-            read: Some(file.read.0),
+            write: Some(file.write.0.into_iter().map(|(path, info)| (path, vec![info.0])).collect()),
+            read: Some(file.read.0.into_iter().map(|(path, infos)| (path, unwrap(infos))).collect()),
         })
+    }
+}
+
+fn unwrap(infos: Vec<Object<Info>>) -> Vec<Info> {
+    infos.into_iter().map(|info| info.0).collect()
+}
+
+/// A structure that has to be an object in JSON; serde alone takes a list of its values too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyMap<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyMap<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(OnlyMap(std::marker::PhantomData)).map(Object)
     }
 }
 
