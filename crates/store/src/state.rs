@@ -292,7 +292,7 @@ impl Files {
             let path = bytes.get(at..at + usize::from(record.name_len))?.to_vec();
             at += path.len();
             let name = if record.name_start == 0 { HashName::Md5 } else { HashName::Md5Dos2Unix };
-            files.known.insert((path, name), record);
+            files.known.insert((path, name), FileRecord { name_start: 0, name_len: 0, ..record });
         }
         (at == bytes.len()).then_some(files)
     }
