@@ -200,7 +200,7 @@ fn branches_of_remotes_and_experiments() {
     assert_eq!(experiments.len(), 1);
     assert_eq!((experiments[0].name.as_str(), &experiments[0].baseline), ("lucky-name", &base));
     let commits: Vec<_> = repo.experiment_commits().expect("read").iter().map(|id| id.hex()).collect();
-    assert_eq!(commits, [feature.clone()]);
+    assert_eq!(commits, std::slice::from_ref(&feature));
     origin.git(&["update-ref", "refs/exps/exec/EXEC_BASELINE", &feature]);
     assert_eq!(origin.open().resolve("HEAD").expect("the baseline").hex(), feature);
     assert_eq!(origin.open().resolve("HEAD~1").expect("below the baseline").hex(), base);
