@@ -343,7 +343,7 @@ fn write_files(map: &mut Map, files: &Option<Vec<FileEntry>>, with_files: bool) 
 }
 
 /// `./a/../b` as `b`. Paths that leave their folder are left as they are: where they lead needs the repository to tell.
-fn plain_path(path: &str) -> String {
+pub(crate) fn plain_path(path: &str) -> String {
     if path.starts_with('/') || info::scheme(path).is_some() {
         return path.to_owned();
     }

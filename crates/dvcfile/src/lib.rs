@@ -17,6 +17,7 @@ mod lock;
 pub mod params;
 mod pipeline;
 mod python;
+mod report;
 mod run_cache;
 mod schema;
 
@@ -26,3 +27,4 @@ pub use info::{FileEntry, Info};
 pub use lock::{LockEntry, LockFile, LockItem};
 pub use params::{DEFAULT_PARAMS_FILE, ParamChange, ParamsFormat};
 pub use pipeline::{Annotations, DvcYaml, Files, OutDecl, ParamsDep, PipelineStage, Place, Plot, ReadError, StageEdit};
+pub use report::USUAL_WIDTH;

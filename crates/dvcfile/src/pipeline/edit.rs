@@ -12,8 +12,7 @@ impl DvcYaml<'_> {
         let stages = data.as_map().and_then(|data| data.get("stages")).and_then(Value::as_map);
         match edit {
             StageEdit::Set(stage) => {
-                let existing = stages.is_some_and(|stages| stages.contains_key(&stage.name));
-                if existing && stage.parametrized {
+                if stage.parametrized {
                     return Err(Error::Parametrized { action: "dump", stage: stage.name.clone() });
                 }
                 if !data.as_map().is_some_and(|data| !data.is_empty()) {
@@ -37,14 +36,17 @@ impl DvcYaml<'_> {
                 Ok(Some(document.to_string()))
             }
             StageEdit::Remove(stage) => {
-                let Some(stages) = stages.filter(|stages| stages.contains_key(stage)) else {
+                if stage.parametrized {
+                    return Err(Error::Parametrized { action: "remove", stage: stage.name.clone() });
+                }
+                let Some(stages) = stages.filter(|stages| stages.contains_key(&stage.name)) else {
                     return Ok(Some(text.to_owned()));
                 };
                 if stages.len() == 1 {
                     return Ok(None);
                 }
                 let mut document = crate::error::parse_document(text, name)?;
-                document.remove(&["stages", stage]);
+                document.remove(&["stages", &stage.name]);
                 Ok(Some(document.to_string()))
             }
         }

@@ -152,7 +152,8 @@ pub struct Annotations {
 pub enum StageEdit<'e> {
     /// Adds the stage at the end, or brings the one of that name to this form (`stage add`, `freeze`, `unfreeze`).
     Set(&'e PipelineStage),
-    Remove(&'e str),
+    /// Takes the stage out.
+    Remove(&'e PipelineStage),
 }
 
 impl<'a> DvcYaml<'a> {

@@ -3,6 +3,7 @@
 use trackway_yaml::{Map, Value};
 
 use super::{OutDecl, ParamsDep, PipelineStage, Plot};
+use crate::dvc::plain_path;
 use crate::params::DEFAULT_PARAMS_FILE;
 use crate::schema::python_str;
 use crate::{Annotations, Error, LockEntry, LockItem, python};
@@ -57,7 +58,7 @@ impl PipelineStage {
         let entries = [
             ("desc", self.desc.clone().map_or(Value::Null, Value::Str)),
             ("cmd", self.cmd.clone()),
-            ("wdir", self.wdir.clone().filter(|wdir| wdir != ".").map_or(Value::Null, Value::Str)),
+            ("wdir", self.wdir.as_deref().map(plain_path).filter(|wdir| wdir != ".").map_or(Value::Null, Value::Str)),
             ("deps", Value::from(deps)),
             ("params", params_value(&self.params)),
             ("outs", section("outs")),
