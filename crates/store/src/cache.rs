@@ -66,6 +66,8 @@ struct Writer {
 struct Unsynced {
     few: Vec<Oid>,
     many: bool,
+    /// Folders in which new folders were made.
+    folders: std::collections::BTreeSet<PathBuf>,
 }
 
 const SYNC_ONE_BY_ONE: usize = 16;
@@ -408,21 +410,22 @@ impl Cache {
         if unsynced.many {
             return rustix::fs::syncfs(open(".").map_err(failed)?).map_err(failed);
         }
-        let mut shards = std::collections::BTreeSet::new();
+        let mut folders = unsynced.folders;
         for oid in &unsynced.few {
-            let place = Place::of(oid);
-            match open(place.as_str()) {
+            match open(Place::of(oid).as_str()) {
                 Ok(file) => rustix::fs::fsync(file).map_err(failed)?,
                 // Collected meanwhile.
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(failed(errno)),
             }
-            shards.insert(oid.bytes()[0]);
+            folders.insert(self.objects.join(format!("{:02x}", oid.bytes()[0])));
         }
-        for shard in shards {
-            rustix::fs::fsync(open(&format!("{shard:02x}")).map_err(failed)?).map_err(failed)?;
+        // Children before their parents.
+        for folder in folders.iter().rev() {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| Error::io("writing to disk", folder, error))?;
         }
-        rustix::fs::fsync(open(".").map_err(failed)?).map_err(failed)
+        Ok(())
     }
 
     /// Writes the record of verified objects; where that is not possible nothing is lost but time.
@@ -440,6 +443,10 @@ impl Cache {
                 return self.make_dirs(dir);
             }
             Err(error) => return Err(error),
+        }
+        if let Some(parent) = dir.parent().filter(|_| self.objects.starts_with(dir) || dir.starts_with(&self.objects)) {
+            let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            unsynced.folders.insert(parent.to_owned());
         }
         if self.options.shared {
             use std::os::unix::fs::PermissionsExt;

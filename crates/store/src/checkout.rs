@@ -285,7 +285,7 @@ impl Run<'_> {
         if let Some(change) = plan.changes.iter().find(|change| change.path.as_os_str().is_empty())
             && change.kind == ChangeKind::Deleted
         {
-            self.in_parent(|dir, name| unlink(dir, name))?;
+            self.in_parent(unlink)?;
         }
         let beneath = |change: &&Change| !change.path.as_os_str().is_empty();
         let deletes: Vec<&Change> =

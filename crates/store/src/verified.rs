@@ -24,10 +24,10 @@ pub(crate) struct Stamp {
 impl Stamp {
     pub fn of(stat: &Stat) -> Stamp {
         Stamp {
-            ino: stat.st_ino as u64,
+            ino: stat.st_ino,
             size: stat.st_size as u64,
-            mtime: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
+            ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
         }
     }
 
