@@ -6,6 +6,7 @@ use crate::emitter::CommentId;
 use crate::error::{Error, Mark};
 use crate::resolve::{self, Type};
 use crate::scanner::{Carried, Kind, ScalarStyle, Scanner, Token};
+use crate::value::Value;
 
 /// Documents nested deeper are refused. (The limit of ruamel is Python's stack.)
 pub(crate) const DEEPEST: usize = 100;
@@ -138,8 +139,8 @@ impl Loader {
         self.directives()?;
         let token = self.scanner.peek()?;
         if token.kind != Kind::DocumentStart {
-            let problem = format!("expected '<document start>', but found ({:?},)", token.kind.name());
-            return Err(Error::at(token.start, problem.replace('"', "'")));
+            let problem = format!("expected '<document start>', but found ('{}',)", token.kind.name());
+            return Err(Error::at(token.start, problem));
         }
         self.scanner.get()?;
         let token = self.scanner.peek()?;
@@ -167,7 +168,7 @@ impl Loader {
                 }
                 Kind::TagDirective(handle, prefix) => {
                     if handles.iter().any(|(known, _)| *known == handle) {
-                        return Err(Error::at(token.start, format!("duplicate tag handle '{handle}'")));
+                        return Err(Error::at(token.start, format!("duplicate tag handle {}", quoted(&handle))));
                     }
                     handles.push((handle, prefix));
                 }
@@ -281,7 +282,7 @@ impl Loader {
             let Kind::Alias(name) = token.kind else { return Err(Error::at(token.start, "expected an alias")) };
             return match self.anchors.get(&name) {
                 Some(id) => Ok(*id),
-                None => Err(Error::at(token.start, format!("found undefined alias '{name}'"))),
+                None => Err(Error::at(token.start, format!("found undefined alias {}", quoted(&name)))),
             };
         }
         self.depth += 1;
@@ -338,7 +339,7 @@ impl Loader {
                     Some(Tag { name: format!("{prefix}{}", decoded(&suffix)), written: format!("{handle}{suffix}") })
                 }
                 None => {
-                    let problem = format!("found undefined tag handle '{handle}'");
+                    let problem = format!("found undefined tag handle {}", quoted(&handle));
                     let (start, mark) = (start.unwrap_or_default(), tag_mark.unwrap_or_default());
                     return Err(Error::within("while parsing a node", start, problem, mark));
                 }
@@ -653,6 +654,11 @@ impl Loader {
 
 fn is_directive(kind: &Kind) -> bool {
     matches!(kind, Kind::VersionDirective(_) | Kind::TagDirective(..) | Kind::OtherDirective)
+}
+
+/// As Python's `repr` shows it.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_python(true)
 }
 
 fn decoded(suffix: &str) -> String {
