@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 
 use crate::emitter::{Comment, CommentId};
 use crate::error::{Error, Mark};
+use crate::value::Value;
 
 /// Longer documents are refused before anything is allocated for them.
 pub(crate) const LONGEST_DOCUMENT: usize = 64 << 20;
@@ -154,16 +155,8 @@ fn is_end_or_blank(ch: char) -> bool {
 
 /// A character as Python's `repr` shows it.
 fn shown(ch: char) -> String {
-    match ch {
-        '\'' => "\"'\"".to_owned(),
-        '\\' => "'\\\\'".to_owned(),
-        '\n' => "'\\n'".to_owned(),
-        '\r' => "'\\r'".to_owned(),
-        '\t' => "'\\t'".to_owned(),
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' => format!("'\\x{:02x}'", u32::from(ch)),
-        '\u{2028}' | '\u{2029}' | '\u{feff}' => format!("'\\u{:04x}'", u32::from(ch)),
-        _ => format!("'{ch}'"),
-    }
+    // The NUL that stands for the end is no text that a value could hold, but is shown all the same.
+    Value::from(ch.to_string()).to_python(true)
 }
 
 fn is_allowed(ch: char) -> bool {
@@ -181,15 +174,16 @@ impl Scanner {
         let mut chars = Vec::with_capacity(text.len() + 8);
         // As Python reads a text file: every kind of line end becomes `\n`.
         let mut after_return = false;
-        for (position, ch) in text.chars().enumerate() {
+        for ch in text.chars() {
             if std::mem::replace(&mut after_return, ch == '\r') && ch == '\n' {
                 continue;
             }
             let ch = if ch == '\r' { '\n' } else { ch };
             if !is_allowed(ch) {
                 return Err(Error::unmarked(format!(
-                    "unacceptable character #x{:04x}: special characters are not allowed in position {position}",
-                    u32::from(ch)
+                    "unacceptable character #x{:04x}: special characters are not allowed\n  in \"<unicode string>\", position {}",
+                    u32::from(ch),
+                    chars.len()
                 )));
             }
             chars.push(ch);

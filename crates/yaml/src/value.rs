@@ -197,7 +197,12 @@ impl Value {
                         '\r' => out.push_str("\\r"),
                         '\\' => out.push_str("\\\\"),
                         _ if ch == quote => out.extend(['\\', ch]),
-                        _ => out.push(ch),
+                        _ if is_printable(ch) => out.push(ch),
+                        _ => out.push_str(&match u32::from(ch) {
+                            code @ 0..=0xff => format!("\\x{code:02x}"),
+                            code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+                            code => format!("\\U{code:08x}"),
+                        }),
                     }
                 }
                 out.push(quote);
@@ -216,6 +221,16 @@ impl Value {
             }
         }
     }
+}
+
+/// Whether Python's `repr` shows a character as it is: no control, format, private or space character but ` `. (What
+/// Unicode has not assigned is not told apart.)
+fn is_printable(ch: char) -> bool {
+    let format = matches!(ch, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}')
+        || matches!(ch, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(ch, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    let private = matches!(ch, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
+    !(format || private || ch.is_control() || (ch.is_whitespace() && ch != ' '))
 }
 
 impl From<&str> for Value {
