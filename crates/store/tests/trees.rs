@@ -53,7 +53,7 @@ fn hostile_objects_are_refused_with_their_place() {
         (one(&"x/".repeat(3000)), "4,095 bytes"),
         (one("\\ud800"), "surrogate"),
         (one("\\udc41"), "surrogate"),
-        (format!(r#"[{{"relpath": "a"}}]"#), "no 'md5'"),
+        (r#"[{"relpath": "a"}]"#.to_owned(), "no 'md5'"),
         (format!(r#"[{{"md5": "{md5}"}}]"#), "no 'relpath'"),
         (format!(r#"[{{"md5": "{md5}.dir", "relpath": "a"}}]"#), "32 hexadecimal digits"),
         (r#"[{"md5": "../../../../etc/passwd0000000000", "relpath": "a"}]"#.to_owned(), "32 hexadecimal digits"),
