@@ -84,8 +84,8 @@ def ask_both(stock, ours, name: str, folder: pathlib.Path, files: dict[str, str]
     for side, teller in (("stock", stock), ("ours", ours)):
         # Both are asked in a folder of the same depth: paths in messages must not tell them apart.
         root = folder / side
-        for name, text in files.items():
-            path = root / name
+        for file, text in files.items():
+            path = root / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         answers.append(teller.ask(dir=str(root), **request))

@@ -6,7 +6,7 @@
 pub enum Error {
     /// The file is not YAML, or not text.
     #[error("'{name}' is invalid{}.", if *conflict { " (possible merge conflicts)" } else { "" })]
-    Syntax { name: String, text: String, conflict: bool, source: trackway_yaml::Error },
+    Syntax { name: String, text: String, conflict: bool, source: Box<trackway_yaml::Error> },
     /// The file is YAML but not what it should be.
     #[error("'{name}' validation failed{}.", count(problems))]
     Validation { name: String, text: String, problems: Vec<Problem> },
@@ -51,7 +51,12 @@ pub(crate) fn parse_yaml(text: &str, name: &str) -> Result<trackway_yaml::Value,
 fn syntax(text: &str, name: &str, source: trackway_yaml::Error) -> Error {
     // As DVC 3.67: lines that look like those of an unfinished merge are pointed out.
     let marker = |line: &str| ["<<<<<<< ", "======= ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker));
-    Error::Syntax { name: name.to_owned(), text: text.to_owned(), conflict: text.lines().any(marker), source }
+    Error::Syntax {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        conflict: text.lines().any(marker),
+        source: Box::new(source),
+    }
 }
 
 /// Reads YAML for changing it.

@@ -15,7 +15,7 @@ impl DvcYaml<'_> {
                 if stage.parametrized {
                     return Err(Error::Parametrized { action: "dump", stage: stage.name.clone() });
                 }
-                if !data.as_map().is_some_and(|data| !data.is_empty()) {
+                if data.as_map().is_none_or(Map::is_empty) {
                     let mut stages = Map::new();
                     stages.insert(stage.name.as_str(), stage.to_value());
                     let mut data = Map::new();

@@ -87,7 +87,7 @@ pub struct PipelineStage {
     pub name: String,
     /// Text or a list of texts.
     pub cmd: Value,
-    /// As resolved; `None` is the folder of the `dvc.yaml`.
+    /// As resolved, with `.` and `..` folded; `None` is the folder of the `dvc.yaml`.
     pub wdir: Option<String>,
     /// As written, relative to `wdir`; may be a URL.
     pub deps: Vec<String>,

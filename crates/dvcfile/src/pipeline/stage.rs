@@ -1,5 +1,7 @@
 //! A resolved stage: from its mapping, and back.
 
+use std::collections::HashMap;
+
 use trackway_yaml::{Map, Value};
 
 use super::{OutDecl, ParamsDep, PipelineStage, Plot};
@@ -31,7 +33,7 @@ impl PipelineStage {
         Ok(PipelineStage {
             name: name.to_owned(),
             cmd: map.get("cmd").cloned().unwrap_or(Value::Null),
-            wdir: text("wdir").filter(|wdir| !wdir.is_empty()),
+            wdir: text("wdir").map(|wdir| plain_path(&wdir)).filter(|wdir| wdir != "."),
             deps: deps.collect::<Result<_, _>>()?,
             params: merged_params(list("params")).map_err(wrong)?,
             outs,
@@ -197,9 +199,10 @@ impl OutDecl {
 /// `outs:` by path; what is said of a path twice is put together.
 fn merged_outs(entries: &[Value]) -> Result<Vec<(String, Map)>, String> {
     let mut merged: Vec<(String, Map)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     let mut add = |path: String, flags: Option<&Map>| {
-        let at = merged.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
-            merged.push((path, Map::new()));
+        let at = *known.entry(path).or_insert_with_key(|path| {
+            merged.push((path.clone(), Map::new()));
             merged.len() - 1
         });
         for (key, value) in flags.into_iter().flat_map(Map::iter) {
