@@ -2,7 +2,7 @@
 //!
 //! * [`DvcFile`] is a `.dvc` file: outputs that were added or imported, and what an import came from.
 //! * [`DvcYaml`] is a `dvc.yaml`: stages, which it resolves (`vars`, `${}`, `foreach`, `matrix`) one by one as they are asked for.
-//! * [`LockFile`] is a `dvc.lock`: what a stage's last run read and wrote. [`PipelineStage::fill_from_lock`] brings the two together.
+//! * [`LockFile`] is a `dvc.lock`: what a stage's last run read and wrote. [`PipelineStage::locked_out`] and its like bring the two together.
 //! * [`params`] reads parameters from YAML, JSON, TOML and Python files and compares them with the lock.
 //!
 //! Every file is checked as DVC checks it, and errors say what DVC's say ([`Error`]; [`Error::report`] is the long form with the lines
