@@ -1,6 +1,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use trackway_repo::add::AddOptions;
+
 use super::context::Context;
 use super::words::int;
 use crate::failure::Failure;
@@ -72,5 +74,22 @@ impl Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     args.check()?;
-    Err(context.not_built("add"))
+    if args.to_remote || args.out.is_some() {
+        return Err(context.not_built("add --out"));
+    }
+    let targets = context.targets(&args.targets)?;
+    let options = AddOptions { no_commit: args.no_commit, glob: args.glob, no_relink: args.no_relink };
+    let progress = context.terminal.progress();
+    let added =
+        context.on_repo(|repo| repo.add(&targets, options, &progress).map_err(|error| Failure::from(error).caught("")))?;
+    drop(progress);
+    if !added.link_failures.is_empty() {
+        context.terminal.notice(format!(
+            "\nSome targets could not be linked from cache to workspace.\nSee <https://dvc.org/doc/user-guide/troubleshooting#cache-types> for more information.\nTo re-link these targets, reconfigure cache types and then run:\n\n\t{} checkout {}",
+            context.style.program(),
+            added.link_failures.join(" ")
+        ));
+    }
+    context.tell_what_to_commit(&added.to_commit)?;
+    Ok(ExitCode::SUCCESS)
 }

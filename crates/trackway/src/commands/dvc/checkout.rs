@@ -1,8 +1,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use trackway_repo::Error;
+use trackway_repo::checkout::{CheckedOut, CheckoutOptions};
+use trackway_repo::index::Follow;
+
 use super::context::Context;
 use crate::failure::Failure;
+use crate::terminal::Colour;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,6 +40,57 @@ pub struct Args {
     pub targets: Vec<OsString>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("checkout"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let targets = context.targets(&args.targets)?;
+    let options = CheckoutOptions {
+        follow: Follow { with_deps: args.with_deps, recursive: args.recursive },
+        force: args.force,
+        relink: args.relink,
+        allow_missing: args.allow_missing,
+    };
+    let progress = context.terminal.progress();
+    let done = context.on_repo(|repo| Ok(repo.checkout(&targets, options, &progress)?))?;
+    drop(progress);
+    if args.summary {
+        context.terminal.line(summary(&done))?;
+    } else {
+        tell_changes(&done, context)?;
+    }
+    if !done.failed.is_empty() && !args.allow_missing {
+        return Err(Error::Checkout(done.failed).into());
+    }
+    if args.relink {
+        context.terminal.line("Relinked successfully")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line for each output that changed, as `git status --short` has them.
+pub fn tell_changes(done: &CheckedOut, context: &Context) -> Result<(), Failure> {
+    let lists =
+        [("M", &done.modified, Colour::Yellow), ("A", &done.added, Colour::Green), ("D", &done.deleted, Colour::Red)];
+    for (letter, paths, colour) in lists {
+        for path in paths {
+            context.terminal.line(format!("{}\t{path}", context.terminal.paint(letter, colour)).replace('\t', TAB))?;
+        }
+    }
+    Ok(())
+}
+
+/// Stock's console library widens the tab behind the letter to the next column of eight.
+const TAB: &str = "       ";
+
+/// `2 files modified, 1 file added and 1 file deleted`
+pub fn summary(done: &CheckedOut) -> String {
+    let counted = [(done.files.modified, "modified"), (done.files.added, "added"), (done.files.deleted, "deleted")];
+    let parts: Vec<_> = counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} file{} {what}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    match parts.as_slice() {
+        [] => "No changes.".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }

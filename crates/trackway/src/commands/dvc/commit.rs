@@ -1,6 +1,9 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use trackway_repo::commit::CommitOptions;
+use trackway_repo::index::Follow;
+
 use super::context::Context;
 use crate::failure::Failure;
 
@@ -27,6 +30,26 @@ pub struct Args {
     pub targets: Vec<OsString>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("commit"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let options = CommitOptions {
+        follow: Follow { with_deps: args.with_deps, recursive: args.recursive },
+        force: args.force,
+        no_relink: args.no_relink,
+        ..CommitOptions::default()
+    };
+    let targets = context.targets(&args.targets)?;
+    let progress = context.terminal.progress();
+    let ask = |question: &str| context.terminal.confirm(question).unwrap_or(false);
+    context.on_repo(|repo| {
+        let mut commit = |target: Option<&str>| {
+            let named = target.map(|target| format!(" {target}")).unwrap_or_default();
+            repo.commit(target, options, &ask, &progress)
+                .map_err(|error| Failure::from(error).caught(&format!("failed to commit{named}")))
+        };
+        if targets.is_empty() {
+            return commit(None).map(drop);
+        }
+        targets.iter().try_for_each(|target| commit(Some(target)).map(drop))
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
 //! What a command is given beside its own arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use trackway_repo::Repo;
+use trackway_repo::scm::ToCommit;
 use trackway_repo::config::{Environment, Levels};
 
 use crate::failure::Failure;
@@ -53,9 +55,48 @@ impl Context {
     /// The repository around the current folder. In our own manner a busy lock is waited for.
     pub fn repo(&self) -> Result<Repo, Failure> {
         let repo =
-            Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway);
+            Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway)
+            .called_as(command_line())
+            .on_waiting(|holder| match holder {
+                Some(holder) => eprintln!("Waiting for {holder} to finish."),
+                None => eprintln!("Waiting for another command to finish."),
+            });
         self.tell_warnings(&repo);
         Ok(repo)
+    }
+
+    /// Runs a command on the repository around the current folder, and prints the warnings that it leaves, also when it fails.
+    pub fn on_repo<T>(&self, run: impl FnOnce(&Repo) -> Result<T, Failure>) -> Result<T, Failure> {
+        let repo = self.repo()?;
+        let outcome = run(&repo);
+        self.tell_warnings(&repo);
+        outcome
+    }
+
+    /// Targets as the library takes them.
+    pub fn targets(&self, targets: &[OsString]) -> Result<Vec<String>, Failure> {
+        let text = |target: &OsString| {
+            target.to_str().map(str::to_owned).ok_or_else(|| {
+                Failure::failed(format!(
+                    "the target '{}' is not UTF-8, and no '.dvc' file can hold its name. Name the folder it lies in.",
+                    target.to_string_lossy()
+                ))
+            })
+        };
+        targets.iter().map(text).collect()
+    }
+
+    /// After a command that wrote files for git: what is to be done with them, unless that was done or is known.
+    pub fn tell_what_to_commit(&self, to_commit: &ToCommit) -> Result<(), Failure> {
+        if to_commit.files.is_empty() || to_commit.staged {
+            return Ok(());
+        }
+        let files: Vec<_> = to_commit.files.iter().map(|file| shlex::try_quote(file).unwrap_or(file.into())).collect();
+        self.terminal.line(format!("\nTo track the changes with git, run:\n\n\tgit add {}", files.join(" ")))?;
+        self.terminal.line(format!(
+            "\nTo enable auto staging, run:\n\n\t{} config core.autostage true",
+            self.style.program()
+        ))
     }
 
     /// Prints what the library has kept to be printed.
@@ -75,4 +116,10 @@ impl Context {
     pub fn not_built(&self, command: &str) -> Failure {
         Failure::dvc_not_built(&format!("{} {command}", self.style.program()))
     }
+}
+
+/// As other tools are told that we work here.
+fn command_line() -> String {
+    let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    words.join(" ")
 }
