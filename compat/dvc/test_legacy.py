@@ -47,7 +47,8 @@ CASES = cases(
     $ printf 'a\r\n' > t; printf 'a\r\n\000' > b; for f in t b; do case $f in t) H=$(printf 'a\n' | md5sum | cut -c1-32);; b) H=$(md5sum b | cut -c1-32);; esac; printf "outs:\n- md5: $H\n  path: $f\n" > $f.dvc; done
     > status
     > commit
-    > commit -f
+    > commit -f t.dvc
+    > commit -f b.dvc
     > status
     # 2.x and 3.x beside
     $ echo hello > a; echo new > n; printf 'outs:\n- md5: b1946ac92492d2347c6235b4d2611184\n  size: 6\n  path: a\n' > a.dvc
