@@ -15,6 +15,13 @@ use crate::project::Project;
 use crate::steps::Steps;
 use crate::{Part, node, process, python};
 
+/// Small programs by which Python tests reach into a room, and the variables that name them.
+const EXAMPLES: [(&str, &str); 3] = [
+    ("parse_filter", "TRACKWAY_PARSE_FILTER"),
+    ("yaml_round", "TRACKWAY_YAML_ROUND"),
+    ("resolve", "TRACKWAY_DVCFILE_RESOLVE"),
+];
+
 /// The environment whose Python runs pytest: the newest client's.
 const PYTEST: &str = "mlflow-3.17";
 
@@ -137,8 +144,12 @@ fn clients(project: &Project, steps: &mut Steps, what: &str) -> Option<(PathBuf,
     let built = steps.step("build of the binary", |_| {
         // Of the whole workspace, as nextest builds it: cargo chooses the features of libraries by
         // what is built together, and one package alone would compile SQLite once more.
-        let both = ["build", "--workspace", "--bin", "trackway", "--example", "parse_filter"];
-        process::run(project.cargo().args(both), project.ci)
+        let mut build = project.cargo();
+        build.args(["build", "--workspace", "--bin", "trackway"]);
+        for (example, _) in EXAMPLES {
+            build.args(["--example", example]);
+        }
+        process::run(&mut build, project.ci)
     });
     let mut environments = Vec::new();
     let mut python = None;
@@ -152,10 +163,9 @@ fn clients(project: &Project, steps: &mut Steps, what: &str) -> Option<(PathBuf,
         steps.not_run(what, "the binary or an environment of its clients is missing");
         return None;
     }
-    let mut variables = vec![
-        ("TRACKWAY_BIN".to_owned(), project.target.join("debug/trackway").into_os_string()),
-        ("TRACKWAY_PARSE_FILTER".to_owned(), project.target.join("debug/examples/parse_filter").into_os_string()),
-    ];
+    let mut variables = vec![("TRACKWAY_BIN".to_owned(), project.target.join("debug/trackway").into_os_string())];
+    let examples = project.target.join("debug/examples");
+    variables.extend(EXAMPLES.map(|(name, variable)| (variable.to_owned(), examples.join(name).into_os_string())));
     variables.extend(environments.iter().map(|made| (made.variable(), made.python().into_os_string())));
     Some((python?, variables))
 }
