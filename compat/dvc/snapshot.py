@@ -1,5 +1,5 @@
 """Everything that can be seen of a folder after a command: the files with their bytes, modes and links, and what git
-has staged. Left out is what a tool keeps for itself: `.dvc/tmp`, the site cache, git's objects."""
+has staged. Left out is what a tool keeps for itself: `.dvc/tmp`, the site cache, git's objects, our folder in a cache."""
 
 import hashlib
 import os
@@ -12,6 +12,8 @@ import subprocess
 PRIVATE = {"site", "tmp"}
 GIT_KEPT = ("config", "info", "hooks", "HEAD", "refs", "packed-refs")
 LONG = 4096
+# What our folder in a cache, called `trackway`, may hold.
+OURS = {"verified", "verified-v2", "writers", "tmp", "trash", "projects"}
 # Stock tries which links work with files of such names, and leaves them behind in remotes. Ours names its own otherwise.
 STOCKS_LITTER = re.compile(r"\.[\w-]{22}\.tmp")
 
@@ -43,6 +45,8 @@ class Snapshots:
                 seen[name] = ("link", self._plain(os.fsencode(os.readlink(entry.path))))
             elif entry.is_dir():
                 if entry.name == "tmp" and inside.endswith(".dvc/"):
+                    continue
+                if entry.name == "trackway" and set(os.listdir(entry.path)) <= OURS:
                     continue
                 if entry.name == ".git":
                     self._git(entry.path, name, seen)
