@@ -28,6 +28,17 @@ pub enum EntryKind {
 }
 
 impl Files {
+    /// The files of a commit, as the repository at `root` sees them: under the paths that they have when checked out there.
+    pub fn of_commit(tree: GitTree, root: &Path) -> Files {
+        let top = tree.git().root();
+        let real = if root.starts_with(top) { None } else { std::fs::canonicalize(root).ok() };
+        // Where the way to the repository goes through a link, so do the paths of its files.
+        let depth = real.as_deref().unwrap_or(root).strip_prefix(top).map_or(0, |inner| inner.components().count());
+        let seen_from_root = root.ancestors().nth(depth).unwrap_or(root);
+        let top = if real.is_some() { seen_from_root.to_owned() } else { top.to_owned() };
+        Files::Commit { tree, top }
+    }
+
     pub fn is_work_tree(&self) -> bool {
         matches!(self, Files::WorkTree)
     }

@@ -11,12 +11,14 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use trackway_git::{Pattern, PatternError, Patterns};
+
+use crate::error::Error;
+use crate::files::Files;
 
 /// The name of an ignore file.
 pub const FILE_NAME: &str = ".dvcignore";
@@ -49,6 +51,7 @@ pub struct CheckResult {
 #[derive(Debug)]
 pub struct DvcIgnore {
     root: PathBuf,
+    files: Arc<Files>,
     subrepos: bool,
     top: DirFilter,
     known: RwLock<HashMap<PathBuf, DirFilter>>,
@@ -67,8 +70,8 @@ struct Dir {
     rules: Arc<Rules>,
     /// Why all of it is hidden.
     hidden: Option<CheckResult>,
-    /// Folders with a `.dvc` of their own are hidden.
-    hide_subrepos: bool,
+    /// Folders with a `.dvc` of their own, among these files, are hidden.
+    hide_subrepos: Option<Arc<Files>>,
 }
 
 #[derive(Debug)]
@@ -109,25 +112,33 @@ impl Rules {
 impl DvcIgnore {
     /// For the repository at `root`, an absolute path without `..`. Folders that are repositories themselves are hidden.
     pub fn new(root: &Path) -> Result<DvcIgnore, IgnoreError> {
-        DvcIgnore::open(root, false)
+        DvcIgnore::open(root, Files::WorkTree, false)
+    }
+
+    /// The same for the work tree or for a commit, whose own ignore files count.
+    pub fn of(root: &Path, files: Files) -> Result<DvcIgnore, IgnoreError> {
+        DvcIgnore::open(root, files, false)
     }
 
     /// The same, but repositories inside this one are seen.
-    pub fn with_subrepos(root: &Path) -> Result<DvcIgnore, IgnoreError> {
-        DvcIgnore::open(root, true)
+    pub fn with_subrepos(root: &Path, files: Files) -> Result<DvcIgnore, IgnoreError> {
+        DvcIgnore::open(root, files, true)
     }
 
-    fn open(root: &Path, subrepos: bool) -> Result<DvcIgnore, IgnoreError> {
+    fn open(root: &Path, files: Files, subrepos: bool) -> Result<DvcIgnore, IgnoreError> {
+        let files = Arc::new(files);
         let defaults =
             DEFAULTS.iter().filter_map(|line| Some((Pattern::parse(line.as_bytes()).ok().flatten()?, String::new())));
         let mut rules = Rules::new(defaults.collect(), true);
-        let lines = read(root, &[])?;
+        let lines = read(&files, root, &[])?;
         if !lines.is_empty() {
             rules = rules.and(lines);
         }
-        let dir = Dir { path: root.to_owned(), prefix: Vec::new(), rules, hidden: None, hide_subrepos: !subrepos };
+        let hide_subrepos = (!subrepos).then(|| files.clone());
+        let dir = Dir { path: root.to_owned(), prefix: Vec::new(), rules, hidden: None, hide_subrepos };
         Ok(DvcIgnore {
             root: root.to_owned(),
+            files,
             subrepos,
             top: DirFilter(Arc::new(dir)),
             known: RwLock::default(),
@@ -194,7 +205,7 @@ impl DvcIgnore {
             // Like any file, an ignore file can be hidden.
             let read = match parent.0.rules.check(&own, false).ignored {
                 true => Ok(Vec::new()),
-                false => read(&path, &prefix),
+                false => read(&self.files, &path, &prefix),
             };
             match read {
                 Ok(lines) if lines.is_empty() => {}
@@ -208,7 +219,7 @@ impl DvcIgnore {
                 }
             }
         }
-        DirFilter(Arc::new(Dir { path, prefix, rules, hidden, hide_subrepos: parent.0.hide_subrepos }))
+        DirFilter(Arc::new(Dir { path, prefix, rules, hidden, hide_subrepos: parent.0.hide_subrepos.clone() }))
     }
 
     /// The first nested ignore file that could not be read since the last call. Who has walked asks for it before the
@@ -316,9 +327,9 @@ impl DirFilter {
 
     /// The rules with the one that hides the folder `name`, if it is a repository.
     fn subrepo(&self, name: &OsStr) -> Option<Arc<Rules>> {
-        if !self.0.hide_subrepos || !self.0.path.join(name).join(".dvc").exists() {
-            return None;
-        }
+        let files = self.0.hide_subrepos.as_ref()?;
+        // A folder that cannot be looked into is no repository; whoever enters it will tell.
+        files.kind(&self.0.path.join(name).join(".dvc")).ok().flatten()?;
         let line = [b"/", name.as_bytes(), b"/"].concat();
         let line = Pattern::parse(&from_root(&line, &self.0.prefix)).ok().flatten()?;
         Some(self.0.rules.and(vec![(line, format!("in sub_repo:{}", name.display()))]))
@@ -326,13 +337,12 @@ impl DirFilter {
 }
 
 /// The lines of a folder's ignore file, counted from the root, each with where it stands.
-fn read(dir: &Path, prefix: &[u8]) -> Result<Vec<(Pattern, String)>, IgnoreError> {
+fn read(files: &Files, dir: &Path, prefix: &[u8]) -> Result<Vec<(Pattern, String)>, IgnoreError> {
     let path = dir.join(FILE_NAME);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
+    let text = match files.read(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(Vec::new()),
+        Err(Error::Io { source, .. }) => return Err(IgnoreError::Read { path, reason: source.to_string() }),
         Err(error) => return Err(IgnoreError::Read { path, reason: error.to_string() }),
     };
     let name = format!("{}{FILE_NAME}", String::from_utf8_lossy(prefix));

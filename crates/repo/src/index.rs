@@ -57,7 +57,7 @@ impl<'r> Index<'r> {
 
     /// What a commit tracks. `rev` is how messages name it.
     pub fn of_commit(repo: &'r Repo, files: Files, rev: &str) -> Result<Index<'r>> {
-        let ignore = Arc::new(DvcIgnore::new(repo.root())?);
+        let ignore = Arc::new(DvcIgnore::of(repo.root(), files.clone())?);
         Ok(Index::new(repo, files, ignore, Some(rev.to_owned())))
     }
 

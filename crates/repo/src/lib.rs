@@ -30,6 +30,7 @@ pub mod output;
 pub mod paths;
 mod pre_commit;
 mod repo;
+pub mod revisions;
 pub mod rwlock;
 mod run_cache;
 pub mod scm;

@@ -162,8 +162,7 @@ impl Repo {
     /// The index at a git revision.
     pub fn index_at(&self, rev: &str) -> Result<Index<'_>> {
         let git = self.required_git()?;
-        let tree = git.tree(git.resolve(rev)?)?;
-        let files = Files::Commit { tree, top: git.root().to_owned() };
+        let files = Files::of_commit(git.tree(git.resolve(rev)?)?, &self.root);
         Index::of_commit(self, files, rev)
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use trackway_git::Git;
+use trackway_repo::files::Files;
 use trackway_repo::gitignore::{self, GitIgnoreError};
 use trackway_repo::ignore::{DvcIgnore, IgnoreError};
 
@@ -78,7 +79,7 @@ fn what_is_hidden_without_any_file() {
     assert_eq!(check("inner/file").pattern.as_deref(), Some("in sub_repo:inner"));
     assert_eq!(check("data/file").pattern, None);
     assert!(!ignore.is_ignored(&scratch.root(), true) && !ignore.is_ignored(Path::new("/elsewhere/.git"), true));
-    let all = DvcIgnore::with_subrepos(&scratch.root()).expect("readable");
+    let all = DvcIgnore::with_subrepos(&scratch.root(), Files::WorkTree).expect("readable");
     assert_eq!(walk(&all), ["data", "data/file", "inner", "inner/file", "sub", "sub/.dvc.x", "sub/.hg"]);
 }
 
