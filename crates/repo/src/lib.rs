@@ -38,6 +38,7 @@ pub mod site_cache;
 pub mod stage;
 pub mod status;
 pub mod target;
+pub mod used;
 pub mod worktree;
 pub mod write;
 
