@@ -1,4 +1,5 @@
-//! Side-by-side benchmark of `trackway server`, `mlflow server` and `fml server` (FastTrackML).
+//! Side-by-side benchmark of `trackway server`, `mlflow server` and `fml server` (FastTrackML), and, in [`data`], of the
+//! data commands beside DVC.
 //!
 //! One run, top to bottom:
 //! 1. [`world`] fills each server with the same ten thousand runs, one long metric and a registry (the incumbents' filled
@@ -9,6 +10,7 @@
 //! 4. [`footprint`] takes start time, idle memory and bytes on disk for each metric point.
 //! 5. [`report`] prints one table with ratios, floors and verdicts, and writes it to `bench/results/`.
 
+mod data;
 mod footprint;
 mod http;
 mod load;
@@ -30,7 +32,8 @@ use servers::{Kind, Server};
 use world::World;
 
 const USAGE: &str = "\
-Usage: trackway-bench [OPTIONS]
+Usage: trackway-bench [OPTIONS]        the tracking servers
+       trackway-bench data [OPTIONS]   the data commands; see `trackway-bench data --help`
 
   --servers LIST   which servers, of trackway,mlflow,fasttrackml (default: all three)
   --only NAME      only what has NAME in its name; may be given several times (also: start, memory, disk)
@@ -96,6 +99,10 @@ fn arguments() -> Result<Arguments> {
 const WRITERS: usize = 256;
 
 fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    if words.next().is_some_and(|word| word == "data") {
+        return data::main(words);
+    }
     let arguments = arguments()?;
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|o| name.contains(o.as_str()));
     let scratch = tempfile::Builder::new().prefix("trackway-bench-").tempdir()?;

@@ -307,7 +307,7 @@ fn plural(n: usize) -> &'static str {
 }
 
 /// Three digits that matter.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value {
         v if !v.is_finite() => "–".to_owned(),
         v if v >= 100.0 || v == v.trunc() => format!("{v:.0}"),
@@ -318,7 +318,7 @@ fn number(value: f64) -> String {
 }
 
 /// Today in UTC, as YYYY-MM-DD.
-fn date() -> String {
+pub fn date() -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (year, month, day) = civil((seconds / 86400) as i64);
     format!("{year:04}-{month:02}-{day:02}")
@@ -337,7 +337,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model =
@@ -351,7 +351,7 @@ fn machine() -> String {
 }
 
 /// The type of the file system a folder lies on: what an fsync costs depends on it.
-fn file_system(folder: &Path) -> String {
+pub fn file_system(folder: &Path) -> String {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let of_folder = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);

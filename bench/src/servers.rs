@@ -169,12 +169,7 @@ impl Server {
         let output = File::create(&log)?;
         command.current_dir(directory).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let begin = Instant::now();
-        // A child inherits which signals are blocked, and would not hear that it shall end.
-        ending_signals().thread_unblock()?;
-        let child = command.spawn().with_context(|| format!("cannot start {kind}"));
-        ending_signals().thread_block()?;
-        let child = child?;
-        running(|pids| pids.push(child.id()));
+        let child = spawn(&mut command).with_context(|| format!("cannot start {kind}"))?;
         let mut server = Server { kind, address, ready: Duration::ZERO, child, stopped: false };
         loop {
             if let Ok((200, _)) = http::exchange(address, "GET", "/health", b"") {
@@ -250,12 +245,12 @@ impl Server {
             }
         }
         self.child.wait()?;
-        running(|pids| pids.retain(|pid| *pid != self.pid()));
+        ended(self.pid());
         Ok(())
     }
 }
 
-/// Processes of servers that were started and not stopped.
+/// Processes that were started and have not ended.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 fn running(change: impl FnOnce(&mut Vec<u32>)) {
@@ -264,6 +259,22 @@ fn running(change: impl FnOnce(&mut Vec<u32>)) {
 
 fn ending_signals() -> SigSet {
     SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM])
+}
+
+/// Starts a process that [`end_on_signal`] takes with it.
+pub fn spawn(command: &mut Command) -> Result<Child> {
+    // A child inherits which signals are blocked, and would not hear that it shall end.
+    ending_signals().thread_unblock()?;
+    let child = command.spawn();
+    ending_signals().thread_block()?;
+    let child = child?;
+    running(|pids| pids.push(child.id()));
+    Ok(child)
+}
+
+/// A process of [`spawn`] has ended and was waited for.
+pub fn ended(pid: u32) {
+    running(|pids| pids.retain(|known| *known != pid));
 }
 
 /// From here on, an interrupt or SIGTERM takes the running servers and their data with this program. To be called before any thread is

@@ -62,12 +62,17 @@ pub struct World {
     pub body: Vec<u8>,
 }
 
-pub fn cache_directory(kind: Kind, version: &str, runs: usize) -> Result<PathBuf> {
+/// Where the benchmarks keep their data.
+pub fn cache_base() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(path) => PathBuf::from(path),
         None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
     };
-    Ok(base.join("trackway/bench").join(format!("{}-{version}-{runs}-runs-generation-{GENERATION}", kind.name())))
+    Ok(base.join("trackway/bench"))
+}
+
+pub fn cache_directory(kind: Kind, version: &str, runs: usize) -> Result<PathBuf> {
+    Ok(cache_base()?.join(format!("{}-{version}-{runs}-runs-generation-{GENERATION}", kind.name())))
 }
 
 /// A directory for `kind` under `scratch` with the filled database, made from the cache where there is one.

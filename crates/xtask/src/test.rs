@@ -25,6 +25,9 @@ const EXAMPLES: [(&str, &str); 3] = [
 /// The environment whose Python runs pytest: the newest client's.
 const PYTEST: &str = "mlflow-3.17";
 
+/// The environment of stock DVC.
+const DVC: &str = "dvc-3.67";
+
 pub fn everything(project: &Project, steps: &mut Steps) {
     fmt(project, steps, true);
     lint(project, steps);
@@ -120,7 +123,10 @@ fn browser(project: &Project, steps: &mut Steps, args: &[String]) {
 }
 
 pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()> {
-    let environments = python::make(project, &[])?;
+    // The servers' benchmark and that of the data commands have nothing in common but the program.
+    let data = args.first().is_some_and(|word| word == "data");
+    let needed = if data { vec![DVC.to_owned()] } else { Vec::new() };
+    let environments = python::make(project, &needed)?;
     let variables = environments.iter().map(|made| (made.variable(), made.python()));
     let mut build = project.cargo();
     build.args(["build", "--release", "--package", "trackway", "--package", "trackway-bench"]);
