@@ -248,18 +248,11 @@ impl Folder {
         self.unchanged()
     }
 
-    /// `data.dvc` names the version that the work tree does not hold.
+    /// The work tree holds version 1, `data.dvc` names version 2.
     fn other_version(&mut self) -> Result<()> {
-        self.versions()?;
-        if !matches!(self.at, Some(0 | 1)) || self.data != Data::Plain {
-            self.unchanged()?;
-        }
-        if !self.settled {
-            self.side.must(&["status"])?;
-        }
-        let other = 1 - self.at.unwrap_or(0);
-        self.write_dvc(other as usize)?;
-        self.at = Some(other);
+        self.unchanged_with_versions()?;
+        self.write_dvc(1)?;
+        self.at = Some(1);
         Ok(())
     }
 
