@@ -36,10 +36,11 @@ const LIMITS: [&str; 3] = ["-max_len=65536", "-rss_limit_mb=1024", "-timeout=10"
 pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: u32) -> Result<()> {
     let mut targets = targets(project)?;
     if let Some(target) = target {
-        if !targets.iter().any(|known| known == target) {
-            bail!("There is no fuzz target {target}; there are: {}", targets.join(", "));
+        if !targets.iter().any(|known| known.name == target) {
+            let names: Vec<_> = targets.iter().map(|known| known.name.as_str()).collect();
+            bail!("There is no fuzz target {target}; there are: {}", names.join(", "));
         }
-        targets = vec![target.to_owned()];
+        targets.retain(|known| known.name == target);
     }
     let host = host(project)?;
     let built = steps.step("build of the fuzz targets", |_| {
@@ -47,14 +48,15 @@ pub fn run(project: &Project, steps: &mut Steps, target: Option<&str>, seconds: 
         let mut build = project.cargo();
         // With a target, cargo keeps the flags away from build scripts and procedural macros.
         build.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
+        build.arg("--no-default-features");
         for target in &targets {
-            build.args(["--bin", target]);
+            build.args(["--bin", &target.name, "--features", &target.features.join(",")]);
         }
         build.env("CARGO_TARGET_DIR", project.target.join("fuzz"));
         build.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"));
         process::run(&mut build, project.ci)
     });
-    for target in &targets {
+    for Target { name: target, .. } in &targets {
         let name = format!("fuzz {target}, {seconds} s");
         if built {
             steps.step(&name, |closing| {
@@ -98,13 +100,24 @@ fn fuzz(project: &Project, program: &Path, target: &str, seconds: u32, closing: 
     ended.with_context(|| format!("an input that fails may lie in {}", artifacts.display()))
 }
 
-/// The targets that fuzz/Cargo.toml declares.
-fn targets(project: &Project) -> Result<Vec<String>> {
+/// A target that fuzz/Cargo.toml declares, with the features that build the rooms it needs.
+struct Target {
+    name: String,
+    features: Vec<String>,
+}
+
+fn targets(project: &Project) -> Result<Vec<Target>> {
     let mut metadata = project.cargo();
     metadata.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path", "fuzz/Cargo.toml"]);
     let metadata: serde_json::Value = serde_json::from_str(&process::output(&mut metadata)?)?;
     let targets = metadata["packages"][0]["targets"].as_array().context("fuzz/Cargo.toml has no targets")?;
-    Ok(targets.iter().filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
+    let texts = |list: &serde_json::Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let target = |target: &serde_json::Value| {
+        Some(Target { name: target["name"].as_str()?.to_owned(), features: texts(&target["required-features"]) })
+    };
+    Ok(targets.iter().filter_map(target).collect())
 }
 
 /// The triple of this machine, as the compiler names it.
