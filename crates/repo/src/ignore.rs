@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
+use md5::{Digest, Md5};
 use trackway_git::{Pattern, PatternError, Patterns};
 
 use crate::error::Error;
@@ -231,6 +232,19 @@ impl DvcIgnore {
     /// Whether a walk leaves out `name` in `parent`, an absolute path. The folder's filter is remembered.
     pub fn skip(&self, parent: &Path, name: &OsStr, is_dir: bool) -> bool {
         self.dir(parent).is_some_and(|filter| filter.skip(name, is_dir))
+    }
+
+    /// A hash of all lines that count in `dir`; the same for every folder outside of the repository.
+    pub fn rules_at(&self, dir: &Path) -> [u8; 16] {
+        let mut hash = Md5::new();
+        if let Some(filter) = self.dir(dir) {
+            hash.update([1, u8::from(filter.hides_all()), u8::from(self.subrepos)]);
+            for pattern in filter.0.rules.patterns.list() {
+                hash.update((pattern.source.len() as u64).to_le_bytes());
+                hash.update(&pattern.source);
+            }
+        }
+        hash.finalize().into()
     }
 
     /// Whether an absolute path is hidden. The root is not, nor what is outside of the repository.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use trackway_store::{Cache, Content, Filter, Hash, HashName, Oid, Progress, ScanOptions, scan};
+use trackway_store::{Content, Filter, Hash, HashName, Progress, ScanOptions, scan};
 
 use crate::error::{Error, Result};
 use crate::ignore::DvcIgnore;
@@ -77,26 +77,19 @@ impl WorkTree<'_> {
     /// The cache has the recorded object; of a folder, all of its files.
     pub fn is_cached(&self, out: &Output) -> Result<bool> {
         match out.hash() {
-            Some(hash) => holds(self.repo.cache(hash.name)?, &hash.oid),
+            Some(hash) => Ok(self.repo.cache(hash.name)?.holds(&hash.oid)?),
             None => Ok(false),
         }
-    }
-}
-
-/// Whether the cache has the object and, of a folder, all of its files.
-fn holds(cache: &Cache, oid: &Oid) -> Result<bool> {
-    if !oid.is_dir() {
-        return Ok(cache.contains(oid));
-    }
-    match cache.read_tree(oid) {
-        Ok(tree) => Ok(tree.iter().all(|entry| cache.contains(&entry.oid))),
-        Err(trackway_store::Error::Missing { .. } | trackway_store::Error::Corrupt { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 
 impl Filter for DvcIgnore {
     fn skips(&self, dir: &Path, name: &OsStr, is_dir: bool) -> bool {
         self.skip(dir, name, is_dir)
+    }
+
+    fn fingerprint(&self, root: &Path) -> Option<[u8; 16]> {
+        // Below an output no ignore file counts: one that lies there is refused.
+        Some(self.rules_at(root))
     }
 }

@@ -89,11 +89,11 @@ pub(crate) enum Check {
 impl Cache {
     /// The cache at `root`, which need not exist yet.
     pub fn open(options: CacheOptions) -> Result<Cache> {
-        let (objects, verified) = match options.layout {
-            Layout::V3 => (options.root.join("files").join("md5"), "verified"),
-            Layout::V2 => (options.root.clone(), "verified-v2"),
+        let objects = match options.layout {
+            Layout::V3 => options.root.join("files").join("md5"),
+            Layout::V2 => options.root.clone(),
         };
-        let verified = options.root.join("trackway").join(verified);
+        let verified = own_dir(&options, "verified");
         let mut options = options;
         if options.link_types.is_empty() {
             options.link_types = vec![LinkType::Reflink, LinkType::Copy];
@@ -101,7 +101,7 @@ impl Cache {
         Ok(Cache {
             objects,
             objects_fd: OnceLock::new(),
-            verified: Verified::new(verified, options.shared.then_some(0o664)),
+            verified: Verified::new(verified, record_mode(&options)),
             shards_made: (0..256).map(|_| AtomicBool::new(false)).collect(),
             writer: Mutex::default(),
             counter: AtomicU64::new(0),
@@ -354,6 +354,9 @@ impl Cache {
     /// Deletes one object and forgets it; `false` if it was not there.
     pub fn remove(&self, oid: &Oid) -> Result<bool> {
         self.verified.forget(oid);
+        if oid.is_dir() {
+            self.forget_presence(oid);
+        }
         let Some(objects) = self.objects_fd() else { return Ok(false) };
         match rustix::fs::unlinkat(objects, Place::of(oid).as_str(), AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -434,7 +437,7 @@ impl Cache {
     }
 
     /// Makes a folder of the cache with the modes of the cache.
-    fn make_dirs(&self, dir: &Path) -> std::io::Result<()> {
+    pub(crate) fn make_dirs(&self, dir: &Path) -> std::io::Result<()> {
         match std::fs::create_dir(dir) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
@@ -499,6 +502,15 @@ impl Cache {
             *writer = Some(self.begin_writing()?);
         }
         Ok(writer.as_ref().map(|writer| writer.id.clone()).unwrap_or_default())
+    }
+
+    /// Where records of ours about this layout's objects lie.
+    pub(crate) fn own_dir(&self, name: &str) -> PathBuf {
+        own_dir(&self.options, name)
+    }
+
+    pub(crate) fn record_mode(&self) -> Option<u32> {
+        record_mode(&self.options)
     }
 
     fn writers_dir(&self) -> PathBuf {
@@ -569,6 +581,17 @@ impl Cache {
         }
         let _ = std::fs::remove_file(self.writers_dir().join(id));
     }
+}
+
+/// A folder of records of ours; each layout has its own.
+fn own_dir(options: &CacheOptions, name: &str) -> PathBuf {
+    let suffix = if options.layout == Layout::V3 { "" } else { "-v2" };
+    options.root.join("trackway").join(format!("{name}{suffix}"))
+}
+
+/// The mode of files of records, where a group shares them.
+fn record_mode(options: &CacheOptions) -> Option<u32> {
+    options.shared.then_some(0o664)
 }
 
 fn is_old(meta: &std::fs::Metadata) -> bool {

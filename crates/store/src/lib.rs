@@ -3,6 +3,7 @@
 //! - [`Oid`] names an object; [`Tree`] is a `.dir` object, byte for byte as DVC writes it (`tree.rs`).
 //! - [`Cache`] is a folder of objects (`cache.rs`) with a record of those known to be right (`verified.rs`): an object
 //!   is hashed before its first link and whenever it looks different from the record.
+//!   [`Cache::holds`] and [`Cache::missing`] ask for many objects at once (`presence.rs`).
 //! - [`scan`](fn@scan) hashes what lies in the work tree, as little of it as [`State`] allows; [`scan_into`] puts it
 //!   into the cache in the same pass, [`save`] afterwards.
 //! - [`plan`] compares what is there with what should be there, [`Plan::apply`] makes it so, beneath an open directory.
@@ -16,6 +17,7 @@ mod error;
 mod hash;
 mod link;
 mod oid;
+mod presence;
 mod progress;
 mod save;
 mod scan;

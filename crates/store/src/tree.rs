@@ -179,6 +179,11 @@ impl Tree {
         *self.oid.get_or_init(|| Oid::dir(*hash_bytes(HashName::Md5, &self.to_bytes()).bytes()))
     }
 
+    /// The same if it need not be computed.
+    pub(crate) fn known_oid(&self) -> Option<Oid> {
+        self.oid.get().copied()
+    }
+
     /// The tree was read from this object, or was found to be it: `oid` need not write it out.
     pub(crate) fn with_oid(self, oid: Oid) -> Tree {
         Tree { oid: OnceLock::from(oid), ..self }
