@@ -69,19 +69,30 @@ impl Disk {
     }
 }
 
-/// Whether a folder lies on ext4 without a journal.
-pub fn is_ext4_without_journal(folder: &Path) -> bool {
+/// Device, type and options of the mount that a folder lies on.
+fn mount(folder: &Path) -> Option<(String, String, String)> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let of_folder = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ');
-        let (device, point, kind) = (words.next()?, words.next()?, words.next()?);
-        folder.starts_with(point).then_some((point.len(), device, kind))
+        let (device, point, kind, options) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        folder.starts_with(point).then_some((point.len(), device, kind, options))
     });
-    let Some((_, device, "ext4")) = of_folder.max() else {
+    let (_, device, kind, options) = of_folder.max()?;
+    Some((device.to_owned(), kind.to_owned(), options.to_owned()))
+}
+
+/// Whether a folder lies on ext4 without a journal.
+pub fn is_ext4_without_journal(folder: &Path) -> bool {
+    let Some((device, kind, _)) = mount(folder) else {
         return false;
     };
     let name = device.rsplit('/').next().unwrap_or_default();
     // The kernel lists the mode of the journal there, if there is one.
     let options = fs::read_to_string(format!("/proc/fs/ext4/{name}/options"));
-    options.is_ok_and(|text| !text.lines().any(|line| line.starts_with("data=")))
+    kind == "ext4" && options.is_ok_and(|text| !text.lines().any(|line| line.starts_with("data=")))
+}
+
+/// Whether each deletion tells the device at once which blocks are free.
+pub fn discards(folder: &Path) -> bool {
+    mount(folder).is_some_and(|(_, _, options)| options.split(',').any(|option| option == "discard"))
 }

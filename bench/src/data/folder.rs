@@ -275,7 +275,7 @@ impl Folder {
         self.write_dvc(0)
     }
 
-    fn to_check_out(&mut self, link: &str, recorded: bool) -> Result<()> {
+    fn before_checkout(&mut self, link: &str, recorded: bool) -> Result<()> {
         if recorded && !self.recorded {
             self.uncached();
         }
@@ -297,7 +297,7 @@ impl Folder {
     }
 
     /// The cache is full, and nothing needs it.
-    fn to_collect(&mut self) -> Result<()> {
+    fn before_gc(&mut self) -> Result<()> {
         self.filled()?;
         self.put_away()?;
         self.link("copy")?;
@@ -377,7 +377,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -r", None),
             &["cp -r"],
-            |f| f.to_check_out("copy", true),
+            |f| f.before_checkout("copy", true),
             |f| f.checked_out("copy"),
         ),
         row(
@@ -386,7 +386,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -as", None),
             &["cp -as"],
-            |f| f.to_check_out("symlink", true),
+            |f| f.before_checkout("symlink", true),
             |f| f.checked_out("symlink"),
         ),
         row(
@@ -395,7 +395,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -al", None),
             &["cp -al"],
-            |f| f.to_check_out("hardlink", true),
+            |f| f.before_checkout("hardlink", true),
             |f| f.checked_out("hardlink"),
         ),
         row(
@@ -404,7 +404,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -r", Some("md5sum")),
             &["cp -r", "md5sum"],
-            |f| f.to_check_out("copy", false),
+            |f| f.before_checkout("copy", false),
             |f| f.checked_out("copy"),
         ),
         row(
@@ -413,7 +413,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -as", Some("md5sum")),
             &["cp -as", "md5sum"],
-            |f| f.to_check_out("symlink", false),
+            |f| f.before_checkout("symlink", false),
             |f| f.checked_out("symlink"),
         ),
         row(
@@ -422,7 +422,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["checkout"],
             OfBound(1.3, "cp -al", Some("md5sum")),
             &["cp -al", "md5sum"],
-            |f| f.to_check_out("hardlink", false),
+            |f| f.before_checkout("hardlink", false),
             |f| f.checked_out("hardlink"),
         ),
         row(
@@ -431,7 +431,7 @@ fn rows() -> Vec<Row<Folder>> {
             &["gc", "-w", "-f"],
             OfBound(1.5, "rm -rf", None),
             &["rm -rf"],
-            Folder::to_collect,
+            Folder::before_gc,
             Folder::collected,
         ),
         row(ADD, "by hardlink", &["add", DATA], OfDvc(5.0), &["cp -al", "md5sum"], |f| f.cold("hardlink"), linked),

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::data::Run;
-use crate::data::disk::is_ext4_without_journal;
+use crate::data::disk::{discards, is_ext4_without_journal};
 use crate::data::material::{FILE_BYTES, Scale};
 use crate::data::rows::{Figure, Floor, Taken};
 use crate::data::tool::{Who, clean, must};
@@ -26,6 +26,7 @@ pub struct Record {
     commit: String,
     links: String,
     journal: bool,
+    discards: bool,
 }
 
 impl Record {
@@ -45,6 +46,7 @@ impl Record {
             commit: commit(),
             links: links(&run.base)?,
             journal: !is_ext4_without_journal(&run.base),
+            discards: discards(&run.base),
         })
     }
 
@@ -86,6 +88,13 @@ impl Record {
                 } else {
                     "So nothing is deleted between measurements, and what creates files waits for a minute after a command that deleted many."
                 }
+            );
+        }
+        if self.discards {
+            let _ = writeln!(
+                out,
+                "It is mounted with `discard`: who deletes a file waits until the device knows of its free blocks, which may take \
+                 milliseconds.\n"
             );
         }
         self.write_floors(&mut out);
