@@ -155,6 +155,7 @@ class Pair:
         self.log: list[str] = []
         self.faults: list[str] = []
         self.known: list[str] = []
+        self.accepted: set[str] = set()
 
     def begin(self, kind: str) -> None:
         if kind != "none":
@@ -194,13 +195,16 @@ class Pair:
         stock, ours = (side.snapshots.take() for side in (self.stock, self.ours))
         if self.globbed:
             stock, ours = (sorted_gitignores(side) for side in (stock, ours))
-        found = differences(stock, ours)
+        # What a known difference left behind stays different under the commands that follow.
+        found = [difference for difference in differences(stock, ours) if difference not in self.accepted]
         if found:
             self._differs(args, told, "files", found, found)
 
     def _differs(self, args, told: str, where: str, stock, ours) -> None:
         if reason := reason_for(args, where, stock, ours):
             self.known.append(f"{told}: {reason}")
+            if where == "files":
+                self.accepted.update(stock)
         elif where == "files":
             self.faults.append(f"{told}\n    files differ:\n      " + "\n      ".join(stock[:12]))
         else:

@@ -1,7 +1,6 @@
 //! `commit`: records what the work tree holds now, and puts it into the cache.
 
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use trackway_dvcfile::params;
@@ -13,7 +12,7 @@ use crate::files::Files;
 use crate::index::{Follow, Selected};
 use crate::output::{Dependency, Output, ParamsDependency};
 use crate::repo::Repo;
-use crate::scm::{ScmChanges, ToCommit};
+use crate::scm::ScmChanges;
 use crate::stage::{Stage, StageKind};
 use crate::status::dependency_status;
 use crate::worktree::WorkTree;
@@ -38,7 +37,7 @@ impl Repo {
         options: CommitOptions,
         ask: &dyn Fn(&str) -> bool,
         progress: &dyn Progress,
-    ) -> Result<ToCommit> {
+    ) -> Result<()> {
         let _working = self.working_lock()?;
         let selected: Vec<Selected> = {
             let _lock = self.lock()?;
@@ -52,46 +51,68 @@ impl Repo {
         let mut scm = ScmChanges::new(self);
         let mut committed = Vec::new();
         let mut linked: Vec<PathBuf> = Vec::new();
-        for Selected { stage, filter } in &selected {
-            let mut stage = Stage::clone(stage);
-            let changes = tree.changes(&stage)?;
-            if options.force || changes.is_some() {
-                if let Some(question) = changes.filter(|_| !options.force)
-                    && !ask(&question)
-                {
-                    return Err(Error::dvc(format!(
-                        "unable to commit changed {}. Use `-f|--force` to force.",
-                        stage.display(self)
-                    )));
-                }
-                tree.save(&mut stage, options.allow_missing, &mut scm)?;
-                self.save_run(&stage)?;
-            }
-            linked.extend(tree.put_into_cache(&stage, filter.as_deref(), options)?);
-            committed.push(stage);
-        }
-        for name in [HashName::Md5, HashName::Md5Dos2Unix] {
-            if committed.iter().any(|stage| stage.outs.iter().any(|out| out.use_cache && out.hash_name == name)) {
-                self.cache(name)?.flush()?;
-            }
-        }
-        let _lock = self.lock()?;
-        for stage in &committed {
-            dvc_file::write(self, stage)?;
-            scm.track(&match stage.kind {
-                StageKind::Single { .. } => stage.path.clone(),
-                StageKind::Pipeline { .. } => dvc_file::lock_path(&stage.path),
+        let mut outcome = Ok(());
+        for one in &selected {
+            outcome = tree.commit(one, options, ask, &mut scm).map(|(stage, paths)| {
+                linked.extend(paths);
+                committed.push(stage);
             });
+            if outcome.is_err() {
+                break;
+            }
         }
-        let to_commit = scm.finish()?;
+        if outcome.is_err()
+            && let Some(failed) = selected.get(committed.len())
+        {
+            // As DVC 3.67: what was done for other files before something failed stays done.
+            committed.retain(|stage: &Stage| stage.path != failed.stage.path);
+        }
+        self.flush_caches_of(committed.iter().flat_map(|stage| &stage.outs).filter(|out| out.use_cache))?;
+        let _lock = self.lock()?;
+        dvc_file::write_all(self, &committed)?;
+        scm.finish_without_staging()?;
         if !options.no_relink {
             self.remember_links(&linked)?;
         }
-        Ok(to_commit)
+        outcome
+    }
+
+    /// Nothing may name an object before it is on the disk.
+    pub(crate) fn flush_caches_of<'o>(&self, outs: impl Iterator<Item = &'o Output> + Clone) -> Result<()> {
+        for name in [HashName::Md5, HashName::Md5Dos2Unix] {
+            if outs.clone().any(|out| out.hash_name == name) {
+                self.cache(name)?.flush()?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl WorkTree<'_> {
+    /// Commits one stage: records it if it changed, and puts its outputs into the cache.
+    fn commit(
+        &self,
+        Selected { stage, filter }: &Selected,
+        options: CommitOptions,
+        ask: &dyn Fn(&str) -> bool,
+        scm: &mut ScmChanges<'_>,
+    ) -> Result<(Stage, Vec<PathBuf>)> {
+        let mut stage = Stage::clone(stage);
+        let question = if options.force { None } else { self.changes(&stage)? };
+        if options.force || question.is_some() {
+            if question.is_some_and(|question| !ask(&question)) {
+                return Err(Error::dvc(format!(
+                    "unable to commit changed {}. Use `-f|--force` to force.",
+                    stage.display(self.repo)
+                )));
+            }
+            self.save(&mut stage, options.allow_missing, scm)?;
+            self.repo.save_run(&stage)?;
+        }
+        let linked = self.put_into_cache(&stage, filter.as_deref(), options)?;
+        Ok((stage, linked))
+    }
+
     /// The question to ask before the stage is recorded anew; `None` if nothing about it changed.
     fn changes(&self, stage: &Stage) -> Result<Option<String>> {
         let mut deps = Vec::new();
@@ -212,7 +233,7 @@ impl WorkTree<'_> {
     }
 
     /// Puts the outputs, or the part of one that a target names, into the cache. Gives the paths that are linked to it now.
-    fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<PathBuf>> {
+    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<PathBuf>> {
         let mut linked = Vec::new();
         let mut failed = Vec::new();
         for out in stage.outs_at(filter) {
@@ -236,12 +257,11 @@ impl WorkTree<'_> {
                 Err(trackway_store::Error::Unlinkable { .. }) => failed.push(out.path.display().to_string()),
                 Err(error) => return Err(error.into()),
             }
-            if let Some(part) = part
+            if part.is_some()
                 && let Some(tree) = scan(&out.path, &scanning)?.and_then(|content| content.tree())
             {
-                // As DVC 3.67: with a part of a folder goes the list of that part.
-                let inner = part.strip_prefix(&out.path).unwrap_or(part).as_os_str().as_bytes();
-                cache.put_tree(&tree.filter(inner))?;
+                // As DVC 3.67: with a part of a folder goes the list of all of it.
+                cache.put_tree(&tree)?;
             }
         }
         match failed.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trackway_dvcfile::{LockEntry, LockFile, LockItem};
+use trackway_dvcfile::{DvcYaml, LockEntry, LockFile, LockItem, StageEdit};
 
 use crate::error::{Error, Result};
 use crate::files::Files;
@@ -26,17 +26,61 @@ pub fn write(repo: &Repo, stage: &Stage) -> Result<()> {
             let file = stage.to_dvc_file().expect("a .dvc file's stage has one");
             write::replace(&stage.path, file.dump(text.as_deref())?.as_bytes())
         }
-        StageKind::Pipeline { stage: step, .. } => {
-            let path = lock_path(&stage.path);
-            let mut lock = read_lock(repo, &path)?;
-            if lock.set(&step.name, lock_entry(stage)) {
-                match lock.dump()? {
-                    Some(text) => write::replace(&path, text.as_bytes())?,
-                    None => remove(&path)?,
-                }
-            }
-            Ok(())
+        StageKind::Pipeline { .. } => write_lock(repo, &[stage]),
+    }
+}
+
+/// The same for several stages; those of one `dvc.lock` that follow each other are written at once.
+pub fn write_all(repo: &Repo, stages: &[Stage]) -> Result<()> {
+    for group in stages.chunk_by(|one, next| one.path == next.path) {
+        match &group[0].kind {
+            StageKind::Single { .. } => group.iter().try_for_each(|stage| write(repo, stage))?,
+            StageKind::Pipeline { .. } => write_lock(repo, &group.iter().collect::<Vec<_>>())?,
         }
+    }
+    Ok(())
+}
+
+/// Writes the entries of steps of one `dvc.yaml`, and says so as DVC does.
+fn write_lock(repo: &Repo, stages: &[&Stage]) -> Result<()> {
+    let Some(first) = stages.first() else { return Ok(()) };
+    let path = lock_path(&first.path);
+    let shown = repo.show_from_cwd(&path);
+    let mut lock = read_lock(repo, &path)?;
+    if Files::WorkTree.kind(&path)?.is_none() {
+        repo.note(format!("Generating lock file '{shown}'"));
+    }
+    let mut changed = false;
+    for stage in stages {
+        changed |= lock.set(stage.name().unwrap_or_default(), lock_entry(stage));
+    }
+    if !changed {
+        return Ok(());
+    }
+    repo.note(format!("Updating lock file '{shown}'"));
+    match lock.dump()? {
+        Some(text) => write::replace(&path, text.as_bytes()),
+        None => remove(&path),
+    }
+}
+
+/// Rewrites a stage's own entry in its `dvc.yaml`.
+pub fn write_pipeline_stage(repo: &Repo, stage: &Stage) -> Result<()> {
+    let StageKind::Pipeline { stage: step, .. } = &stage.kind else {
+        return Err(Error::dvc("only a step of a pipeline has an entry in a 'dvc.yaml'"));
+    };
+    let text = Files::WorkTree.read(&stage.path)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let new = DvcYaml::edit(&text, &repo.show_in_messages(&stage.path), &StageEdit::Set(step)).map_err(|error| match error {
+        trackway_dvcfile::Error::Parametrized { action, .. } => {
+            Error::dvc(format!("cannot {action} a parametrized {}", stage.display(repo)))
+        }
+        other => other.into(),
+    })?;
+    repo.note(format!("Modifying stage '{}' in '{}'", step.name, repo.show_from_cwd(&stage.path)));
+    match new {
+        Some(text) => write::replace(&stage.path, text.as_bytes()),
+        None => remove(&stage.path),
     }
 }
 

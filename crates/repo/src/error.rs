@@ -15,6 +15,9 @@ pub enum Error {
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
     Settings(#[from] crate::config::SettingsError),
+    /// The repository must have git around it, and has none. No command catches that.
+    #[error("{} is not a git repository", .0.display())]
+    NoGit(PathBuf),
     /// Another command holds the repository's lock.
     #[error(transparent)]
     Lock(#[from] crate::lock::LockError),
@@ -55,6 +58,9 @@ pub enum Error {
     /// No configured link type could be made at these paths.
     #[error("No possible cache link types for '{}'. See <https://dvc.org/doc/user-guide/troubleshooting#cache-types> for more information.", .0.join(", "))]
     CacheLink(Vec<String>),
+    /// What stock DVC does not foresee, in its words: no command catches it.
+    #[error("{0}")]
+    Unexpected(String),
     /// Whatever else stock DVC refuses, in its words.
     #[error("{0}")]
     Dvc(String),

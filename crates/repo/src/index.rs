@@ -220,7 +220,12 @@ impl<'r> Index<'r> {
         };
         let mut stages = Vec::new();
         for name in choose(&yaml)? {
-            let stage: PipelineStage = yaml.stage(&name)?;
+            let stage: PipelineStage = yaml.stage(&name).map_err(|error| match error {
+                trackway_dvcfile::Error::StageNotFound { stage, .. } => {
+                    Error::NoStage { file: self.repo.show_from_cwd(path), name: stage }
+                }
+                other => other.into(),
+            })?;
             let entry = lock.as_ref().and_then(|lock| lock.get(&name));
             stages.push(Arc::new(Stage::of_pipeline(self.repo, path, stage, entry)));
         }
@@ -231,12 +236,14 @@ impl<'r> Index<'r> {
         let Some(bytes) = self.files.read(path)? else {
             return Ok(None);
         };
-        let name = self.repo.show_in_messages(path);
-        String::from_utf8(bytes).map(Some).map_err(|_| Error::Invalid(format!("'{name}' is invalid.")))
+        String::from_utf8(bytes).map(Some).map_err(|error| {
+            let why = crate::write::utf8_error(error.as_bytes(), error.utf8_error());
+            Error::Invalid(format!("unable to read: '{}', is not valid utf-8: {why}", self.repo.show_from_cwd(path)))
+        })
     }
 
     /// The stages that a file and a name stand for: one, those of a group, or all of the file.
-    fn from_target(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
+    pub(crate) fn from_target(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
         let named_file = target.file.as_deref().unwrap_or(PROJECT_FILE);
         let path = self.repo.absolute(Path::new(named_file));
         let Some(name) = target.name.as_deref().filter(|_| path.file_name() == Some(OsStr::new(PROJECT_FILE))) else {

@@ -32,6 +32,7 @@ pub struct Repo {
     legacy_cache: OnceLock<Cache>,
     state: OnceLock<State>,
     warnings: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Repo {
@@ -58,6 +59,7 @@ impl Repo {
             legacy_cache: OnceLock::new(),
             state: OnceLock::new(),
             warnings: Mutex::default(),
+            notes: Mutex::default(),
         })
     }
 
@@ -134,7 +136,7 @@ impl Repo {
             true => None,
             false => match Git::discover(&self.root)? {
                 Some(git) => Some(git),
-                None => return Err(Error::dvc(format!("{} is not a git repository", self.root.display()))),
+                None => return Err(Error::NoGit(self.root.clone())),
             },
         };
         Ok(self.git.get_or_init(|| git).as_ref())
@@ -206,6 +208,16 @@ impl Repo {
     /// Keeps a warning for whoever prints: the library itself does not.
     pub fn warn(&self, message: impl Into<String>) {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.into());
+    }
+
+    /// The same for what a person is told without being warned: which files are written.
+    pub fn note(&self, message: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.into());
+    }
+
+    /// The notes since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// The warnings since the last call.

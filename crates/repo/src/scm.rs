@@ -54,7 +54,17 @@ impl<'r> ScmChanges<'r> {
     }
 
     /// Writes the `.gitignore` files and stages what is to be staged.
-    pub fn finish(mut self) -> Result<ToCommit> {
+    pub fn finish(self) -> Result<ToCommit> {
+        let autostage = self.repo.config().autostage();
+        self.finish_with(autostage)
+    }
+
+    /// The same for commands that, as in DVC 3.67, neither stage anything nor say what is to be committed.
+    pub fn finish_without_staging(self) -> Result<()> {
+        self.finish_with(false).map(drop)
+    }
+
+    fn finish_with(mut self, autostage: bool) -> Result<ToCommit> {
         let Some(git) = self.repo.git()? else {
             return Ok(ToCommit::default());
         };
@@ -63,11 +73,10 @@ impl<'r> ScmChanges<'r> {
         for file in written {
             self.track(&file);
         }
-        let staged = self.repo.config().autostage();
-        if staged && !self.tracked.is_empty() {
+        if autostage && !self.tracked.is_empty() {
             git.add(&self.tracked)?;
         }
         let files = self.tracked.iter().map(|path| self.repo.show_from_cwd(path)).collect();
-        Ok(ToCommit { files, staged })
+        Ok(ToCommit { files, staged: autostage })
     }
 }

@@ -30,3 +30,19 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
+
+/// What is wrong with bytes that are not UTF-8, as Python says it.
+pub(crate) fn utf8_error(bytes: &[u8], error: std::str::Utf8Error) -> String {
+    let start = error.valid_up_to();
+    let end = error.error_len().map_or(bytes.len(), |len| start + len);
+    let first = bytes.get(start).copied().unwrap_or_default();
+    let why = match error.error_len() {
+        None => "unexpected end of data",
+        Some(1) if !(0xc2..=0xf4).contains(&first) => "invalid start byte",
+        Some(_) => "invalid continuation byte",
+    };
+    match end - start {
+        1 => format!("'utf-8' codec can't decode byte {first:#04x} in position {start}: {why}"),
+        _ => format!("'utf-8' codec can't decode bytes in position {start}-{}: {why}", end - 1),
+    }
+}

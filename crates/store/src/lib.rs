@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows YAML, git or a command line.
 
+mod adopt;
 mod cache;
 mod checkout;
 mod error;

@@ -23,6 +23,8 @@ pub enum Failure {
     Dvc { message: String, code: u8 },
     /// What the repository could not do.
     Repo(Box<Error>),
+    /// Several lines that stand for themselves: what is wrong with a YAML file, and where.
+    Lines { text: String, code: u8 },
     /// Whoever reads standard output has seen enough. Nobody is to blame, and nothing is said.
     ClosedPipe,
 }
@@ -71,11 +73,19 @@ impl Failure {
                 Failure::Dvc { message: format!("{message}{dash}{cause}"), code: code::FAILED }
             }
             Failure::Repo(error) if is_of_dvc(&error) => {
+                if let Some(text) = lines(&error) {
+                    return Failure::Lines { text, code: code::FAILED };
+                }
                 let dash = if message.is_empty() { "" } else { " - " };
                 Failure::failed(format!("{message}{dash}{error}"))
             }
             other => other,
         }
+    }
+
+    /// Whether the command told it as its own: others of its targets may still be done.
+    pub fn is_caught(&self) -> bool {
+        matches!(self, Failure::Dvc { code: code::FAILED, .. } | Failure::Lines { code: code::FAILED, .. })
     }
 
     /// Whether there is no repository around the current folder.
@@ -93,11 +103,20 @@ impl Failure {
             }
             Failure::ClosedPipe => return ExitCode::from(code::CLOSED_PIPE),
             Failure::Repo(error) => {
+                if let Some(text) = lines(&error) {
+                    return Failure::Lines { text, code: code::UNCAUGHT }.report(word, quiet);
+                }
                 let (message, code) = of_repo(*error);
                 return Failure::Dvc { message, code }.report(word, quiet);
             }
             Failure::Usage(message) => (message, 2),
             Failure::Failed(message) | Failure::NotBuilt(message) => (message, 1),
+            Failure::Lines { text, code } => {
+                if !quiet {
+                    eprint!("{text}");
+                }
+                return ExitCode::from(code);
+            }
             Failure::Dvc { message, code } => {
                 if quiet {
                     return ExitCode::from(code);
@@ -124,10 +143,18 @@ pub fn as_python(error: &std::io::Error, path: &std::path::Path) -> String {
     }
 }
 
+/// What stock shows in the place of an error's line, if it does.
+fn lines(error: &Error) -> Option<String> {
+    match error {
+        Error::DvcFile(error) => error.report(crate::terminal::width()),
+        _ => None,
+    }
+}
+
 /// Whether stock has this for an error of its own. The rest it did not foresee, and no command of it catches that.
 fn is_of_dvc(error: &Error) -> bool {
     match error {
-        Error::Io { .. } | Error::Interrupted | Error::Config(ConfigError::Unexpected(_)) => false,
+        Error::Io { .. } | Error::Interrupted | Error::NoGit(_) | Error::Unexpected(_) | Error::Config(ConfigError::Unexpected(_)) => false,
         Error::Store(error) => !matches!(error, trackway_store::Error::Io { .. } | trackway_store::Error::Cancelled),
         Error::Caused { cause, .. } => is_of_dvc(cause),
         _ => true,
@@ -146,6 +173,7 @@ fn of_repo(error: Error) -> (String, u8) {
         Error::Store(trackway_store::Error::Io { path, source, .. }) => {
             (format!("unexpected error - {}", as_python(&source, &path)), code::UNCAUGHT)
         }
+        Error::Unexpected(message) => (format!("unexpected error - {message}"), code::UNCAUGHT),
         error => (error.to_string(), code::UNCAUGHT),
     }
 }

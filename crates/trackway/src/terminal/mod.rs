@@ -14,6 +14,8 @@ pub mod table;
 pub mod words;
 mod wrapped;
 
+pub use wrapped::width;
+
 use std::cell::RefCell;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 

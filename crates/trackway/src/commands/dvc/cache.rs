@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use trackway_repo::scm::ToCommit;
+
 use super::config::{Level, edit};
 use super::context::Context;
 use crate::failure::Failure;
@@ -44,6 +46,37 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::SUCCESS)
         }),
-        Command::Migrate { .. } => Err(context.not_built("cache migrate")),
+        Command::Migrate { dvc_files, dry } => migrate(dvc_files, dry, context),
     }
+}
+
+fn migrate(dvc_files: bool, dry: bool, context: &Context) -> Result<ExitCode, Failure> {
+    let progress = context.terminal.progress();
+    let to_commit = context.on_repo(|repo| {
+        if dry {
+            let count = repo.count_legacy_objects()?;
+            context.terminal.line(format!("{count} files will be re-hashed and migrated to the DVC 3.0 cache location."))?;
+        } else {
+            let count = repo.migrate_cache(&progress)?;
+            context.terminal.line(format!("Migrated {count} files to DVC 3.0 cache location."))?;
+        }
+        if !dvc_files {
+            return Ok(ToCommit::default());
+        }
+        let files = repo.legacy_files()?;
+        if files.is_empty() {
+            context.terminal.line("No DVC files in the repo to migrate to the 3.0 format.")?;
+        } else if dry {
+            context.terminal.line("Entries in following DVC files will be migrated to the 3.0 format:")?;
+            for file in files {
+                context.terminal.line(format!("\t{file}"))?;
+            }
+        } else {
+            return Ok(repo.migrate_files(&progress)?.to_commit);
+        }
+        Ok(ToCommit::default())
+    })?;
+    drop(progress);
+    context.tell_what_to_commit(&to_commit)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -39,7 +39,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     };
     let targets = context.targets(&args.targets)?;
     let progress = context.terminal.progress();
-    let ask = |question: &str| context.terminal.confirm(question).unwrap_or(false);
+    let ask = |question: &str| context.terminal.confirm_on_a_terminal(question).unwrap_or(false);
     context.on_repo(|repo| {
         let mut commit = |target: Option<&str>| {
             let named = target.map(|target| format!(" {target}")).unwrap_or_default();
@@ -47,9 +47,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
                 .map_err(|error| Failure::from(error).caught(&format!("failed to commit{named}")))
         };
         if targets.is_empty() {
-            return commit(None).map(drop);
+            return commit(None);
         }
-        targets.iter().try_for_each(|target| commit(Some(target)).map(drop))
+        targets.iter().try_for_each(|target| commit(Some(target)))
     })?;
     Ok(ExitCode::SUCCESS)
 }

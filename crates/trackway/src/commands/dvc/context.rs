@@ -101,6 +101,10 @@ impl Context {
 
     /// Prints what the library has kept to be printed.
     pub fn tell_warnings(&self, repo: &Repo) {
+        for note in repo.take_notes() {
+            // A closed pipe is met again by the flush at the end, which reports it.
+            let _ = self.terminal.line(note);
+        }
         for warning in repo.take_warnings() {
             self.terminal.warning(warning);
         }

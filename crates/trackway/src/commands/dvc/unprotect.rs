@@ -11,6 +11,14 @@ pub struct Args {
     pub targets: Vec<OsString>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("unprotect"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let targets = context.targets(&args.targets)?;
+    let progress = context.terminal.progress();
+    context.on_repo(|repo| {
+        targets.iter().try_for_each(|target| {
+            let done = repo.unprotect(target, &progress);
+            done.map_err(|error| Failure::from(error).caught(&format!("failed to unprotect '{target}'")))
+        })
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
