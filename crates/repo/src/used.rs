@@ -154,7 +154,7 @@ impl Repo {
 }
 
 /// The list that a `.dvc` itself holds (`files:`), if every entry says which object it is.
-fn listed(files: &[FileEntry]) -> Option<Tree> {
+pub(crate) fn listed(files: &[FileEntry]) -> Option<Tree> {
     let entries: Option<Vec<_>> =
         files.iter().map(|file| Some((file.relpath.as_bytes(), Oid::parse(file.info.md5.as_deref()?).ok()?))).collect();
     Tree::from_entries(entries?).ok()

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use trackway_store::{Content, Filter, Hash, HashName, Progress, ScanOptions, scan};
 
 use crate::error::{Error, Result};
@@ -81,6 +82,16 @@ impl WorkTree<'_> {
             None => Ok(false),
         }
     }
+}
+
+/// Which of these objects the cache lacks, by their numbers. Of folders only the lists are looked for.
+pub fn missing(repo: &Repo, hashes: &[Hash]) -> Result<Vec<usize>> {
+    let (cache, legacy) = (repo.cache(HashName::Md5)?, repo.cache(HashName::Md5Dos2Unix)?);
+    let has = |hash: &Hash| match hash.name {
+        HashName::Md5 => cache.contains(&hash.oid),
+        HashName::Md5Dos2Unix => legacy.contains(&hash.oid),
+    };
+    Ok(hashes.par_iter().enumerate().filter(|(_, hash)| !has(hash)).map(|(at, _)| at).collect())
 }
 
 impl Filter for DvcIgnore {

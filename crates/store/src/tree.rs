@@ -296,7 +296,7 @@ impl Tree {
     }
 
     /// Both trees side by side, in the order of the paths.
-    pub(crate) fn pairs<'a>(old: &'a Tree, new: &'a Tree) -> Pairs<'a> {
+    pub fn pairs<'a>(old: &'a Tree, new: &'a Tree) -> Pairs<'a> {
         Pairs { left: old, right: new, i: 0, j: 0 }
     }
 
@@ -351,7 +351,8 @@ impl fmt::Debug for Tree {
     }
 }
 
-pub(crate) struct Pairs<'a> {
+/// Two trees side by side: what has one path comes together.
+pub struct Pairs<'a> {
     left: &'a Tree,
     right: &'a Tree,
     i: usize,
