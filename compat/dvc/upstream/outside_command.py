@@ -39,8 +39,12 @@ def run(args, stdin="") -> "runners.Result":
     return TOOL.run([os.fspath(arg) for arg in args], os.getcwd(), dict(os.environ), stdin)
 
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def tell_the_log(stderr: str) -> None:
     """What stock would have logged in this process; `caplog` asks for it."""
+    stderr = COLOUR.sub("", stderr).replace("\r", "\n")  # progress bars
     handlers = [h for h in logging.getLogger().handlers if type(h).__name__ == "LogCaptureHandler"]
     levels = {"ERROR": logging.ERROR, "WARNING": logging.WARNING, "DEBUG": logging.DEBUG}
     for part in re.split(r"^(?=ERROR: |WARNING: |DEBUG: )", stderr, flags=re.MULTILINE):
@@ -93,7 +97,6 @@ def command(repo, words: list[str], stdin=""):
 
     if not os.path.realpath(os.getcwd()).startswith(os.path.realpath(repo.root_dir)):
         raise Untold("another folder")
-    repo.close()
     done = run(words, stdin)
     tell_the_log(done.stderr)
     repo.config.load() if hasattr(repo.config, "load") else None
@@ -110,7 +113,15 @@ def stats_of(stdout: str) -> dict:
     for line in stdout.splitlines():
         if match := re.fullmatch(r"([ADM]) +(.+)", line):
             found[names[match[1]]].append(match[2])
-    return found
+    return found | {"stats": Untellable()}
+
+
+class Untellable(dict):
+    """How many files of a folder were touched: the command line tells either the paths or the numbers. The number of
+    fetched files is always told."""
+
+    def __eq__(self, other):
+        return isinstance(other, dict) and self.get("fetched") == other.get("fetched")
 
 
 def count_of(stdout: str, word: str) -> int:
@@ -133,6 +144,8 @@ def add(repo, targets, **given):
     if given.get("glob"):
         raise Untold("what a glob found")
     targets = as_list(targets)
+    if not targets:
+        return []
     command(repo, ["add", *words, "--", *targets])
     stages = []
     for target in [given["out"]] if given.get("out") else targets:
@@ -176,7 +189,7 @@ def transferred(name: str, word: str):
         words = flags(given, **TRANSFER, glob="--glob", force="-f", allow_missing="--allow-missing", max_size="--max-size")
         done = command(repo, [name, *words, "--", *as_list(targets)])
         if name == "pull":
-            return stats_of(done.stdout) | {"fetched": count_of(done.stdout, "fetched")}
+            return stats_of(done.stdout) | {"stats": Untellable(fetched=count_of(done.stdout, "fetched"))}
         return count_of(done.stdout, word)
 
     return call
@@ -216,6 +229,7 @@ def diff(repo, a_rev="HEAD", b_rev=None, targets=None, **given):
         words += ["--targets", *as_list(targets), "--json"]
     done = command(repo, ["diff", "--json", "--show-hash", a_rev, *([b_rev] if b_rev else []), *words])
     found = json.loads(done.stdout)
+    found.setdefault("not in cache", [])
     return found if any(found.values()) else {}
 
 

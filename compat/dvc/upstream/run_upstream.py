@@ -48,6 +48,7 @@ def tests(python: str) -> pathlib.Path:
 
 
 def run(python: str, command: str, results: pathlib.Path, api: bool, more: list[str]) -> int:
+    """In the place of `dvc` stands COMMAND; with `api` also in that of the Python calls that are one command line."""
     folder = tests(python)
     home = pathlib.Path(tempfile.mkdtemp(prefix="upstream-"))
     env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTEST_", "GIT_"))}
@@ -61,6 +62,13 @@ def run(python: str, command: str, results: pathlib.Path, api: bool, more: list[
         "DVC_SITE_CACHE_DIR": str(home / "site"),
         "LC_ALL": "C.UTF-8",
     }
+    # Git's hooks call `dvc`.
+    (home / "bin").mkdir()
+    program = pathlib.Path(python).with_name("dvc") if command == "stock" else pathlib.Path(command).resolve()
+    (home / "bin/dvc").symlink_to(program)
+    env["PATH"] = f"{home / 'bin'}:{env['PATH']}"
+    if command != "stock":
+        env["UPSTREAM_COMMAND"] = str(home / "bin/dvc")
     (home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n[init]\n\tdefaultBranch = master\n")
     names = more or [f"tests/func/{name}" if (folder / f"tests/func/{name}").is_dir() else f"tests/func/{name}.py" for name in FILES]
     words = ["-q", "-o", "addopts=", "-o", "filterwarnings=", "-p", "outside_command", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore", "--timeout", "120", "--tb=short"]
