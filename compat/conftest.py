@@ -50,6 +50,7 @@ def pytest_addoption(parser):
     parser.addoption("--dvc-seeds", type=int, default=6, help="how many random sequences of dvc commands are played")
     parser.addoption("--dvc-first-seed", type=int, default=0, help="the first of them")
     parser.addoption("--dvc-steps", type=int, default=60, help="how many steps one of them makes")
+    parser.addoption("--every-call", action="store_true", help="hit a dvc command at every call of the kernel, not at a sample")
     parser.addoption("--kill-rounds", type=int, default=20, help="how often the durability test kills the server")
 
 
