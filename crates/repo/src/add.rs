@@ -9,7 +9,7 @@ use trackway_store::{Content, Hash, HashName, Progress, Replacement, SaveOptions
 use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::index::Index;
+use crate::index::{Index, refuse_output};
 use crate::output::{Output, Place, Recorded};
 use crate::paths::{self, DVC_FILE_SUFFIX};
 use crate::repo::Repo;
@@ -144,14 +144,7 @@ impl Repo {
 
         let mut stage = Stage::of_dvc_file(self, &file, DvcFile { outs: vec![Out::new(written)], ..DvcFile::default() }, None);
         let out = &stage.outs[0];
-        if paths::is_dvc_file_name(Path::new(&out.def_path)) {
-            return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
-        }
-        let check = self.dvcignore()?.check(&out.path, out.path.is_dir());
-        if check.ignored {
-            let why = check.pattern.unwrap_or_default();
-            return Err(Error::dvc(format!("Path '{}' is ignored by {why}", self.show_from_cwd(&out.path))));
-        }
+        refuse_output(&*self.dvcignore()?, out)?;
         if out.place != Place::Repo {
             return Err(Error::dvc(format!(
                 "Cached output(s) outside of DVC project: {}. See <https://dvc.org/doc/user-guide/data-management/importing-external-data> for more info.",

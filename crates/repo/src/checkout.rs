@@ -165,6 +165,7 @@ impl Repo {
 
 impl WorkTree<'_> {
     fn step(&self, out: &Output, part: Option<&Path>, relink: bool) -> Result<Step> {
+        self.refuse_links_out(out)?;
         let path = part.unwrap_or(&out.path).to_owned();
         let old = match self.is_ignored(out) {
             true => None,

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::{EntryKind, Files};
 use crate::graph::{Graph, OutputTrie};
 use crate::ignore::DvcIgnore;
+use crate::output::Output;
 use crate::paths::{self, LOCK_FILE, PROJECT_FILE};
 use crate::repo::Repo;
 use crate::stage::Stage;
@@ -189,7 +190,9 @@ impl<'r> Index<'r> {
         }
         let text = self.text(path)?.unwrap_or_default();
         let file = DvcFile::parse(&text, &self.repo.show_in_messages(path))?;
-        Ok(vec![Arc::new(Stage::of_dvc_file(self.repo, path, file, Some(text)))])
+        let stage = Stage::of_dvc_file(self.repo, path, file, Some(text));
+        self.check_outs(&stage)?;
+        Ok(vec![Arc::new(stage)])
     }
 
     /// The stages of a `dvc.yaml` whose names `choose` gives.
@@ -227,9 +230,20 @@ impl<'r> Index<'r> {
                 other => other.into(),
             })?;
             let entry = lock.as_ref().and_then(|lock| lock.get(&name));
-            stages.push(Arc::new(Stage::of_pipeline(self.repo, path, stage, entry)));
+            let stage = Stage::of_pipeline(self.repo, path, stage, entry);
+            self.check_outs(&stage)?;
+            stages.push(Arc::new(stage));
         }
         Ok(stages)
+    }
+
+    /// Outputs that no stage may have, as DVC 3.67 refuses them: files of DVC's own, and what is ignored. The latter keeps
+    /// whoever wrote a `.dvc` file from writing into `.git` and `.dvc`.
+    fn check_outs(&self, stage: &Stage) -> Result<()> {
+        for out in &stage.outs {
+            refuse_output(&self.ignore, out)?;
+        }
+        Ok(())
     }
 
     fn text(&self, path: &Path) -> Result<Option<String>> {
@@ -359,6 +373,20 @@ impl<'r> Index<'r> {
         }
         Ok(found)
     }
+}
+
+pub(crate) fn refuse_output(ignore: &DvcIgnore, out: &Output) -> Result<()> {
+    if paths::is_dvc_file_name(Path::new(&out.def_path)) {
+        return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
+    }
+    if out.is_in_repo() {
+        let check = ignore.check(&out.path, out.path.is_dir());
+        if check.ignored {
+            let why = check.pattern.unwrap_or_default();
+            return Err(Error::dvc(format!("Path '{}' is ignored by {why}", out.path.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Names that may be stages' files; all others need no look.

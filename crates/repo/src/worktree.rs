@@ -35,6 +35,25 @@ impl WorkTree<'_> {
         !out.is_dependency && out.is_in_repo() && self.ignore.is_ignored(&out.path, out.path.is_dir())
     }
 
+    /// Refuses an output that is reached, or would be written, through a symbolic link out of the repository: whoever wrote
+    /// its `.dvc` file has no business there. DVC 3.67 follows such links.
+    pub fn refuse_links_out(&self, out: &Output) -> Result<()> {
+        let root = std::fs::canonicalize(self.repo.root()).map_err(|error| Error::io(self.repo.root(), error))?;
+        let links = out.path.ancestors().take_while(|path| *path != self.repo.root()).filter(|path| path.is_symlink());
+        for link in links {
+            // A file may be a link: to an object of the cache, which is replaced and not written through.
+            let is_file = link == out.path && !link.is_dir();
+            if !is_file && !std::fs::canonicalize(link).is_ok_and(|target| target.starts_with(&root)) {
+                return Err(Error::dvc(format!(
+                    "'{}' is refused: '{}' is a symbolic link that leads out of the repository. Remove the link, or let the output lie elsewhere.",
+                    out.display(self.repo),
+                    link.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     pub fn scan_options(&self, hash_name: HashName) -> Result<ScanOptions<'_>> {
         Ok(ScanOptions {
             state: self.repo.state(),
