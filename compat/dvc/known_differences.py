@@ -36,6 +36,11 @@ def asks_for_help(args) -> bool:
     return bool({"-h", "--help"} & set(args)) or args[:1] == ["completion"]
 
 
+def stumbles(args, where, stock, ours) -> bool:
+    """Stock shows what its Python library said of a state that it did not foresee."""
+    return where == "stderr" and "ERROR: unexpected error" in stock and "ERROR: " in ours
+
+
 KNOWN: list[Known] = [
     Known("help and usage are written by us", lambda args, where, stock, ours: where == "stdout" and (
         asks_for_help(args) or "usage: dvc" in stock and "Usage: dvc" in ours
@@ -48,6 +53,7 @@ KNOWN: list[Known] = [
         where == "files" and bool(stock) and all("/.gitignore'" in difference and (":  " in difference) and (" \\n" in difference or "?" in difference or "\\ " in difference)
                             for difference in stock)
     )),
+    Known("what stock did not foresee is told in words instead of an exception's", stumbles),
 ]
 
 
