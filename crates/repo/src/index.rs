@@ -258,19 +258,33 @@ impl<'r> Index<'r> {
 
     /// The stages that a file and a name stand for: one, those of a group, or all of the file.
     pub(crate) fn from_target(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
+        self.load_target(target, true)
+    }
+
+    /// What `remove` takes: a file, or one stage of it, but neither an output nor the name of a group.
+    pub fn stages_of(&self, target: &str) -> Result<Vec<Arc<Stage>>> {
+        self.load_target(&Target::parse(&target.replace('\\', "/"))?, false)
+    }
+
+    fn load_target(&self, target: &Target, groups: bool) -> Result<Vec<Arc<Stage>>> {
         let named_file = target.file.as_deref().unwrap_or(PROJECT_FILE);
         let path = self.repo.absolute(Path::new(named_file));
-        let Some(name) = target.name.as_deref().filter(|_| path.file_name() == Some(OsStr::new(PROJECT_FILE))) else {
-            return self.load_file(&path);
-        };
         self.check_file(&path).map_err(|error| match error {
             // Where the person named no file, DVC shows the name it looked for, without the way to it.
             Error::NoDvcFile { why, .. } if target.file.is_none() => Error::NoDvcFile { file: named_file.to_owned(), why },
             other => other,
         })?;
+        let Some(name) = target.name.as_deref() else {
+            return self.load(&path);
+        };
+        if path.file_name() != Some(OsStr::new(PROJECT_FILE)) {
+            let shown = self.repo.show_from_cwd(&path);
+            self.repo.warn(format!("Ignoring name '{name}' for single stage in 'SingleStageFile: {shown}'."));
+            return self.load(&path);
+        }
         self.load_pipeline(&path, |yaml| match yaml.group(name)? {
-            Some(group) => Ok(group),
-            None => Ok(vec![name.to_owned()]),
+            Some(group) if groups => Ok(group),
+            _ => Ok(vec![name.to_owned()]),
         })
     }
 

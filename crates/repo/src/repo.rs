@@ -252,6 +252,21 @@ impl Repo {
         RwLock::new(&self.tmp_dir(), self.config.hardlink_lock())
     }
 
+    /// Lets whoever works on these paths right now come first: fails while they are held by another command. Entries of
+    /// processes that are gone are dropped, with stock's warning.
+    pub fn make_way(&self, reads: &[PathBuf], writes: &[PathBuf]) -> Result<()> {
+        let held = self.rwlock().acquire(self.command_line(), reads, writes)?;
+        for gone in &held.dropped {
+            self.warn(format!(
+                "Process '{}' with (Pid {}), in RWLock-file '{}' had been killed. Auto removed it from the lock file.",
+                gone.command,
+                gone.pid,
+                self.show_from_cwd(&gone.path)
+            ));
+        }
+        Ok(())
+    }
+
     /// `.dvc/tmp/trackway`: what we remember; all of it may be deleted.
     pub fn own_dir(&self) -> PathBuf {
         self.tmp_dir().join("trackway")

@@ -300,38 +300,41 @@ impl Tree {
         Pairs { left: old, right: new, i: 0, j: 0 }
     }
 
-    /// Three-way merge as DVC's merge driver does it: both sides may only have added files.
+    /// Three-way merge as DVC's merge driver does it, path by path: what one side did not touch is taken from the other.
     pub fn merge(ancestor: &Tree, ours: &Tree, theirs: &Tree) -> Result<Tree> {
         if Tree::diff(ancestor, ours).next().is_none() {
             return Ok(theirs.clone());
         }
-        for side in [ours, theirs] {
-            for difference in Tree::diff(ancestor, side) {
-                // As DVC 3.67 words it, after the first difference that is not an addition.
-                let word = match difference {
-                    Difference::Added(_) => continue,
-                    Difference::Deleted(_) => "remove",
-                    Difference::Modified { .. } => "change",
-                };
-                let message = format!("unable to auto-merge directories with diff that contains '{word}'ed files");
-                return Err(Error::Merge { message });
-            }
+        if Tree::diff(ancestor, theirs).next().is_none() {
+            return Ok(ours.clone());
         }
-        let clashes: Vec<String> = Pairs { left: ours, right: theirs, i: 0, j: 0 }
-            .filter_map(|pair| match pair {
-                (Some(left), Some(right)) if left.oid != right.oid => Some(left.os_path().display().to_string()),
-                _ => None,
-            })
-            .collect();
-        if !clashes.is_empty() {
-            let message = format!("unable to auto-merge the following paths:\n{}", clashes.join("\n"));
-            return Err(Error::Merge { message });
-        }
+        let refuse = |what: String| Err(Error::Merge { message: format!("unable to auto-merge the following paths:\n{what}") });
+        let shown = |entry: Entry<'_>| entry.os_path().display().to_string();
         let mut builder = Builder::new("that is being merged");
-        for pair in (Pairs { left: ours, right: theirs, i: 0, j: 0 }) {
-            if let (Some(entry), _) | (None, Some(entry)) = pair {
-                builder.add(entry.path, entry.oid)?;
+        let mut clashes = Vec::new();
+        for pair in Tree::pairs(ours, theirs) {
+            let Some(entry) = pair.0.or(pair.1) else { continue };
+            let base = ancestor.get(entry.path);
+            match (base, pair.0.map(|entry| entry.oid), pair.1.map(|entry| entry.oid)) {
+                (_, Some(ours), Some(theirs)) if ours == theirs => builder.add(entry.path, ours)?,
+                (Some(base), ours, Some(theirs)) if ours == Some(base) => builder.add(entry.path, theirs)?,
+                (Some(base), Some(ours), theirs) if theirs == Some(base) => builder.add(entry.path, ours)?,
+                // One side has not touched it, the other has removed it.
+                (Some(base), ours, theirs) if ours.or(theirs) == Some(base) => {}
+                (None, Some(oid), None) | (None, None, Some(oid)) => builder.add(entry.path, oid)?,
+                _ => clashes.push(shown(entry)),
             }
+        }
+        // As DVC 3.67, which cannot tell that both sides removed a file from a conflict.
+        let gone = ancestor.iter().find(|entry| ours.get(entry.path).is_none() && theirs.get(entry.path).is_none());
+        if let Some(entry) = gone {
+            let parts: Vec<String> =
+                shown(entry).split('/').map(|part| format!("'{part}'")).collect();
+            let comma = if parts.len() == 1 { "," } else { "" };
+            return refuse(format!("both deleted: ({}{comma})", parts.join(", ")));
+        }
+        if !clashes.is_empty() {
+            return refuse(clashes.join("\n"));
         }
         builder.finish()
     }

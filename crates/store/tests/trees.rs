@@ -104,7 +104,7 @@ fn parts_are_taken_out_and_put_in() {
 }
 
 #[test]
-fn merges_additions_and_nothing_else() {
+fn merges_file_by_file() {
     let tree = |names: &[(&str, &str)]| {
         Tree::from_entries(names.iter().map(|(name, content)| (name, oid_of(content.as_bytes())))).unwrap()
     };
@@ -112,8 +112,18 @@ fn merges_additions_and_nothing_else() {
     let merged = Tree::merge(&base, &tree(&[("a", "1"), ("b", "2")]), &tree(&[("a", "1"), ("c", "3")])).unwrap();
     assert_eq!(merged, tree(&[("a", "1"), ("b", "2"), ("c", "3")]));
     assert_eq!(Tree::merge(&base, &base, &tree(&[])).unwrap(), tree(&[]));
-    let error = Tree::merge(&base, &tree(&[("a", "2")]), &tree(&[("a", "1"), ("c", "3")])).unwrap_err();
-    assert!(error.to_string().contains("'change'ed files"), "{error}");
+    assert_eq!(
+        Tree::merge(&base, &tree(&[("a", "2")]), &tree(&[("a", "1"), ("c", "3")])).unwrap(),
+        tree(&[("a", "2"), ("c", "3")])
+    );
+    assert_eq!(Tree::merge(&base, &Tree::default(), &tree(&[("a", "1"), ("c", "3")])).unwrap(), tree(&[("c", "3")]));
+    for (ours, theirs) in [(tree(&[]), tree(&[("a", "2")])), (tree(&[("a", "2")]), tree(&[]))] {
+        let error = Tree::merge(&base, &ours, &theirs).unwrap_err();
+        assert!(error.to_string().ends_with("following paths:\na"), "{error}");
+    }
+    let folder = tree(&[("a", "1"), ("d/e", "1")]);
+    let error = Tree::merge(&folder, &tree(&[("a", "1"), ("b", "2")]), &tree(&[("a", "3")])).unwrap_err();
+    assert!(error.to_string().ends_with("both deleted: ('d', 'e')"), "{error}");
     let error = Tree::merge(&base, &tree(&[("a", "1"), ("b", "2")]), &tree(&[("a", "1"), ("b", "3")])).unwrap_err();
     assert!(error.to_string().ends_with("following paths:\nb"), "{error}");
 }

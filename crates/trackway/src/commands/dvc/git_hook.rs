@@ -17,12 +17,16 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Hook {
     /// Before a commit: show what changed
+    #[command(disable_help_flag = false)]
     PreCommit(Passed),
     /// After a checkout of a revision: bring the data along
+    #[command(disable_help_flag = false)]
     PostCheckout(Passed),
     /// Before a push: push the data
+    #[command(disable_help_flag = false)]
     PrePush(Passed),
     /// Merge two versions of a .dvc file
+    #[command(disable_help_flag = false)]
     MergeDriver(Merge),
 }
 
@@ -61,7 +65,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             Ok(super::run(context.style, &["checkout".into()]))
         }
         Hook::PostCheckout(_) => Ok(ExitCode::SUCCESS),
-        Hook::MergeDriver(_) => Err(context.not_built("git-hook merge-driver")),
+        Hook::MergeDriver(versions) => {
+            let files = context.targets(&[versions.ancestor, versions.our, versions.their])?;
+            let [ancestor, our, their] = files.as_slice() else {
+                return Err(Failure::failed("the merge driver takes three files"));
+            };
+            context.on_repo(|repo| Ok(repo.merge_dvc_files(ancestor, our, their)?))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -15,6 +15,15 @@ pub struct Args {
     pub targets: Vec<OsString>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("remove"))
+/// As DVC 3.67 target by target: what came before one that fails is done.
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let targets = context.targets(&args.targets)?;
+    let progress = context.terminal.progress();
+    context.on_repo(|repo| {
+        let remove = |target: &String| {
+            repo.remove(target, args.outs, &progress).map_err(|error| Failure::from(error).caught(""))
+        };
+        targets.iter().try_for_each(remove)
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
