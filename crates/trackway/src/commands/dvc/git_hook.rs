@@ -17,16 +17,12 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Hook {
     /// Before a commit: show what changed
-    #[command(disable_help_flag = false)]
     PreCommit(Passed),
     /// After a checkout of a revision: bring the data along
-    #[command(disable_help_flag = false)]
     PostCheckout(Passed),
     /// Before a push: push the data
-    #[command(disable_help_flag = false)]
     PrePush(Passed),
     /// Merge two versions of a .dvc file
-    #[command(disable_help_flag = false)]
     MergeDriver(Merge),
 }
 
@@ -35,6 +31,10 @@ struct Passed {
     /// What git or the pre-commit tool passes on
     #[arg(value_name = "args")]
     args: Vec<OsString>,
+
+    /// Print help
+    #[arg(short, long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,10 @@ pub struct Merge {
     /// The other branch's version
     #[arg(long, value_name = "their")]
     pub their: OsString,
+
+    /// Print help
+    #[arg(short, long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
