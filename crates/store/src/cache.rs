@@ -2,8 +2,9 @@
 //!
 //! Layout and modes are DVC's. What is ours lies in `<root>/trackway/`, a name that is longer than two characters, as
 //! DVC's `gc` deletes what lies in any two-character folder: `verified/` (verified.rs), `writers/` (a locked file for
-//! each process that writes) and `tmp/` (large objects that are being written; small ones are written beside their
-//! place, as a rename within one folder costs half).
+//! each process that writes), `writers.lock` (writers.rs), `projects/` (register.rs), `trash/` (trash.rs), `damaged/`
+//! (what fsck set aside) and `tmp/` (large objects that are being written; small ones are written beside their place, as a
+//! rename within one folder costs half).
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -19,6 +20,7 @@ use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::hash::{BIG, hash_stream};
+use crate::trash::InTrash;
 use crate::tree::MAX_TREE_BYTES;
 use crate::verified::{Stamp, Verified};
 use crate::{Error, HashName, Hasher, LinkType, NoProgress, Oid, Progress, Result, Tree, hash_bytes};
@@ -52,6 +54,7 @@ pub struct Cache {
     writer: Mutex<Option<Writer>>,
     counter: AtomicU64,
     unsynced: Mutex<Unsynced>,
+    pub(crate) trash: OnceLock<Option<InTrash>>,
 }
 
 /// The locked file that says that this process writes, and how its temporary files are called.
@@ -106,6 +109,7 @@ impl Cache {
             writer: Mutex::default(),
             counter: AtomicU64::new(0),
             unsynced: Mutex::default(),
+            trash: OnceLock::new(),
             options,
         })
     }
@@ -149,8 +153,20 @@ impl Cache {
         self.objects_fd.get()
     }
 
-    /// What the object's file looks like; `None` if there is no file of its name.
+    /// Whether a group shares the cache.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.options.shared
+    }
+
+    /// What the object's file looks like; `None` if there is no file of its name. One that lies in the trash is taken back.
     pub(crate) fn stat(&self, oid: &Oid) -> Result<Option<Stat>> {
+        match self.stat_in_place(oid)? {
+            None if self.take_back(oid)? => self.stat_in_place(oid),
+            found => Ok(found),
+        }
+    }
+
+    pub(crate) fn stat_in_place(&self, oid: &Oid) -> Result<Option<Stat>> {
         let Some(objects) = self.objects_fd() else { return Ok(None) };
         match rustix::fs::statat(objects, Place::of(oid).as_str(), AtFlags::empty()) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(Some(stat)),
@@ -173,7 +189,12 @@ impl Cache {
         let missing = || Error::Missing { oid: *oid, path: self.path(oid) };
         let objects = self.objects_fd().ok_or_else(missing)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        match rustix::fs::openat(objects, Place::of(oid).as_str(), flags, Mode::empty()) {
+        let open = || rustix::fs::openat(objects, Place::of(oid).as_str(), flags, Mode::empty());
+        let opened = match open() {
+            Err(Errno::NOENT) if self.take_back(oid)? => open(),
+            opened => opened,
+        };
+        match opened {
             Ok(fd) => Ok(File::from(fd)),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(missing()),
             Err(errno) => Err(Error::io("opening", self.path(oid), errno)),
@@ -390,13 +411,17 @@ impl Cache {
         self.remember_unsynced(oid);
     }
 
-    fn remember_unsynced(&self, oid: &Oid) {
+    pub(crate) fn remember_unsynced(&self, oid: &Oid) {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         if unsynced.few.len() < SYNC_ONE_BY_ONE && !unsynced.many {
             unsynced.few.push(*oid);
         } else {
             unsynced.many = true;
         }
+    }
+
+    pub(crate) fn remember_unsynced_many(&self) {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).many = true;
     }
 
     /// Everything written so far is on disk: to be called before something that names new objects is written.
@@ -560,6 +585,13 @@ impl Cache {
 
     fn dead_writers(&self) -> Vec<String> {
         self.markers().1
+    }
+
+    /// Deletes the temporary files that processes left which died; tells how many such processes there were.
+    pub fn clear_dead_writers(&self) -> usize {
+        let dead = self.dead_writers();
+        dead.iter().for_each(|id| self.clear_leftovers(id));
+        dead.len()
     }
 
     /// Process ids (and start times) of other processes that have written to this cache and still run.

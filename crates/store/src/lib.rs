@@ -7,6 +7,8 @@
 //! - [`scan`](fn@scan) hashes what lies in the work tree, as little of it as [`State`] allows; [`scan_into`] puts it
 //!   into the cache in the same pass, [`save`] afterwards.
 //! - [`plan`] compares what is there with what should be there, [`Plan::apply`] makes it so, beneath an open directory.
+//! - Objects that nothing needs are listed and deleted (`collect.rs`) or moved to the [trash](Batch), from which a miss takes
+//!   them back; `register.rs` knows the projects of a cache, `writers.rs` keeps collections and writers apart.
 //! - [`Progress`] hears how far long work is.
 //!
 //! Nothing here knows YAML, git or a command line.
@@ -14,20 +16,25 @@
 mod adopt;
 mod cache;
 mod checkout;
+mod collect;
 mod error;
 mod hash;
 mod link;
 mod oid;
 mod presence;
 mod progress;
+mod register;
 mod save;
 mod scan;
 mod state;
+mod trash;
 mod tree;
 mod verified;
+mod writers;
 
 pub use cache::{Cache, CacheOptions, Incoming, Layout, Object, Objects};
 pub use checkout::{Change, ChangeKind, CheckoutOptions, Failure, Outcome, Plan, Target, plan};
+pub use collect::{Folder, Stored, Used, delete_folders, inventory, list_folders};
 pub use error::{Error, Result};
 pub use hash::{Hasher, hash_bytes, hash_file, is_text};
 pub use link::{LinkType, unprotect};
@@ -37,3 +44,6 @@ pub use save::{SaveOptions, save, scan_into};
 pub use scan::{Content, DirContent, FileContent, Filter, ScanOptions, scan};
 pub use state::State;
 pub use tree::{Difference, Entry, Pairs, Replacement, Tree};
+pub use trash::Batch;
+pub use tree::{Difference, Entry, Replacement, Tree};
+pub use writers::{WritersLock, writers_lock_path};
