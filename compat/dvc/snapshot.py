@@ -13,7 +13,7 @@ PRIVATE = {"site", "tmp"}
 GIT_KEPT = ("config", "info", "hooks", "HEAD", "refs", "packed-refs")
 LONG = 4096
 # What our folder in a cache, called `trackway`, may hold.
-OURS = {"verified", "verified-v2", "writers", "tmp", "trash", "projects"}
+OURS = {"verified", "verified-v2", "writers", "writers.lock", "tmp", "trash", "projects", "damaged"}
 # Stock tries which links work with files of such names, and leaves them behind in remotes. Ours names its own otherwise.
 STOCKS_LITTER = re.compile(r"\.[\w-]{22}\.tmp")
 

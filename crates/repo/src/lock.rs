@@ -51,6 +51,13 @@ impl std::fmt::Display for Holder {
     }
 }
 
+impl Holder {
+    /// A process by its id.
+    pub(crate) fn of(pid: u32) -> Holder {
+        Holder { pid, command: command_line(pid) }
+    }
+}
+
 /// How to take a lock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LockOptions {
@@ -80,7 +87,7 @@ impl Lock {
     pub fn acquire(
         path: &Path,
         options: LockOptions,
-        mut waiting: impl FnMut(Option<&Holder>),
+        waiting: impl FnMut(Option<&Holder>),
     ) -> Result<Lock, LockError> {
         let failed = |error| LockError::File { path: path.to_owned(), error };
         if let Some(dir) = path.parent() {
@@ -90,28 +97,14 @@ impl Lock {
             true => Some(Claim::new(path).map_err(failed)?),
             false => None,
         };
-        let start = Instant::now();
-        let mut told = false;
-        loop {
-            let held = match &claim {
-                Some(claim) => claim.link(path).map_err(failed)?,
-                None => flock(path).map_err(failed)?,
-            };
-            if let Some(held) = held {
-                if let Some(claim) = claim {
-                    claim.keep();
-                }
-                return Ok(Lock { path: path.to_owned(), held: Some(held) });
-            }
-            if !options.wait && start.elapsed() >= PATIENCE {
-                return Err(LockError::Busy { holder: holder(path) });
-            }
-            if !told {
-                waiting(holder(path).as_ref());
-                told = true;
-            }
-            std::thread::sleep(PAUSE);
+        let held = patiently(path, options.wait, waiting, || match &claim {
+            Some(claim) => claim.link(path).map_err(failed),
+            None => flock(path).map_err(failed),
+        })?;
+        if let Some(claim) = claim {
+            claim.keep();
         }
+        Ok(Lock { path: path.to_owned(), held: Some(held) })
     }
 
     pub fn path(&self) -> &Path {
@@ -145,12 +138,36 @@ impl Drop for Lock {
     }
 }
 
+/// Tries until it succeeds: three seconds, or without end. `path` is a file that tells who is in the way.
+pub(crate) fn patiently<T, E: From<LockError>>(
+    path: &Path,
+    without_end: bool,
+    mut waiting: impl FnMut(Option<&Holder>),
+    mut attempt: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<T, E> {
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        if let Some(taken) = attempt()? {
+            return Ok(taken);
+        }
+        if !without_end && start.elapsed() >= PATIENCE {
+            return Err(LockError::Busy { holder: holder(path) }.into());
+        }
+        if !told {
+            waiting(holder(path).as_ref());
+            told = true;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Who holds the lock at `path`: the process whose id is in the file, if it runs.
 pub fn holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
     File::open(path).ok()?.take(64).read_to_string(&mut text).ok()?;
     let pid: u32 = text.trim().parse().ok()?;
-    is_running(pid).then(|| Holder { pid, command: command_line(pid) })
+    is_running(pid).then(|| Holder::of(pid))
 }
 
 /// Whether a process of this id exists, whoever owns it.

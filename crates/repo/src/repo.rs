@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use trackway_git::Git;
-use trackway_store::{Cache, CacheOptions, HashName, Layout, LinkType, State};
+use trackway_store::{Cache, CacheOptions, HashName, Layout, LinkType, State, WritersLock};
 
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::files::Files;
 use crate::ignore::DvcIgnore;
 use crate::index::Index;
 use crate::links::Links;
-use crate::lock::{Holder, Lock, LockOptions};
+use crate::lock::{self, Holder, Lock, LockOptions};
 use crate::paths::{self, DVC_DIR};
 use crate::rwlock::RwLock;
 use crate::site_cache::{self, SiteCache};
@@ -231,20 +231,38 @@ impl Repo {
     }
 
     /// Our own lock of the work tree: held by a command of ours that changes it from beginning to end. Stock commands do not
-    /// know it, and go on working.
-    pub fn working_lock(&self) -> Result<Lock> {
-        self.take_lock(&self.own_dir().join("lock"), false)
+    /// know it, and go on working. It uses the cache, too.
+    pub fn working_lock(&self) -> Result<WorkingLock> {
+        let lock = self.take_lock(&self.own_dir().join("lock"), false)?;
+        Ok(WorkingLock { _cache: self.use_cache()?, _lock: lock })
+    }
+
+    /// For commands that rely on what is in the cache, or put something there: no collection takes anything out of it
+    /// while this is held, and later ones know this project.
+    pub fn use_cache(&self) -> Result<WritersLock> {
+        let cache = self.cache(HashName::Md5)?;
+        let path = trackway_store::writers_lock_path(cache.root());
+        let lock = self.wait_for(&path, || Ok(cache.share()?))?;
+        cache.register(&self.root);
+        Ok(lock)
+    }
+
+    /// Tries as long as for a lock; `path` is a file that tells who is in the way.
+    pub(crate) fn wait_for<T>(&self, path: &Path, attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        lock::patiently(path, self.wait_for_lock, |holder| self.tell_waiting(holder), attempt)
+    }
+
+    fn tell_waiting(&self, holder: Option<&Holder>) {
+        if self.wait_for_lock
+            && let Some(tell) = &self.waiting
+        {
+            tell(holder);
+        }
     }
 
     fn take_lock(&self, path: &Path, hardlink: bool) -> Result<Lock> {
         let options = LockOptions { wait: self.wait_for_lock, hardlink };
-        Ok(Lock::acquire(path, options, |holder| {
-            if self.wait_for_lock
-                && let Some(tell) = &self.waiting
-            {
-                tell(holder);
-            }
-        })?)
+        Ok(Lock::acquire(path, options, |holder| self.tell_waiting(holder))?)
     }
 
     /// DVC's register of paths that commands read and write; needs [`Repo::lock`].
@@ -290,6 +308,12 @@ impl Repo {
             _ => Ok(self.links()?.save(outputs, &*self.dvcignore()?)?),
         }
     }
+}
+
+/// Held by a command of ours that changes the work tree. Dropping it lets go.
+pub struct WorkingLock {
+    _cache: WritersLock,
+    _lock: Lock,
 }
 
 fn link_type(name: &str) -> Option<LinkType> {

@@ -41,6 +41,18 @@ impl Default for RevisionOptions {
     }
 }
 
+impl RevisionOptions {
+    /// Whether anything but the work tree is asked for.
+    pub fn asks_git(&self) -> bool {
+        !self.revs.is_empty()
+            || self.all_branches
+            || self.all_tags
+            || self.all_commits
+            || self.all_experiments
+            || self.since.is_some()
+    }
+}
+
 /// One of them.
 pub struct Revision<'r> {
     /// The names it was asked for by; `workspace` is the work tree.
@@ -55,12 +67,7 @@ impl Repo {
     /// repository are left out. Nothing is read of an index before it is asked for.
     pub fn revisions(&self, options: &RevisionOptions) -> Result<Vec<Revision<'_>>> {
         let mut found = Vec::new();
-        let asks_git = !options.revs.is_empty()
-            || options.all_branches
-            || options.all_tags
-            || options.all_commits
-            || options.all_experiments
-            || options.since.is_some();
+        let asks_git = options.asks_git();
         // As DVC 3.67: who asks for nothing gets the work tree.
         if options.work_tree || !asks_git {
             found.push(Revision { names: vec![WORK_TREE.to_owned()], commit: None, index: self.index()? });

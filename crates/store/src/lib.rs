@@ -43,7 +43,6 @@ pub use progress::{NoProgress, Progress};
 pub use save::{SaveOptions, save, scan_into};
 pub use scan::{Content, DirContent, FileContent, Filter, ScanOptions, scan};
 pub use state::State;
-pub use tree::{Difference, Entry, Pairs, Replacement, Tree};
 pub use trash::Batch;
-pub use tree::{Difference, Entry, Replacement, Tree};
+pub use tree::{Difference, Entry, Pairs, Replacement, Tree};
 pub use writers::{WritersLock, writers_lock_path};
