@@ -54,6 +54,28 @@ KNOWN: list[Known] = [
                             for difference in stock)
     )),
     Known("what stock did not foresee is told in words instead of an exception's", stumbles),
+    Known(
+        "What other projects on the same cache need is kept, and said so, where stock's gc takes it away.",
+        lambda args, where, stock, ours: args[:1] == ["gc"]
+        and (
+            where == "stderr"
+            and "other projects on this cache need" in ours
+            or where == "stdout"
+            and "Removed" in stock
+            and "No unused 'repo' cache" in ours
+            or only_paths("shared/files")(args, where, stock, ours)
+        ),
+    ),
+    Known(
+        "A damaged list of a directory stays for `trackway fsck`, and the error names the file; stock deletes it.",
+        lambda args, where, stock, ours: args[:1] == ["gc"]
+        and (
+            where == "stderr"
+            and "is corrupted" in stock
+            and "is corrupted" in ours
+            or only_paths(".dir")(args, where, stock, ours)
+        ),
+    ),
 ]
 
 

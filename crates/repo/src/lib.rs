@@ -48,6 +48,7 @@ pub mod site_cache;
 pub mod snapshot;
 pub mod stage;
 pub mod status;
+mod syntax;
 pub mod target;
 pub mod used;
 pub mod unprotect;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use trackway_store::{Hash, HashName, Oid, Tree, Used};
+use trackway_store::{Hash, HashName, Tree, Used};
 
 use crate::error::{Error, Result};
 use crate::index::Index;
@@ -11,6 +11,7 @@ use crate::output::{Output, Recorded};
 use crate::repo::Repo;
 use crate::revisions::{RevisionOptions, WORK_TREE};
 use crate::stage::Stage;
+use crate::syntax::in_ruamels_words;
 use crate::used::{Need, Trees};
 
 /// Objects by the remote that their outputs ask for; `None` is the default one.
@@ -87,7 +88,7 @@ impl Reach<'_> {
                     repo.warn(format!("Failed to collect '{name}', skipping"));
                     Ok(())
                 }
-                false => Err(Error::caused(format!("Failed to collect '{name}'"), error)),
+                false => Err(Error::caused(format!("Failed to collect '{name}'"), in_dvcs_words(error))),
             },
             other => other,
         }
@@ -152,6 +153,18 @@ fn is_of_the_revision(error: &Error) -> bool {
     !matches!(error, Error::Io { .. } | Error::Store(_) | Error::Lock(_) | Error::RwLock(_))
 }
 
+/// Here DVC 3.67 shows what its parser said, in place of the lines of the file.
+fn in_dvcs_words(error: Error) -> Error {
+    match error {
+        Error::DvcFile(trackway_dvcfile::Error::Syntax { name, source, text, .. }) => Error::dvc(format!(
+            "unable to read: '{}', YAML file structure is corrupted: {}",
+            name.strip_prefix("./").unwrap_or(&name),
+            in_ruamels_words(&source, &text)
+        )),
+        other => other,
+    }
+}
+
 /// As DVC 3.67 says that a step was not run yet.
 fn no_record(repo: &Repo, stage: &Stage, out: &Output) -> String {
     let (name, address) = (out.display(repo), stage.address(repo));
@@ -166,9 +179,4 @@ fn no_record(repo: &Repo, stage: &Stage, out: &Output) -> String {
         ));
     }
     text
-}
-
-/// The object itself, for those who need not know more.
-pub fn hash(name: HashName, oid: Oid) -> Hash {
-    Hash { name, oid }
 }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use trackway_git::{CommitId, Git};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{EntryKind, Files};
 use crate::index::Index;
 use crate::repo::Repo;
@@ -75,7 +75,15 @@ impl Repo {
         if !asks_git {
             return Ok(found);
         }
-        for (commit, names) in commits(self.required_git()?, options)? {
+        let Some(git) = self.git()? else {
+            // As DVC 3.67: without git there are no branches, tags and commits, but asking for one by name is an error.
+            let names_some = options.num != 0 && options.revs.iter().any(|rev| rev != WORK_TREE);
+            return match names_some || options.all_experiments {
+                true => Err(Error::dvc("Only supported for Git repositories. If you're seeing this error in a Git repo, try updating the DVC configuration with `dvc config core.no_scm false`.")),
+                false => Ok(found),
+            };
+        };
+        for (commit, names) in commits(git, options)? {
             if let Some(index) = self.index_of(commit, &names.join(","))? {
                 found.push(Revision { names, commit: Some(commit), index });
             }

@@ -197,10 +197,18 @@ impl Cache {
         inventory(self.objects_dir())
     }
 
+    /// Nothing is known of the object any more.
+    pub(crate) fn forget(&self, oid: &Oid) {
+        self.verified.forget(oid);
+        if oid.is_dir() {
+            self.forget_presence(oid);
+        }
+    }
+
     /// Deletes what the folders name, and forgets it.
     pub fn delete(&self, folders: &[Folder], progress: &dyn Progress) -> Result<()> {
         for oid in folders.iter().flat_map(|folder| &folder.objects) {
-            self.verified.forget(oid);
+            self.forget(oid);
         }
         delete_folders(folders, progress)
     }

@@ -133,9 +133,11 @@ impl Cache {
             Err(Errno::NOENT) => return Ok(false),
             Err(errno) => return Err(Error::io("moving", self.path(oid), errno)),
         }
-        match (known, look(to)) {
-            (Some(known), Ok(after)) if known.same_but_ctime(&after) => self.verified.set(oid, after),
-            _ => self.verified.forget(oid),
+        self.forget(oid);
+        if let (Some(known), Ok(after)) = (known, look(to))
+            && known.same_but_ctime(&after)
+        {
+            self.verified.set(oid, after);
         }
         Ok(true)
     }
@@ -248,7 +250,7 @@ impl Cache {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let path = dir.join(format!("{}-{oid}-{now}", self.hash_name()));
         std::fs::rename(self.path(oid), &path).map_err(|error| Error::io("moving", self.path(oid), error))?;
-        self.verified.forget(oid);
+        self.forget(oid);
         Ok(path)
     }
 }

@@ -27,6 +27,10 @@ pub fn writers_lock_path(root: &Path) -> PathBuf {
 impl Cache {
     /// Shares the lock; `None` while a collection runs. A cache that cannot be written to is shared without a lock.
     pub fn share(&self) -> Result<Option<WritersLock>> {
+        // Where there is no cache yet, whoever makes it is known by the marker of its first object.
+        if !self.root().exists() {
+            return Ok(Some(WritersLock { _file: None }));
+        }
         match self.open_lock() {
             Ok(file) => take(&file, FlockOperation::NonBlockingLockShared)
                 .map(|taken| taken.then_some(WritersLock { _file: Some(file) }))
@@ -43,6 +47,9 @@ impl Cache {
 
     /// Takes the lock alone; `None` while others have it.
     pub fn lock_alone(&self) -> Result<Option<WritersLock>> {
+        if !self.root().exists() {
+            return Ok(Some(WritersLock { _file: None }));
+        }
         let lock = || -> io::Result<Option<WritersLock>> {
             let mut file = self.open_lock()?;
             if !take(&file, FlockOperation::NonBlockingLockExclusive)? {
