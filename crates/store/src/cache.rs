@@ -180,6 +180,18 @@ impl Cache {
         matches!(self.stat(oid), Ok(Some(_)))
     }
 
+    /// Whether the object is there and nothing about it looks wrong. One that our record knows otherwise, that anybody may
+    /// write to, or that is empty and should not be is hashed: a wrong one counts as absent, and is fetched again.
+    pub fn has(&self, oid: &Oid) -> Result<bool> {
+        let Some(stat) = self.stat(oid)? else { return Ok(false) };
+        let stamp = Stamp::of(&stat);
+        let looks_right = match self.verified.get(oid) {
+            Some(known) => known.same_but_ctime(&stamp),
+            None => stat.st_mode & 0o222 == 0 && (stamp.size > 0 || *oid == hash_bytes(HashName::Md5, b"")),
+        };
+        Ok(looks_right || matches!(self.check(oid, false, &NoProgress)?, Check::Right(_)))
+    }
+
     /// The object's size; `None` if it is not there.
     pub fn size(&self, oid: &Oid) -> Result<Option<u64>> {
         Ok(self.stat(oid)?.map(|stat| stat.st_size as u64))

@@ -9,6 +9,7 @@
 //! - [`plan`] compares what is there with what should be there, [`Plan::apply`] makes it so, beneath an open directory.
 //! - Objects that nothing needs are listed and deleted (`collect.rs`) or moved to the [trash](Batch), from which a miss takes
 //!   them back; `register.rs` knows the projects of a cache, `writers.rs` keeps collections and writers apart.
+//! - [`transfer`] copies objects between the cache and a [`Depot`]: a remote.
 //! - [`Progress`] hears how far long work is.
 //!
 //! Nothing here knows YAML, git or a command line.
@@ -18,6 +19,7 @@ mod cache;
 mod checkout;
 mod collect;
 mod error;
+mod folder;
 mod hash;
 mod link;
 mod oid;
@@ -28,6 +30,7 @@ mod save;
 mod scan;
 mod state;
 mod trash;
+pub mod transfer;
 mod tree;
 mod verified;
 mod writers;
@@ -46,3 +49,4 @@ pub use state::State;
 pub use trash::Batch;
 pub use tree::{Difference, Entry, Pairs, Replacement, Tree};
 pub use writers::{WritersLock, writers_lock_path};
+pub use transfer::{Cargo, Depot, Transferred};
