@@ -334,7 +334,7 @@ fn has_symlink_up_to(folder: &Path, root: &Path) -> bool {
 }
 
 /// `--glob`: as Python's `glob` with `**`.
-fn expand(cwd: &Path, patterns: &[String]) -> Result<Vec<String>> {
+pub(crate) fn expand(cwd: &Path, patterns: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for pattern in patterns {
         let absolute = cwd.join(pattern);

@@ -1,6 +1,6 @@
 //! All that is tracked at one revision, or in the work tree: the stages of every `.dvc` and `dvc.yaml`.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,14 @@ pub struct Index<'r> {
     stages: OnceCell<Vec<Arc<Stage>>>,
     outs: OnceCell<OutputTrie>,
     graph: OnceCell<Graph>,
+    top_level: RefCell<TopLevel>,
+}
+
+/// What the `dvc.yaml` files that were read so far list beside their stages, absolute.
+#[derive(Clone, Debug, Default)]
+pub struct TopLevel {
+    pub metrics: Vec<PathBuf>,
+    pub plots: Vec<PathBuf>,
 }
 
 /// A stage, and the path in its outputs that a target narrowed it to.
@@ -63,7 +71,7 @@ impl<'r> Index<'r> {
     }
 
     fn new(repo: &'r Repo, files: Files, ignore: Arc<DvcIgnore>, rev: Option<String>) -> Index<'r> {
-        Index { repo, files, ignore, rev, stages: OnceCell::new(), outs: OnceCell::new(), graph: OnceCell::new() }
+        Index { repo, files, ignore, rev, stages: OnceCell::new(), outs: OnceCell::new(), graph: OnceCell::new(), top_level: RefCell::default() }
     }
 
     pub fn repo(&self) -> &'r Repo {
@@ -85,6 +93,12 @@ impl<'r> Index<'r> {
             let _ = self.stages.set(found);
         }
         Ok(self.stages.get().map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// The metrics and plots of the whole repository that are no stage's.
+    pub fn top_level(&self) -> Result<TopLevel> {
+        self.stages()?;
+        Ok(self.top_level.borrow().clone())
     }
 
     pub fn outs(&self) -> Result<&OutputTrie> {
@@ -216,6 +230,7 @@ impl<'r> Index<'r> {
             list_append: config.get("parsing.list").and_then(ConfigValue::as_text) == Some("append"),
         };
         let yaml = DvcYaml::parse(&text, &self.repo.show_in_messages(path), &place)?;
+        self.note_top_level(&yaml, folder);
         let lock_path = folder.join(LOCK_FILE);
         let lock = match self.text(&lock_path)? {
             Some(text) => Some(LockFile::parse(&text, &self.repo.show_in_messages(&lock_path))?),
@@ -244,6 +259,26 @@ impl<'r> Index<'r> {
             refuse_output(&self.ignore, out)?;
         }
         Ok(())
+    /// What cannot be resolved there is no stage's concern: `metrics` and `plots` complain of it.
+    fn note_top_level(&self, yaml: &DvcYaml, folder: &Path) {
+        let mut top = self.top_level.borrow_mut();
+        let absolute = |path: &str| paths::absolute(Path::new(path), folder);
+        top.metrics.extend(yaml.metrics().unwrap_or_default().iter().map(|path| absolute(path)));
+        for plot in yaml.plots().unwrap_or_default() {
+            if let Some(path) = plot.as_str() {
+                top.plots.push(absolute(path));
+            }
+            for (name, properties) in plot.as_map().into_iter().flat_map(|map| map.iter()) {
+                let axis = |axis: &str| properties.as_map().and_then(|map| map.get(axis)).and_then(|files| files.as_map());
+                match axis("y") {
+                    Some(files) => {
+                        let files = files.iter().chain(axis("x").into_iter().flat_map(|files| files.iter()));
+                        top.plots.extend(files.filter_map(|(file, _)| file.as_str()).map(absolute));
+                    }
+                    None => top.plots.extend(name.as_str().map(absolute)),
+                }
+            }
+        }
     }
 
     fn text(&self, path: &Path) -> Result<Option<String>> {

@@ -11,6 +11,7 @@
 
 pub mod add;
 pub mod checkout;
+pub mod cloud_status;
 pub mod commit;
 pub mod config;
 pub mod data_status;
@@ -19,6 +20,7 @@ pub mod diff;
 pub mod differences;
 mod dvc_file;
 mod error;
+pub mod fetch;
 pub mod files;
 pub mod freeze;
 pub mod gc;
@@ -39,6 +41,9 @@ pub mod migrate;
 mod pre_commit;
 pub mod remove;
 pub mod reach;
+pub mod pull;
+pub mod push;
+pub mod remotes;
 mod repo;
 pub mod revisions;
 pub mod rwlock;

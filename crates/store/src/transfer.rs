@@ -89,10 +89,16 @@ pub struct Cargo {
 /// The list of a folder.
 pub struct FolderList {
     pub oid: Oid,
-    /// The files that are asked for; `None` if the list is nowhere to be had.
-    pub tree: Option<Arc<Tree>>,
+    /// The files of it that are asked for, perhaps in several parts; none if the list is nowhere to be had.
+    pub trees: Vec<Arc<Tree>>,
     /// The list's own bytes where the cache lacks it.
     pub bytes: Option<Vec<u8>>,
+}
+
+impl FolderList {
+    fn files(&self) -> impl Iterator<Item = Oid> {
+        self.trees.iter().flat_map(|tree| tree.iter().map(|entry| entry.oid))
+    }
 }
 
 #[derive(Default)]
@@ -142,7 +148,7 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
     let mut ready = Vec::new();
     for folder in cargo.folders.iter().filter(|folder| lists.contains(&folder.oid)) {
         let holds = |oids: &HashSet<Oid>| {
-            !oids.is_empty() && folder.tree.iter().any(|tree| tree.iter().any(|entry| oids.contains(&entry.oid)))
+            !oids.is_empty() && folder.files().any(|oid| oids.contains(&oid))
         };
         if holds(&failed) {
             done.failed.push(Failed { oid: folder.oid, error: None });
@@ -238,7 +244,7 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
             done.missing.push(oid);
         }
     }
-    done.missing.extend(cargo.folders.iter().filter(|folder| folder.tree.is_none()).map(|folder| folder.oid));
+    done.missing.extend(cargo.folders.iter().filter(|folder| folder.trees.is_empty()).map(|folder| folder.oid));
     let new_lists = cargo.folders.iter().filter(|folder| folder.bytes.is_some()).count();
     if found.is_empty() && new_lists == 0 && done.failed.is_empty() {
         return Ok(done);
@@ -249,8 +255,8 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
     let failed: HashSet<Oid> = done.failed.iter().map(|failed| failed.oid).collect();
     let mut loaded = found.iter().filter(|oid| !failed.contains(oid)).count();
     for folder in &cargo.folders {
-        let (Some(bytes), Some(tree)) = (&folder.bytes, &folder.tree) else { continue };
-        if !failed.is_empty() && tree.iter().any(|entry| failed.contains(&entry.oid)) {
+        let Some(bytes) = &folder.bytes else { continue };
+        if !failed.is_empty() && folder.files().any(|oid| failed.contains(&oid)) {
             done.failed.push(Failed { oid: folder.oid, error: None });
             continue;
         }
@@ -270,8 +276,7 @@ fn promised(depot: &Depot, cargo: &Cargo, absent: &HashSet<Oid>) -> Result<HashS
         return Ok(promised);
     }
     for folder in &cargo.folders {
-        let Some(tree) = &folder.tree else { continue };
-        let lacks: Vec<Oid> = tree.iter().map(|entry| entry.oid).filter(|oid| absent.contains(oid)).collect();
+        let lacks: Vec<Oid> = folder.files().filter(|oid| absent.contains(oid)).collect();
         if !lacks.is_empty() && (folder.bytes.is_some() || depot.size(&folder.oid)?.is_some()) {
             promised.extend(lacks);
         }

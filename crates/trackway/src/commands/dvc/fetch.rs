@@ -1,7 +1,9 @@
 use std::process::ExitCode;
 
+use trackway_repo::fetch::FetchOptions;
+
 use super::context::Context;
-use super::transfer::{Jobs, Revisions, RunCache, Selected};
+use super::transfer::{self, Jobs, Revisions, RunCache, Selected};
 use super::words::int;
 use crate::failure::Failure;
 
@@ -32,6 +34,28 @@ pub struct Args {
     pub types: Vec<String>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("fetch"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    const DOING: &str = "failed to fetch data from the cloud";
+    let targets = context.targets(&args.selected.targets)?;
+    let wants = |kind: &str| args.types.iter().any(|given| given == kind);
+    let options = FetchOptions {
+        transfer: transfer::options(
+            &args.jobs,
+            &args.selected,
+            args.remote.clone(),
+            &args.revisions,
+            Some(&args.run_cache),
+        ),
+        max_size: args.max_size,
+        metrics: wants("metrics"),
+        plots: wants("plots"),
+    };
+    let progress = context.terminal.progress();
+    let fetched = context.on_repo(|repo| {
+        repo.fetch(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))
+    })?;
+    drop(progress);
+    transfer::tell_failures(&fetched, DOING, "download", context)?;
+    transfer::tell_counts(&[("fetched", fetched.objects)], args.remote.as_deref(), context)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,11 @@
 use std::process::ExitCode;
 
+use trackway_repo::Error;
+use trackway_repo::pull::PullOptions;
+
+use super::checkout::tell_changes;
 use super::context::Context;
-use super::transfer::{Jobs, Revisions, RunCache, Selected};
+use super::transfer::{self, Jobs, Revisions, RunCache, Selected};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +39,38 @@ pub struct Args {
     pub allow_missing: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("pull"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    const DOING: &str = "failed to pull data from the cloud";
+    let targets = context.targets(&args.selected.targets)?;
+    let options = PullOptions {
+        transfer: transfer::options(
+            &args.jobs,
+            &args.selected,
+            args.remote.clone(),
+            &args.revisions,
+            Some(&args.run_cache),
+        ),
+        glob: args.glob,
+        force: args.force,
+        allow_missing: args.allow_missing,
+    };
+    let progress = context.terminal.progress();
+    let pulled = context.on_repo(|repo| {
+        repo.pull(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))
+    })?;
+    drop(progress);
+    transfer::tell_failures(&pulled.fetched, DOING, "download", context)?;
+    let done = pulled.checked_out.unwrap_or_default();
+    tell_changes(&done, context)?;
+    let counts = [
+        ("fetched", pulled.fetched.objects),
+        ("modified", done.files.modified),
+        ("added", done.files.added),
+        ("deleted", done.files.deleted),
+    ];
+    transfer::tell_counts(&counts, args.remote.as_deref(), context)?;
+    if !done.failed.is_empty() && !args.allow_missing {
+        return Err(Failure::from(Error::Checkout(done.failed)).caught(DOING));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,9 @@
 use std::process::ExitCode;
 
+use trackway_repo::push::PushOptions;
+
 use super::context::Context;
-use super::transfer::{Jobs, Revisions, RunCache, Selected};
+use super::transfer::{self, Jobs, Revisions, RunCache, Selected};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,25 @@ pub struct Args {
     pub glob: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("push"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    const DOING: &str = "failed to push data to the cloud";
+    let targets = context.targets(&args.selected.targets)?;
+    let options = PushOptions {
+        transfer: transfer::options(
+            &args.jobs,
+            &args.selected,
+            args.remote.clone(),
+            &args.revisions,
+            Some(&args.run_cache),
+        ),
+        glob: args.glob,
+    };
+    let progress = context.terminal.progress();
+    let pushed = context.on_repo(|repo| {
+        repo.push(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))
+    })?;
+    drop(progress);
+    transfer::tell_failures(&pushed, DOING, "upload", context)?;
+    transfer::tell_counts(&[("pushed", pushed.objects)], args.remote.as_deref(), context)?;
+    Ok(ExitCode::SUCCESS)
 }

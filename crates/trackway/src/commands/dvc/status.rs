@@ -5,7 +5,7 @@ use trackway_repo::index::Follow;
 use trackway_repo::status::{Change, State, Status, StatusOptions};
 
 use super::context::Context;
-use super::transfer::{Jobs, Revisions, Selected};
+use super::transfer::{self, Jobs, Revisions, Selected};
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     if args.cloud || args.remote.is_some() {
-        return Err(context.not_built("status --cloud"));
+        return cloud(&args, context);
     }
     let meaningless: Vec<_> = [
         (args.revisions.all_branches, "--all-branches"),
@@ -74,9 +74,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     }
     if status.stages.is_empty() {
         context.terminal.line(match status.nothing_tracked {
-            true => {
-                "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!"
-            }
+            true => NOTHING_TRACKED,
             false => "Data and pipelines are up to date.",
         })?;
     }
@@ -85,6 +83,40 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         for change in changes {
             tell(change, context)?;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+const NOTHING_TRACKED: &str =
+    "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!";
+
+/// The cache beside a remote.
+fn cloud(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
+    let targets = context.targets(&args.selected.targets)?;
+    let options = transfer::options(&args.jobs, &args.selected, args.remote.clone(), &args.revisions, None);
+    let status = context.on_repo(|repo| {
+        // Refused as stock refuses it while another command holds the repository.
+        drop(repo.lock()?);
+        repo.cloud_status(&targets, &options).map_err(|error| Failure::from(error).caught(""))
+    })?;
+    if args.json {
+        context.terminal.json(&JsonMap(status.changes.iter().collect()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if context.terminal.is_quiet() {
+        return Ok(ExitCode::from(u8::from(!status.changes.is_empty())));
+    }
+    if status.changes.is_empty() {
+        let remote = status.remote.as_deref().unwrap_or("None");
+        context.terminal.line(match status.nothing_tracked {
+            true => NOTHING_TRACKED.to_owned(),
+            false => format!("Cache and remote '{remote}' are in sync."),
+        })?;
+    }
+    // As DVC 3.67: indented with `--cloud`, not with `--remote` alone.
+    let indent = if args.cloud { "\t" } else { "" };
+    for (name, word) in &status.changes {
+        context.terminal.line(format!("{indent}{:<20}{name}", format!("{word}:")))?;
     }
     Ok(ExitCode::SUCCESS)
 }

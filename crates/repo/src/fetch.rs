@@ -1,0 +1,214 @@
+//! `fetch`: brings into the cache what outputs need and a remote has.
+
+use std::path::{Path, PathBuf};
+
+use trackway_store::{Oid, Progress, transfer};
+
+use crate::config::ConfigError;
+use crate::error::{Error, Result};
+use crate::index::{Index, Selected, TopLevel};
+use crate::output::Output;
+use crate::remotes::{Batches, TransferOptions, all_in_cache, copy_run_cache, run_cache_of};
+use crate::repo::Repo;
+use crate::stage::Stage;
+use crate::used::{Need, Trees};
+
+#[derive(Clone, Debug, Default)]
+pub struct FetchOptions {
+    pub transfer: TransferOptions,
+    /// Outputs that are recorded as this large or larger are left out; 0 leaves none out.
+    pub max_size: Option<i64>,
+    /// Only metrics or plots.
+    pub metrics: bool,
+    pub plots: bool,
+}
+
+/// What `push` and `fetch` did.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// As DVC 3.67 counts: with the lists of folders.
+    pub objects: usize,
+    pub bytes: u64,
+    pub failures: Vec<TransferFailure>,
+    /// What DVC counts as failed beside them: lists of folders of which a file failed.
+    pub failed_folders: usize,
+}
+
+impl Moved {
+    pub fn failed(&self) -> usize {
+        self.failures.len() + self.failed_folders
+    }
+
+    pub(crate) fn take(&mut self, done: transfer::Transferred) {
+        self.objects += done.objects;
+        self.bytes += done.bytes;
+        for failed in done.failed {
+            match failed.error {
+                Some(error) => self.failures.push(TransferFailure::of(failed.oid, &error)),
+                None => self.failed_folders += 1,
+            }
+        }
+    }
+}
+
+/// An object that could not be transferred.
+#[derive(Clone, Debug)]
+pub struct TransferFailure {
+    pub oid: Oid,
+    pub reason: String,
+}
+
+impl TransferFailure {
+    pub(crate) fn of(oid: Oid, error: &trackway_store::Error) -> TransferFailure {
+        let reason = match error {
+            // As Python shows an error of the system.
+            trackway_store::Error::Io { path, source, .. } if source.raw_os_error().is_some() => {
+                let number = source.raw_os_error().unwrap_or_default();
+                let text = source.to_string();
+                let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text).to_owned();
+                format!("[Errno {number}] {text}: '{}'", path.display())
+            }
+            other => other.to_string(),
+        };
+        TransferFailure { oid, reason }
+    }
+}
+
+impl Repo {
+    /// Fetches what the targets, or all outputs, need: in the work tree and in the revisions that are asked for.
+    pub fn fetch(&self, targets: &[String], options: &FetchOptions, progress: &dyn Progress) -> Result<Moved> {
+        let default = options.transfer.remote.as_deref();
+        if options.transfer.run_cache {
+            match self.object_remote(default, "fetch --run-cache") {
+                Ok(remote) => drop(copy_run_cache(&run_cache_of(&remote)?, &self.run_cache_dir())?),
+                Err(error) => ignore_without_remote(error)?,
+            }
+        }
+        let needs: Vec<Need> = self
+            .collect(targets, &options.transfer, |index, selected| self.fetched_from(index, &selected, options))?
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut trees = Trees::default();
+        let mut batches = Batches::default();
+        let mut done = Moved::default();
+        for need in &needs {
+            if need.is_repo_import {
+                if !all_in_cache(self, need, &mut trees)? {
+                    done.failures.push(TransferFailure {
+                        oid: need.hash.oid,
+                        reason: format!("'{}' is imported from another repository, which this build does not reach yet", need.name),
+                    });
+                }
+                continue;
+            }
+            let remote = match self.remote(need.remote.as_deref().or(default), "<command>") {
+                Ok(remote) => remote,
+                Err(error) => {
+                    ignore_without_remote(error)?;
+                    continue;
+                }
+            };
+            if remote.is_cloud_versioned() {
+                if !all_in_cache(self, need, &mut trees)? {
+                    remote.refuse_versions()?;
+                }
+                continue;
+            }
+            batches.of(&remote, need.hash.name)?.add(self, need, &mut trees)?;
+        }
+        for batch in &mut batches.list {
+            let cache = self.cache(batch.hash_name)?;
+            done.failures.append(&mut batch.broken);
+            if cache.objects_dir() == batch.depot.place() {
+                continue;
+            }
+            let cargo = batch.take_cargo();
+            let moved =
+                transfer::with_jobs(options.transfer.jobs, || transfer::fetch(cache, &batch.depot, &cargo, progress))?;
+            self.warn_missing(batch.hash_name, &moved.missing);
+            done.take(moved);
+        }
+        Ok(done)
+    }
+
+    /// What is to be fetched for one revision. All remotes are looked up before any is asked.
+    fn fetched_from(&self, index: &Index<'_>, selected: &[Selected], options: &FetchOptions) -> Result<Vec<Need>> {
+        let marked = match options.metrics || options.plots {
+            true => Some(Marked::of(index, options)?),
+            false => None,
+        };
+        let mut needs = Vec::new();
+        for one in selected {
+            for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
+                self.check_remote(out, options.transfer.remote.as_deref())?;
+                let small = match (options.max_size.filter(|size| *size != 0), out.info.size) {
+                    (Some(limit), Some(size)) if size > 0 => i128::from(size) < i128::from(limit),
+                    _ => true,
+                };
+                if small && marked.as_ref().is_none_or(|marked| marked.has(&out.path)) {
+                    self.refuse_partial_import(&one.stage, out)?;
+                    needs.extend(Need::of(self, &one.stage, out, one.filter.as_deref()));
+                }
+            }
+        }
+        needs.retain(|need| asks_for(need.remote.as_deref(), options.transfer.remote.as_deref()));
+        Ok(needs)
+    }
+
+    /// The remote of an output must be in the configuration, and one that can be reached; that there is none at all is not
+    /// yet a fault.
+    pub(crate) fn check_remote(&self, out: &Output, default: Option<&str>) -> Result<()> {
+        match self.remote(out.remote.as_deref().or(default), "<command>") {
+            Ok(remote) => run_cache_of(&remote).map(drop),
+            Err(error) => ignore_without_remote(error),
+        }
+    }
+
+    fn refuse_partial_import(&self, stage: &Stage, out: &Output) -> Result<()> {
+        if stage.is_partial_import() && !stage.is_repo_import() {
+            return Err(Error::dvc(format!(
+                "the import '{}' was never downloaded, and this build does not download imports yet. DVC's own `dvc` can.",
+                out.display(self)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// As DVC 3.67: with `--remote` an output that asks for another remote is left out.
+pub(crate) fn asks_for(own: Option<&str>, chosen: Option<&str>) -> bool {
+    match (own, chosen) {
+        (Some(own), Some(chosen)) => own == chosen,
+        _ => true,
+    }
+}
+
+pub(crate) fn ignore_without_remote(error: Error) -> Result<()> {
+    match error {
+        Error::Config(ConfigError::NoRemote(_)) => Ok(()),
+        other => Err(other),
+    }
+}
+
+/// The paths of metrics and plots.
+struct Marked {
+    paths: Vec<PathBuf>,
+}
+
+impl Marked {
+    fn of(index: &Index<'_>, options: &FetchOptions) -> Result<Marked> {
+        let outs = index.stages()?.iter().flat_map(|stage| stage.outs.iter());
+        let outs = outs.filter(|out| options.metrics && out.metric || options.plots && out.plot);
+        let mut paths: Vec<_> = outs.map(|out| out.path.clone()).collect();
+        let TopLevel { metrics, plots } = index.top_level()?;
+        paths.extend(if options.metrics { metrics } else { Vec::new() });
+        paths.extend(if options.plots { plots } else { Vec::new() });
+        Ok(Marked { paths })
+    }
+
+    /// The output is one, lies in one, or holds one.
+    fn has(&self, out: &Path) -> bool {
+        self.paths.iter().any(|path| path.starts_with(out) || out.starts_with(path))
+    }
+}

@@ -1,0 +1,99 @@
+//! `push`: copies from the cache to the remotes what outputs need.
+
+use std::collections::BTreeSet;
+
+use trackway_store::{Progress, transfer};
+
+use crate::add::expand;
+use crate::error::{Error, Result};
+use crate::fetch::{Moved, asks_for, ignore_without_remote};
+use crate::index::Selected;
+use crate::remotes::{Batches, TransferOptions, copy_run_cache, run_cache_of};
+use crate::repo::Repo;
+use crate::used::{Need, Trees};
+
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    pub transfer: TransferOptions,
+    /// The targets are patterns.
+    pub glob: bool,
+}
+
+/// What one revision's outputs need, and which remotes they ask for.
+struct Collected {
+    needs: Vec<Need>,
+    remotes: BTreeSet<Option<String>>,
+}
+
+impl Repo {
+    /// Pushes what the targets, or all outputs, need: in the work tree and in the revisions that are asked for.
+    pub fn push(&self, targets: &[String], options: &PushOptions, progress: &dyn Progress) -> Result<Moved> {
+        let default = options.transfer.remote.as_deref();
+        let mut done = Moved::default();
+        match self.remote(default, "<command>") {
+            Ok(remote) if remote.is_cloud_versioned() && options.transfer.asks_git() => {
+                return Err(Error::dvc("Multiple rev push is unsupported for cloud versioned remotes"));
+            }
+            Ok(remote) => remote.refuse_versions()?,
+            Err(error) => ignore_without_remote(error)?,
+        }
+        if options.transfer.run_cache {
+            match self.object_remote(default, "push --run-cache") {
+                Ok(remote) => done.objects += copy_run_cache(&self.run_cache_dir(), &run_cache_of(&remote)?)?,
+                Err(error) => ignore_without_remote(error)?,
+            }
+        }
+        let targets = if options.glob { expand(self.cwd(), targets)? } else { targets.to_vec() };
+        let collected = self.collect(&targets, &options.transfer, |_, selected| self.pushed_from(&selected, default))?;
+        // As DVC 3.67: that a remote is missing is the work tree's fault, and found when the rest is done.
+        let asked = collected.first().map(|first| first.remotes.clone()).unwrap_or_default();
+        let mut trees = Trees::default();
+        let mut batches = Batches::default();
+        for need in collected.iter().flat_map(|collected| &collected.needs) {
+            match self.remote(need.remote.as_deref().or(default), "<command>") {
+                Ok(remote) => {
+                    remote.refuse_versions()?;
+                    batches.of(&remote, need.hash.name)?.add(self, need, &mut trees)?;
+                }
+                Err(error) => ignore_without_remote(error)?,
+            }
+        }
+        for batch in &mut batches.list {
+            let cache = self.cache(batch.hash_name)?;
+            done.failures.append(&mut batch.broken);
+            if cache.objects_dir() == batch.depot.place() {
+                continue;
+            }
+            let cargo = batch.take_cargo();
+            let moved =
+                transfer::with_jobs(options.transfer.jobs, || transfer::push(cache, &batch.depot, &cargo, progress))?;
+            self.warn_missing(batch.hash_name, &moved.missing);
+            done.take(moved);
+        }
+        for name in asked {
+            self.remote(name.as_deref().or(default), "<command>")?;
+        }
+        Ok(done)
+    }
+
+    fn pushed_from(&self, selected: &[Selected], default: Option<&str>) -> Result<Collected> {
+        let mut collected = Collected { needs: Vec::new(), remotes: BTreeSet::new() };
+        for one in selected {
+            for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
+                self.check_remote(out, default)?;
+                if !out.can_push || one.stage.is_repo_import() {
+                    continue;
+                }
+                collected.remotes.insert(out.remote.clone());
+                if asks_for(out.remote.as_deref(), default) {
+                    collected.needs.extend(Need::of(self, &one.stage, out, one.filter.as_deref()));
+                }
+            }
+        }
+        if collected.remotes.is_empty() {
+            // As DVC 3.67: whoever has nothing to push needs a default remote all the same.
+            collected.remotes.insert(None);
+        }
+        Ok(collected)
+    }
+}
