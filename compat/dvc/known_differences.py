@@ -39,9 +39,57 @@ def asks_for_help(args) -> bool:
 def stumbles(args, where, stock, ours) -> bool:
     """Stock shows what its Python library said of a state that it did not foresee."""
     return where == "stderr" and "ERROR: unexpected error" in stock and "ERROR: " in ours
+def pushes_what_stock_does_not_look_for(args, where, stock, ours) -> bool:
+    """More arrives in the remote, and nothing less."""
+    if args[:1] != ["push"]:
+        return False
+    if where == "stdout":
+        return stock.strip() == "Everything is up to date." and bool(re.fullmatch(r"\d+ files? pushed\n*", ours))
+    return where == "files" and bool(stock) and all(
+        "remote/" in difference and "stock: is not there" in difference for difference in stock
+    )
+
+
+def sees_what_stock_does_not_look_for(args, where, stock, ours) -> bool:
+    """`status --cloud` says `new` or `missing` of more files, and calls none of stock's in sync."""
+    if args[:1] != ["status"] or not {"-c", "--cloud", "-r"} & set(args) or where != "stdout":
+        return False
+    line = re.compile(r"\t?(new|missing|deleted): +(.*)")
+    seen = {name: word for word, name in line.findall(ours)}
+    told = dict((name, word) for word, name in line.findall(stock))
+    return all(seen.get(name) in (word, "missing") for name, word in told.items()) and all(
+        word in ("new", "missing") or told.get(name) == word for name, word in seen.items()
+    ) and bool(seen)
+
+
+def refuses_a_corrupted_object(args, where, stock, ours) -> bool:
+    if args[:1] not in (["fetch"], ["pull"]):
+        return False
+    if where == "stderr":
+        return "it is corrupted and stays where it is" in ours
+    if where == "stdout":
+        return ours.strip() == "" and "failed" not in stock
+    if where == "exit code":
+        return ours == 1 and stock in (0, 255)
+    return where == "files" and all("ours:  is not there" in difference for difference in stock)
+
+
+def keeps_the_configuration(args, where, stock, ours) -> bool:
+    """Stock drops comments, and empties the file when it meets a name that it cannot quote."""
+    if where != "files" or not stock or not all(".dvc/config" in difference.split("\n")[0] for difference in stock):
+        return False
+    sides = [re.search(r"stock: (.*)\n\s*ours: +(.*)", difference) for difference in stock]
+    return all(side and (side[1].endswith(" 1 b''") or "#" in side[2] and "#" not in side[1]) for side in sides)
 
 
 KNOWN: list[Known] = [
+    Known("comments in .dvc/config stay, and a name that cannot be quoted does not empty it", keeps_the_configuration),
+    Known("an object that the remote lacks is pushed although the remote has its folder's list: stock looks for the list alone",
+          pushes_what_stock_does_not_look_for),
+    Known("what the remote lacks is shown although the remote has its folder's list: stock looks for the list alone",
+          sees_what_stock_does_not_look_for),
+    Known("a corrupted object of a remote never enters the cache; stock checks it out, or fails without saying why",
+          refuses_a_corrupted_object),
     Known("help and usage are written by us", lambda args, where, stock, ours: where == "stdout" and (
         asks_for_help(args) or "usage: dvc" in stock and "Usage: dvc" in ours
     )),

@@ -49,6 +49,7 @@ CASES = cases(
     $ mkdir -p d/s; echo 1 > d/a; echo 2 > d/s/b; echo f > f
     > add -q d f
     > push nope
+    > push d
     > push d/nope
     > push d/a
     > push d/s
@@ -58,6 +59,17 @@ CASES = cases(
     > push -R nope
     > push --glob 'n*'
     > push -q
+    # push: a part of a folder
+    > remote add -d r ../remote
+    $ mkdir -p d/s; echo 1 > d/a; echo 2 > d/s/b
+    > add -q d
+    > push d/s
+    > push d/a
+    # push: no part of a folder
+    > remote add -d r ../remote
+    $ mkdir -p d/s; echo 1 > d/a; echo 2 > d/s/b
+    > add -q d
+    > push d/nope
     # push: globs
     > remote add -d r ../remote
     $ mkdir -p s; echo 1 > s/a1; echo 2 > s/a2; echo 3 > s/b
@@ -209,9 +221,9 @@ CASES = cases(
     > fetch
     > pull
     > pull --allow-missing
-    > status -c
     > pull f
     > checkout
+    > status -c
     # the remote lacks all
     > remote add -d r ../remote
     $ mkdir -p d; echo 1 > d/a; echo f > f
@@ -326,9 +338,14 @@ CASES = cases(
     $ echo 1 > a
     > add -q a
     > push -q
-    $ f=$(find ../remote -type f -path '*/b0/*'); chmod 644 $f; echo bad > $f; rm -rf .dvc/cache a
-    > remote modify r verify true
+    $ f=$(find ../remote -type f -path '*/b0/*'); chmod 644 $f; echo bad > $f; chmod 444 $f; rm -rf .dvc/cache a
     > pull
+    # a corrupted list in the remote
+    > remote add -d r ../remote
+    $ mkdir d; echo 1 > d/a
+    > add -q d
+    > push -q
+    $ f=$(find ../remote -type f -name '*.dir'); chmod 644 $f; echo bad > $f; chmod 444 $f; rm -rf .dvc/cache d
     > fetch
     # many
     > remote add -d r ../remote
@@ -339,6 +356,11 @@ CASES = cases(
     $ rm -rf .dvc/cache d
     > fetch
     > pull
+    # the remote lacks files of a list that it has
+    > remote add -d r ../remote
+    $ mkdir d; for i in $(seq 300); do echo $i > d/$i; done
+    > add -q d
+    > push
     $ rm -f ../remote/files/md5/0*/*
     > status -c
     > push
@@ -362,6 +384,117 @@ CASES = cases(
     > pull
     > fetch -A
     > status -c -T
+    # run cache
+    > remote add -d r ../remote
+    $ printf 'stages:\n  s:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n    metrics: [m]\n' > dvc.yaml
+    $ echo 1 > a; cp a b; cp a m
+    > commit -f -q
+    > push --run-cache
+    > push --run-cache
+    > push
+    $ rm -rf .dvc/cache
+    > fetch --run-cache
+    > fetch --type metrics
+    > status -c
+    # what a type selects
+    > remote add -d r ../remote
+    $ printf 'stages:\n  s:\n    cmd: cp a b\n    deps: [a]\n    outs: [b, d]\n    metrics: [m]\n    plots: [p]\nmetrics: [d/x]\nplots:\n- q.csv\n- two:\n    y: {z.csv: v}\n' > dvc.yaml
+    $ echo 1 > a; echo 2 > b; echo 3 > m; echo 4 > p; echo 5 > q.csv; echo 6 > z.csv; mkdir d; echo 7 > d/x; echo 8 > d/y
+    > commit -f -q
+    > add -q q.csv z.csv
+    > push
+    $ rm -rf .dvc/cache
+    > fetch --type metrics
+    > fetch --type plots
+    > fetch --type plots --type metrics
+    > fetch
+    # without a record
+    > remote add -d r ../remote
+    $ echo 1 > a
+    > add -q --no-commit a
+    > push
+    > status -c
+    $ printf 'stages:\n  s:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n' > dvc.yaml
+    > push
+    > status -c
+    > fetch
+    > pull
+    $ echo 2 > b
+    > status -c
+    # a remote of a remote
+    > remote add base ../remote
+    > remote add -d r remote://base/sub/x
+    $ echo 1 > a
+    > add -q a
+    > push
+    > status -c
+    # objects of DVC 2
+    > remote add -d r ../remote
+    $ mkdir d; printf '1\r\n' > d/a; echo f > f
+    > add -q d f
+    $ cp -r .dvc/cache/files/md5/* .dvc/cache/; sed -i '/hash: md5/d' f.dvc d.dvc; rm -rf .dvc/cache/files
+    > status -c
+    > push f
+    $ rm -rf .dvc/cache f
+    > pull f
+    # objects of DVC 2 and 3
+    > remote add -d r ../remote
+    $ echo f > f; mkdir d; echo 1 > d/a
+    > add -q f d
+    $ cp -r .dvc/cache/files/md5/* .dvc/cache/; sed -i '/hash: md5/d' f.dvc
+    > status -c
+    > push
+    > status -c
+    $ rm -rf .dvc/cache f d
+    > fetch
+    > pull
+    # status of targets
+    > remote add -d r ../remote
+    $ mkdir d; echo 1 > d/a; echo 2 > d/b; echo f > f; mkdir s; echo 3 > s/a
+    > add -q d f s/a
+    > status -c nope
+    > status -c d/nope
+    > status -c d/a
+    > status -r r d/a
+    > status -c -R s
+    > status -c nope.dvc
+    > status -c -d d.dvc
+    cd s
+    > status -c
+    cd .
+    $ git add -A; git commit -qm x
+    > status -c -a nope
+    > push -a nope
+    # the same content twice
+    > remote add -d r ../remote
+    $ mkdir d; echo 1 > d/a; echo 1 > d/b; echo 1 > f
+    > add -q d f
+    > status -c
+    > push
+    # a remote that cannot be made
+    $ echo 1 > a
+    > add -q a
+    > remote add -d r /proc/nope
+    > push
+    > remote add -f -d r /dev/null
+    > push
+    > fetch
+    # a cloud versioned remote
+    > remote add -d r ../remote
+    > remote modify r version_aware true
+    $ mkdir d; echo 1 > d/a; echo f > f
+    > add -q d f
+    > push -A
+    > fetch
+    > pull
+    > status -c
+    # the cache of another project as remote
+    $ echo 1 > a
+    > add -q a
+    > remote add -d r .dvc/cache
+    > push
+    > fetch
+    > status -c
     """
 )
 

@@ -127,6 +127,8 @@ impl Repo {
             output: (step.path != step.out.path).then_some(&*step.out.path),
             progress,
         };
+        // A part that is new does not make the whole new.
+        let is_part_of_old = step.path != step.out.path && step.out.path.is_dir();
         let outcome = step.plan.apply(self.cache(step.hash_name)?, &applying)?;
         if step.impossible || !outcome.failed.is_empty() {
             // As DVC 3.67: an output that cannot be had is not left in half.
@@ -150,7 +152,7 @@ impl Repo {
             && step.plan.remove_dirs.is_empty();
         match () {
             () if only_relinked => {}
-            () if whole_is_new => done.added.push(shown),
+            () if whole_is_new && !is_part_of_old => done.added.push(shown),
             () => done.modified.push(shown),
         }
         Ok(())

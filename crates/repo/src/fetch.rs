@@ -68,6 +68,9 @@ impl TransferFailure {
                 let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text).to_owned();
                 format!("[Errno {number}] {text}: '{}'", path.display())
             }
+            trackway_store::Error::Corrupt { path, actual, .. } => {
+                format!("it is corrupted and stays where it is: the content of '{}' has the hash {actual}", path.display())
+            }
             other => other.to_string(),
         };
         TransferFailure { oid, reason }

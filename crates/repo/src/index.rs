@@ -259,6 +259,8 @@ impl<'r> Index<'r> {
             refuse_output(&self.ignore, out)?;
         }
         Ok(())
+    }
+
     /// What cannot be resolved there is no stage's concern: `metrics` and `plots` complain of it.
     fn note_top_level(&self, yaml: &DvcYaml, folder: &Path) {
         let mut top = self.top_level.borrow_mut();

@@ -238,6 +238,8 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
     let promised = promised(depot, cargo, &absent)?;
     for oid in absent {
         if promised.contains(&oid) {
+            // As DVC 3.67, which makes the folders before it looks.
+            cache.make_shard(&oid)?;
             let error = Error::io("opening", depot.path(&oid), rustix::io::Errno::NOENT);
             done.failed.push(Failed { oid, error: Some(error) });
         } else {
