@@ -54,28 +54,33 @@ impl Repo {
         let mut scm = ScmChanges::new(self);
         let mut added = Added::default();
         let tree = self.work_tree(progress)?;
+        let mut outcome = Ok(());
+        let mut done = 0;
         for one in &mut adding {
-            if !tree.add(one, options, &mut scm)? {
-                added.link_failures.push(self.show_from_cwd(&one.stage.path));
+            match tree.add(one, options, &mut scm) {
+                Ok(true) => {}
+                Ok(false) => added.link_failures.push(self.show_from_cwd(&one.stage.path)),
+                Err(error) => {
+                    outcome = Err(missing_file(error));
+                    break;
+                }
             }
+            done += 1;
         }
-        // Nothing may name an object before it is on the disk.
-        for name in [HashName::Md5, HashName::Md5Dos2Unix] {
-            if adding.iter().any(|one| one.stage.outs[one.out].hash_name == name) {
-                self.cache(name)?.flush()?;
-            }
-        }
-
+        // As DVC 3.67: what was added before something failed is recorded, but git is not told of it.
+        adding.truncate(done);
+        self.flush_caches_of(adding.iter().map(|one| &one.stage.outs[one.out]))?;
         let _lock = self.lock()?;
         for one in &adding {
             dvc_file::write(self, &one.stage)?;
             scm.track(&one.stage.path);
             added.files.push(self.show_from_cwd(&one.stage.path));
         }
-        added.to_commit = scm.finish()?;
         if !options.no_commit && !options.no_relink {
             self.remember_links(&adding.iter().map(|one| one.path.clone()).collect::<Vec<_>>())?;
         }
+        outcome?;
+        added.to_commit = scm.finish()?;
         Ok(added)
     }
 
@@ -122,6 +127,13 @@ impl Repo {
         let folder = path.parent().unwrap_or(path);
         let in_repo = paths::is_in_or_eq(path, self.root());
         let (wdir, written) = if in_repo {
+            if !paths::is_in_or_eq(folder, self.root()) {
+                return Err(Error::dvc(format!(
+                    "Path: {} does not overlap with base path: {}",
+                    paths::show(folder),
+                    paths::show(self.root())
+                )));
+            }
             if has_symlink_up_to(folder, self.root()) || (path.is_symlink() && path.is_dir()) {
                 return Err(Error::dvc(
                     "Cannot add files inside symlinked directories to DVC. See <https://dvc.org/doc/user-guide/troubleshooting#add-symlink> for more information.",
@@ -161,7 +173,7 @@ impl Repo {
     }
 
     /// Whether a `.dvc` file may be written here.
-    pub(crate) fn check_new_file(&self, file: &Path, wdir: &Path) -> Result<()> {
+    fn check_new_file(&self, file: &Path, wdir: &Path) -> Result<()> {
         if let Some(git) = self.git()?
             && git.is_ignored(file, false)?
         {
@@ -202,8 +214,10 @@ impl WorkTree<'_> {
                 out.set(hash, Some(content.size()), content.nfiles(), content.is_exec());
             }
             Some(content) => self.put_part(out, &adding.path, &content, options)?,
+            None if whole && out.path.is_symlink() => return Err(no_such_file(&out.path)),
             None if whole || !self.exists(out) => {
-                return Err(Error::Missing(format!("output '{}' does not exist", out.display(self.repo))));
+                let why = no_such_file(&adding.path);
+                return Err(Error::Missing(format!("output '{}' does not exist: {why}", out.display(self.repo))));
             }
             None => self.take_part_away(out, &adding.path, options)?,
         }
@@ -255,7 +269,7 @@ impl WorkTree<'_> {
         let old = self.recorded_tree(out)?;
         let inner = inner_path(out, path);
         if old.get(inner).is_none() && !old.has_dir(inner) {
-            return Err(Error::Missing(format!("[Errno 2] No such file or directory: '{}'", paths::show(path))));
+            return Err(no_such_file(path));
         }
         let new = old.replace(inner, Replacement::Nothing)?;
         self.record_tree(out, &new, None, options)
@@ -275,6 +289,21 @@ impl WorkTree<'_> {
             Recorded::Object(hash) => Ok(Arc::new(self.repo.cache(hash.name)?.read_tree(&hash.oid)?)),
             Recorded::Unusable(text) => Err(Error::dvc(format!("could not read '{text}'"))),
         }
+    }
+}
+
+/// As Python says it.
+fn no_such_file(path: &Path) -> Error {
+    Error::Missing(format!("[Errno 2] No such file or directory: '{}'", paths::show(path)))
+}
+
+/// `add` expects that a file may be missing (a link inside of a folder that leads nowhere); other commands do not.
+fn missing_file(error: Error) -> Error {
+    match error {
+        Error::Store(trackway_store::Error::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            no_such_file(&path)
+        }
+        other => other,
     }
 }
 
@@ -333,26 +362,4 @@ fn has_symlink_up_to(folder: &Path, root: &Path) -> bool {
     folder.ancestors().take_while(|dir| *dir != root).any(Path::is_symlink)
 }
 
-/// `--glob`: as Python's `glob` with `**`.
-pub(crate) fn expand(cwd: &Path, patterns: &[String]) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for pattern in patterns {
-        let absolute = cwd.join(pattern);
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let matched = glob::glob_with(&absolute.to_string_lossy(), options)
-            .map_err(|error| Error::dvc(format!("The pattern '{pattern}' cannot be understood: {error}.")))?;
-        for path in matched.flatten() {
-            let shown = if Path::new(pattern).is_absolute() { path } else { paths::relative(&path, cwd) };
-            found.push(paths::show(&shown));
-        }
-    }
-    if found.is_empty() {
-        let list: Vec<_> = patterns.iter().map(|pattern| format!("'{pattern}'")).collect();
-        return Err(Error::dvc(format!("Glob [{}] has no matches.", list.join(", "))));
-    }
-    Ok(found)
-}
+pub(crate) use crate::patterns::expand;

@@ -275,6 +275,13 @@ impl DvcIgnore {
 }
 
 impl DvcIgnore {
+    /// Why an absolute path cannot be an output. As DVC 3.67, one that lies in a repository inside of this one can.
+    pub fn why_no_output(&self, path: &Path) -> Option<String> {
+        let found = self.check(path, path.is_dir());
+        let why = found.pattern.filter(|_| found.ignored)?;
+        (!why.starts_with("in sub_repo:")).then_some(why)
+    }
+
     /// Why a path is hidden, or is not, with what is there telling whether it is a folder: `dvc check-ignore`.
     pub fn check_as_found(&self, path: &Path) -> CheckResult {
         let path = normalized(path);

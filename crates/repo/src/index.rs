@@ -431,9 +431,7 @@ pub(crate) fn refuse_output(ignore: &DvcIgnore, out: &Output) -> Result<()> {
         return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
     }
     if out.is_in_repo() {
-        let check = ignore.check(&out.path, out.path.is_dir());
-        if check.ignored {
-            let why = check.pattern.unwrap_or_default();
+        if let Some(why) = ignore.why_no_output(&out.path) {
             return Err(Error::dvc(format!("Path '{}' is ignored by {why}", out.path.display())));
         }
     }

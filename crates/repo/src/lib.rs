@@ -37,6 +37,7 @@ pub mod merge_driver;
 pub mod move_;
 pub mod output;
 pub mod paths;
+mod patterns;
 pub mod migrate;
 mod pre_commit;
 pub mod remove;

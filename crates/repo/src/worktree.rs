@@ -32,7 +32,7 @@ impl WorkTree<'_> {
     }
 
     pub fn is_ignored(&self, out: &Output) -> bool {
-        !out.is_dependency && out.is_in_repo() && self.ignore.is_ignored(&out.path, out.path.is_dir())
+        !out.is_dependency && out.is_in_repo() && self.ignore.why_no_output(&out.path).is_some()
     }
 
     /// Refuses an output that is reached, or would be written, through a symbolic link out of the repository: whoever wrote

@@ -155,7 +155,12 @@ fn lines(error: &Error) -> Option<String> {
 fn is_of_dvc(error: &Error) -> bool {
     match error {
         Error::Io { .. } | Error::Interrupted | Error::NoGit(_) | Error::Unexpected(_) | Error::Config(ConfigError::Unexpected(_)) => false,
-        Error::Store(error) => !matches!(error, trackway_store::Error::Io { .. } | trackway_store::Error::Cancelled),
+        Error::Store(error) => !matches!(
+            error,
+            trackway_store::Error::Io { .. }
+                | trackway_store::Error::Cancelled
+                | trackway_store::Error::IgnoreFileInside { .. }
+        ),
         Error::Caused { cause, .. } => is_of_dvc(cause),
         _ => true,
     }
