@@ -173,7 +173,7 @@ impl Repo {
     }
 
     /// Whether a `.dvc` file may be written here.
-    fn check_new_file(&self, file: &Path, wdir: &Path) -> Result<()> {
+    pub(crate) fn check_new_file(&self, file: &Path, wdir: &Path) -> Result<()> {
         if let Some(git) = self.git()?
             && git.is_ignored(file, false)?
         {
