@@ -43,6 +43,8 @@ struct Adding {
     stage: Stage,
     /// The number of the stage's output that is `path` or contains it.
     out: usize,
+    /// What lies there, once it was looked at.
+    content: Option<Content>,
 }
 
 impl Repo {
@@ -77,7 +79,7 @@ impl Repo {
             added.files.push(self.show_from_cwd(&one.stage.path));
         }
         if !options.no_commit && !options.no_relink {
-            self.remember_links(&adding.iter().map(|one| one.path.clone()).collect::<Vec<_>>())?;
+            self.remember_links(&adding.into_iter().map(|one| (one.path, one.content)).collect::<Vec<_>>())?;
         }
         outcome?;
         added.to_commit = scm.finish()?;
@@ -116,10 +118,10 @@ impl Repo {
                 )));
             }
             let out = stage.outs.iter().position(|out| paths::is_in_or_eq(&path, &out.path)).unwrap_or(0);
-            return Ok(Adding { path, stage, out });
+            return Ok(Adding { path, stage, out, content: None });
         }
         let stage = self.new_stage(index, target, &path)?;
-        Ok(Adding { path, stage, out: 0 })
+        Ok(Adding { path, stage, out: 0, content: None })
     }
 
     /// A stage for something that is not tracked yet, after the checks that DVC 3.67 makes, in its order.
@@ -208,6 +210,7 @@ impl WorkTree<'_> {
             scm.ignore(&out.path)?;
         }
         let (found, linked) = self.take_in(&adding.path, out, options)?;
+        adding.content = found.clone();
         match found {
             Some(content) if whole => {
                 let hash = Hash { name: out.hash_name, oid: content.oid() };
@@ -235,11 +238,9 @@ impl WorkTree<'_> {
             Ok(content) => Ok((content, true)),
             Err(trackway_store::Error::Unlinkable { .. }) if !options.no_relink => {
                 // The objects are safe; only the links are not as configured.
-                let content = scan(path, &scanning)?;
-                if let Some(content) = &content {
-                    save(path, content, self.repo.cache(out.hash_name)?, &SaveOptions { relink: false, ..saving })?;
-                }
-                Ok((content, false))
+                let cache = self.repo.cache(out.hash_name)?;
+                let put = |content| save(path, &content, cache, &SaveOptions { relink: false, ..saving });
+                Ok((scan(path, &scanning)?.map(put).transpose()?, false))
             }
             Err(error) => Err(error.into()),
         }

@@ -135,7 +135,7 @@ impl Repo {
             done.failed.push(self.show_from_cwd(&step.out.path));
             return Ok(());
         }
-        self.remember_links(std::slice::from_ref(&step.out.path))?;
+        self.remember_links(&[(step.out.path.clone(), outcome.content)])?;
         let shown = self.show_output(&step.out.path);
         let (added, modified, deleted) = (
             step.plan.count(ChangeKind::Added),

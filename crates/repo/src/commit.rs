@@ -50,7 +50,7 @@ impl Repo {
         let tree = self.work_tree(progress)?;
         let mut scm = ScmChanges::new(self);
         let mut committed = Vec::new();
-        let mut linked: Vec<PathBuf> = Vec::new();
+        let mut linked: Vec<(PathBuf, Option<Content>)> = Vec::new();
         let mut outcome = Ok(());
         for one in &selected {
             outcome = tree.commit(one, options, ask, &mut scm).map(|(stage, paths)| {
@@ -96,7 +96,7 @@ impl WorkTree<'_> {
         options: CommitOptions,
         ask: &dyn Fn(&str) -> bool,
         scm: &mut ScmChanges<'_>,
-    ) -> Result<(Stage, Vec<PathBuf>)> {
+    ) -> Result<(Stage, Vec<(PathBuf, Option<Content>)>)> {
         let mut stage = Stage::clone(stage);
         let question = if options.force { None } else { self.changes(&stage)? };
         if options.force || question.is_some() {
@@ -233,7 +233,7 @@ impl WorkTree<'_> {
     }
 
     /// Puts the outputs, or the part of one that a target names, into the cache. Gives the paths that are linked to it now.
-    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<PathBuf>> {
+    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<(PathBuf, Option<Content>)>> {
         let mut linked = Vec::new();
         let mut failed = Vec::new();
         for out in stage.outs_at(filter) {
@@ -253,7 +253,7 @@ impl WorkTree<'_> {
             let part = filter.filter(|part| *part != out.path && out.is_dir_record());
             let path = part.unwrap_or(&out.path);
             match scan_into(path, &scanning, cache, &saving) {
-                Ok(_) => linked.push(path.to_owned()),
+                Ok(content) => linked.push((path.to_owned(), content)),
                 Err(trackway_store::Error::Unlinkable { .. }) => failed.push(out.path.display().to_string()),
                 Err(error) => return Err(error.into()),
             }

@@ -17,7 +17,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use md5::{Digest, Md5};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
+use trackway_store::{Content, State};
 
 use crate::ignore::{DirFilter, DvcIgnore};
 use crate::site_cache::{python_float, python_mtime};
@@ -64,6 +66,9 @@ impl Links {
                 create(&database)?;
             }
             database.pragma_update(None, "synchronous", 1)?;
+            // What is written lies in the write-ahead log until that is long, or stock closes the table: closing would
+            // wait for the disk, for a table that may be lost.
+            database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             Ok(database)
         };
         let database = open().map_err(|error| LinksError::Database { path: path.clone(), error })?;
@@ -82,9 +87,39 @@ impl Links {
         self.save_states(&found)
     }
 
-    /// The same for who knows the states already; see [`DirTimes`].
+    /// The same for outputs whose content is known: of those nothing is looked at but the output itself.
+    pub fn save_known(
+        &mut self,
+        outputs: &[(PathBuf, Option<Content>)],
+        ignore: &DvcIgnore,
+        known: &State,
+    ) -> Result<(), LinksError> {
+        let mut found = Vec::with_capacity(outputs.len());
+        for (output, content) in outputs {
+            let state = match content {
+                Some(Content::Dir(content)) => dir_state(output, content, known)?,
+                _ => state(output, ignore)?,
+            };
+            found.extend(state.map(|state| (output.as_path(), state)));
+        }
+        self.save_states(&found)
+    }
+
+    /// The same for who knows the states already; see [`DirTimes`]. What the table says already is not written.
     pub fn save_states(&mut self, outputs: &[(&Path, LinkState)]) -> Result<(), LinksError> {
         let root = self.root.clone();
+        let mut outputs = outputs.to_vec();
+        let told = |path: &Path| -> rusqlite::Result<Option<Vec<u8>>> {
+            let Some(key) = path.strip_prefix(&root).ok().and_then(Path::to_str) else { return Ok(None) };
+            let mut ask = self.database.prepare_cached(
+                "SELECT value FROM Cache WHERE key = ?1 AND raw = 1 AND mode = 4 AND typeof(value) = 'blob'",
+            )?;
+            ask.query_row([key], |row| row.get(0)).optional()
+        };
+        outputs.retain(|(path, state)| told(path).ok().flatten().as_deref() != Some(&pickle(state)));
+        if outputs.is_empty() {
+            return Ok(());
+        }
         self.change(|database| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let mut put = database.prepare_cached(
@@ -93,7 +128,7 @@ impl Links {
                  ON CONFLICT(key, raw) DO UPDATE SET store_time = ?2, expire_time = NULL, access_time = ?2,
                    access_count = 0, tag = NULL, size = 0, mode = 4, filename = NULL, value = ?3",
             )?;
-            for (path, state) in outputs {
+            for (path, state) in &outputs {
                 if let Some(key) = path.strip_prefix(&root).ok().and_then(Path::to_str).filter(|key| !key.is_empty()) {
                     put.execute(params![key, now, pickle(state)])?;
                 }
@@ -215,17 +250,45 @@ impl DirTimes {
 
     /// The MD5 of the JSON that Python writes of them, in the order of their paths.
     pub fn token(&self) -> String {
-        let mut hash = Md5::new();
-        hash.update(b"{");
-        // UTF-8 sorts as the code points do that it spells, and so do names that are not UTF-8 but for rare cases; such
-        // a folder is then not recognized, and stays.
-        for (at, (path, mtime)) in self.0.iter().enumerate() {
-            let separator = if at == 0 { "" } else { ", " };
-            hash.update(format!("{separator}{}: {}", crate::rwlock::python_json(path), python_float(*mtime)));
-        }
-        hash.update(b"}");
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        token(self.0.iter().map(|(path, mtime)| (&path[..], *mtime)))
     }
+}
+
+fn token<'a>(times: impl Iterator<Item = (&'a [u8], f64)>) -> String {
+    let mut hash = Md5::new();
+    hash.update(b"{");
+    // UTF-8 sorts as the code points do that it spells, and so do names that are not UTF-8 but for rare cases; such
+    // a folder is then not recognized, and stays.
+    for (at, (path, mtime)) in times.enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        hash.update(format!("{separator}{}: {}", crate::rwlock::python_json(path), python_float(mtime)));
+    }
+    hash.update(b"}");
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The state of a directory whose content was just looked at. While nothing in it changes, not even that is hashed again.
+fn dir_state(path: &Path, content: &trackway_store::DirContent, known: &State) -> Result<Option<LinkState>, LinksError> {
+    let inode = match fs::symlink_metadata(path) {
+        Ok(meta) => meta.ino(),
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(LinksError::File { path: path.to_owned(), verb: "read", error }),
+    };
+    let id = content.id().to_le_bytes();
+    let noted = known.noted("links", path).filter(|noted| noted.starts_with(&id) && noted.len() == id.len() + 32);
+    if let Some(mtime) = noted.and_then(|noted| String::from_utf8(noted[id.len()..].to_vec()).ok()) {
+        return Ok(Some(LinkState { inode, mtime }));
+    }
+    let times = content.times();
+    let seconds = |nanoseconds: i64| {
+        let (whole, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+        whole as f64 + 1e-9 * rest as f64
+    };
+    let base = path.as_os_str().as_bytes();
+    let full: Vec<_> = times.iter().map(|(inner, mtime)| ([base, b"/", inner.as_os_str().as_bytes()].concat(), *mtime)).collect();
+    let mtime = token(full.iter().map(|(path, mtime)| (&path[..], seconds(*mtime))));
+    known.note("links", path, &[&id, mtime.as_bytes()].concat());
+    Ok(Some(LinkState { inode, mtime }))
 }
 
 fn collect(dir: &Path, filter: &DirFilter, ignore: &DvcIgnore, times: &mut DirTimes) -> Result<(), LinksError> {

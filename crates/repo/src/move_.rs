@@ -80,7 +80,7 @@ impl Repo {
         scm.track(&moving.new.path);
         let to_commit = scm.finish()?;
         if exists && moving.to().use_cache {
-            self.remember_links(&[target])?;
+            self.remember_links(&[(target, None)])?;
         }
         self.state().flush();
         Ok(to_commit)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use trackway_git::Git;
-use trackway_store::{Cache, CacheOptions, HashName, Layout, LinkType, State, WritersLock};
+use trackway_store::{Cache, CacheOptions, Content, HashName, Layout, LinkType, State, WritersLock};
 
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
@@ -302,10 +302,11 @@ impl Repo {
     }
 
     /// Remembers outputs as they are now, so that either tool may remove them once nothing tracks them.
-    pub fn remember_links(&self, outputs: &[PathBuf]) -> Result<()> {
+    /// With what is known to lie there, nothing is looked at again.
+    pub fn remember_links(&self, outputs: &[(PathBuf, Option<Content>)]) -> Result<()> {
         match outputs {
             [] => Ok(()),
-            _ => Ok(self.links()?.save(outputs, &*self.dvcignore()?)?),
+            _ => Ok(self.links()?.save_known(outputs, &*self.dvcignore()?, self.state())?),
         }
     }
 }

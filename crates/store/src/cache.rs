@@ -451,20 +451,29 @@ impl Cache {
             return rustix::fs::syncfs(open(".").map_err(failed)?).map_err(failed);
         }
         let mut folders = unsynced.folders;
-        for oid in &unsynced.few {
-            match open(Place::of(oid).as_str()) {
-                Ok(file) => rustix::fs::fsync(file).map_err(failed)?,
-                // Collected meanwhile.
-                Err(Errno::NOENT) => continue,
-                Err(errno) => return Err(failed(errno)),
+        folders.extend(unsynced.few.iter().map(|oid| self.objects.join(format!("{:02x}", oid.bytes()[0]))));
+        let sync_object = |oid: &Oid| match open(Place::of(oid).as_str()) {
+            Ok(file) => rustix::fs::fsync(file).map_err(failed),
+            // Collected meanwhile.
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        };
+        let sync_folder = |folder: &PathBuf| match File::open(folder).and_then(|folder| folder.sync_all()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("writing to disk", folder, error))
             }
-            folders.insert(self.objects.join(format!("{:02x}", oid.bytes()[0])));
-        }
-        // Children before their parents.
-        for folder in folders.iter().rev() {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|error| Error::io("writing to disk", folder, error))?;
-        }
+            _ => Ok(()),
+        };
+        // All at once: the file system writes its journal once for those that wait together. Nothing names them yet, so
+        // that their order does not matter.
+        std::thread::scope(|scope| {
+            let (sync_object, sync_folder) = (&sync_object, &sync_folder);
+            let mut waiting: Vec<_> = unsynced.few.iter().map(|oid| scope.spawn(move || sync_object(oid))).collect();
+            waiting.extend(folders.iter().map(|folder| scope.spawn(move || sync_folder(folder))));
+            // One that panicked is no more on disk than one that failed.
+            let lost = || Err(failed(Errno::IO));
+            waiting.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| lost()))
+        })?;
         Ok(())
     }
 

@@ -95,6 +95,8 @@ pub struct Outcome {
     pub files: u64,
     /// Files that could not be made; the rest was. In the order of their paths.
     pub failed: Vec<Failure>,
+    /// What lies there now, as far as it is known.
+    pub content: Option<Content>,
 }
 
 /// Compares what is at the absolute `path` (`old`, as scanned) with what should be there (`new`).
@@ -272,7 +274,7 @@ impl Run<'_> {
         self.linker.finish();
         let mut made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         made.outcome.failed.sort_by(|a, b| a.path.cmp(&b.path));
-        self.remember(made.hints)?;
+        made.outcome.content = self.remember(made.hints)?;
         if noted && made.outcome.failed.is_empty() {
             self.options.state.end_checkout(&plan.path);
         }
@@ -461,7 +463,7 @@ impl Run<'_> {
     }
 
     /// Brings the state of the work tree up to date, so that the next command need not hash what was just written.
-    fn remember(&self, hints: Hints) -> Result<()> {
+    fn remember(&self, hints: Hints) -> Result<Option<Content>> {
         let output = self.options.output.unwrap_or(&self.plan.path);
         let mut options = ScanOptions::new(self.options.state);
         options.cache = Some(self.cache);
@@ -475,13 +477,15 @@ impl Run<'_> {
                 .collect(),
         };
         match scan_knowing(output, &options, &hints) {
-            Ok(Some(_)) => {}
-            Ok(None) => self.options.state.forget(output),
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Ok(Some(content)) => Ok(Some(content)),
+            Ok(None) => {
+                self.options.state.forget(output);
+                Ok(None)
+            }
+            Err(Error::Cancelled) => Err(Error::Cancelled),
             // The work is done; what cannot be remembered is looked at again by the next command, which tells of it.
-            Err(_) => {}
+            Err(_) => Ok(None),
         }
-        Ok(())
     }
 }
 

@@ -288,8 +288,8 @@ impl<'a> Linker<'a> {
     pub fn finish(&self) {
         for shard in &self.linked {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for (oid, (known, many)) in shard.iter() {
-                if let (true, Ok(Some(stat))) = (many, self.cache.stat(oid)) {
+            for (oid, (known, _)) in shard.iter().filter(|(_, (_, many))| *many) {
+                if let Ok(Some(stat)) = self.cache.stat(oid) {
                     let stamp = Stamp::of(&stat);
                     if known.same_but_ctime(&stamp) {
                         self.cache.note(oid, stamp);

@@ -44,15 +44,15 @@ pub fn scan_into(
 }
 
 /// Puts what was scanned into the cache, its `.dir` object last. `Error::Changed` if a file that is needed is no longer
-/// what it was.
-pub fn save(path: &Path, content: &Content, cache: &Cache, save: &SaveOptions<'_>) -> Result<()> {
+/// what it was. Tells what lies there now, with the links that were made.
+pub fn save(path: &Path, content: &Content, cache: &Cache, save: &SaveOptions<'_>) -> Result<Content> {
     let mut options = ScanOptions::new(save.state);
     options.hash_name = cache.hash_name();
     let found = match content {
         Content::File(FileContent { record }) => Found::File { path: path.to_owned(), record: *record },
         Content::Dir(dir) => Found::Dir(Walked::again(path, &dir.listing)?),
     };
-    save_found(found, &options, cache, save).map(|_| ())
+    save_found(found, &options, cache, save)
 }
 
 fn save_found(mut found: Found, options: &ScanOptions<'_>, cache: &Cache, save: &SaveOptions<'_>) -> Result<Content> {

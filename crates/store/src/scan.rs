@@ -89,6 +89,22 @@ impl DirContent {
         self.listing.folders.iter().skip(1).map(|folder| os_path(self.listing.folder_path(folder)))
     }
 
+    /// A number that only a listing has in which nothing at all differs, not even a time.
+    pub fn id(&self) -> u64 {
+        self.listing.id
+    }
+
+    /// Every file's path and modification time in nanoseconds, in the order of the whole paths' bytes.
+    pub fn times(&self) -> Vec<(PathBuf, i64)> {
+        let mut times: Vec<_> = self
+            .listing
+            .iter()
+            .map(|(folder, file)| (join(self.listing.folder_path(folder), self.listing.file_name(file)), file.stamp.mtime))
+            .collect();
+        times.sort_unstable();
+        times.into_iter().map(|(path, mtime)| (os_path(&path).to_owned(), mtime)).collect()
+    }
+
     /// Every file with its size, folder by folder.
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, Oid, u64)> {
         self.listing.iter().map(|(folder, file)| {
@@ -784,7 +800,8 @@ impl Walked {
         let mut folders: Vec<(Vec<u8>, Folder)> =
             self.folders.into_iter().map(|folder| (path_of(&folder), folder)).collect();
         folders.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut listing = Listing { hash_name: options.hash_name, fingerprint: self.fingerprint, ..Listing::default() };
+        let (hash_name, fingerprint) = (options.hash_name, self.fingerprint);
+        let mut listing = Listing { id: options.state.new_id(), hash_name, fingerprint, ..Listing::default() };
         let mut changed = old_ref.is_none_or(|old| old.folders.len() != folders.len());
         let mut numbers: HashMap<Vec<u8>, u32> = HashMap::with_capacity(folders.len());
         for (number, (path, folder)) in folders.into_iter().enumerate() {

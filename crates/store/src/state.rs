@@ -92,6 +92,8 @@ pub(crate) const RELIST: u16 = 1;
 /// A scanned directory: its folders by path, each with its files by name.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
+    /// No two listings that differ have the same.
+    pub id: u64,
     pub hash_name: HashName,
     /// Of the rules that left files out.
     pub fingerprint: Option<[u8; 16]>,
@@ -102,8 +104,8 @@ pub(crate) struct Listing {
     pub names: Vec<u8>,
 }
 
-const TREE_MAGIC: &[u8; 8] = b"TWTREE01";
-const TREE_HEADER: usize = 88;
+const TREE_MAGIC: &[u8; 8] = b"TWTREE02";
+const TREE_HEADER: usize = 96;
 const FOLDER: usize = 48;
 const FILE: usize = 56;
 
@@ -122,6 +124,17 @@ impl Listing {
 
     pub fn files_of(&self, folder: &FolderRecord) -> &[FileRecord] {
         &self.files[folder.first_file as usize..(folder.first_file + folder.files) as usize]
+    }
+
+    /// The folder with this path.
+    pub fn folder(&self, path: &[u8]) -> Option<(u32, &FolderRecord)> {
+        let index = self.folders.binary_search_by(|folder| self.folder_path(folder).cmp(path)).ok()?;
+        Some((index as u32, &self.folders[index]))
+    }
+
+    pub fn file_in(&self, folder: &FolderRecord, name: &[u8]) -> Option<&FileRecord> {
+        let files = self.files_of(folder);
+        files.binary_search_by(|file| self.file_name(file).cmp(name)).ok().map(|index| &files[index])
     }
 
     /// Every file with its folder.
@@ -148,6 +161,7 @@ impl Listing {
         out.extend_from_slice(&(self.files.len() as u64).to_le_bytes());
         out.extend_from_slice(&(self.names.len() as u64).to_le_bytes());
         out.extend_from_slice(&(path.len() as u64).to_le_bytes());
+        out.extend_from_slice(&self.id.to_le_bytes());
         for folder in &self.folders {
             out.extend_from_slice(&folder.ino.to_le_bytes());
             out.extend_from_slice(&folder.mtime.to_le_bytes());
@@ -185,6 +199,7 @@ impl Listing {
             return None;
         }
         let listing = Listing {
+            id: u64_at(bytes, 88),
             hash_name: if flags & 1 == 0 { HashName::Md5 } else { HashName::Md5Dos2Unix },
             fingerprint: if flags & 2 == 0 { None } else { Some(array(&bytes[16..32])) },
             oid: array(&bytes[32..48]),
@@ -330,6 +345,28 @@ impl State {
         }
     }
 
+    /// See [`Listing::id`].
+    pub(crate) fn new_id(&self) -> u64 {
+        now() as u64 ^ u64::from(std::process::id()) << 42
+    }
+
+    /// Keeps a few bytes about `path` under a name of the caller's; `forget` forgets them.
+    pub fn note(&self, kind: &'static str, path: &Path, bytes: &[u8]) {
+        if let Some(file) = self.file_for(kind, path) {
+            self.write(&file, &[&crc32fast::hash(bytes).to_le_bytes(), bytes].concat());
+        }
+    }
+
+    /// What was last noted.
+    pub fn noted(&self, kind: &'static str, path: &Path) -> Option<Vec<u8>> {
+        let mut crc = std::fs::read(self.file_for(kind, path)?).ok()?;
+        if crc.len() < 4 {
+            return None;
+        }
+        let bytes = crc.split_off(4);
+        (crc == crc32fast::hash(&bytes).to_le_bytes()).then_some(bytes)
+    }
+
     fn with_files<T>(&self, work: impl FnOnce(&mut Files) -> T) -> Option<T> {
         let dir = self.dir.as_ref()?;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -354,7 +391,7 @@ impl State {
 
     /// Forgets what lies at `path` (after the output was removed or moved).
     pub fn forget(&self, path: &Path) {
-        for kind in ["tree", "tree2", "checkout"] {
+        for kind in ["tree", "tree2", "checkout", "links"] {
             if let Some(file) = self.file_for(kind, path) {
                 let _ = std::fs::remove_file(file);
             }
@@ -446,6 +483,7 @@ mod tests {
             files,
         };
         Listing {
+            id: 77,
             hash_name: HashName::Md5,
             fingerprint: Some([9; 16]),
             oid: [4; 16],
@@ -463,6 +501,7 @@ mod tests {
         assert_eq!(back.folders, listing().folders);
         assert_eq!(back.files, listing().files);
         assert_eq!((back.names, back.fingerprint, back.oid, back.size), (listing().names, Some([9; 16]), [4; 16], 12));
+        assert_eq!(back.id, 77);
         assert!(Listing::from_bytes(&bytes, b"/date").is_none());
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
