@@ -123,10 +123,22 @@ impl Repo {
     /// here by DVC's. Those of this repository and of `held` are the caller's.
     pub(crate) fn lock_out_writers(&self, cache: &Cache, held: &[&Path]) -> Result<Alone> {
         let alone = self.wait_for(&trackway_store::writers_lock_path(cache.root()), || Ok(cache.lock_alone()?))?;
+        self.lock_projects(cache, alone, held, true)
+    }
+
+    /// The same for who has the cache's lock already.
+    pub(crate) fn lock_projects(&self, cache: &Cache, alone: WritersLock, held: &[&Path], patient: bool) -> Result<Alone> {
         let mut projects = Vec::new();
         for root in cache.projects()? {
             if root != self.root() && !held.contains(&root.as_path()) && root.join(".dvc").is_dir() {
-                projects.push(self.open_project(&root)?.lock()?);
+                let project = self.open_project(&root)?;
+                projects.push(match patient {
+                    true => project.lock()?,
+                    false => {
+                        let lock = Lock::try_acquire(&project.tmp_dir().join("lock"), project.config().hardlink_lock())?;
+                        lock.ok_or(crate::lock::LockError::Busy { holder: None })?
+                    }
+                });
             }
         }
         match cache.other_writers().first() {

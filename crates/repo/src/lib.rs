@@ -10,6 +10,7 @@
 //! - `lock.rs` and `rwlock.rs` are stock DVC's locks, `links.rs` its table of what checkouts made.
 
 pub mod add;
+pub mod cache_status;
 pub mod checkout;
 pub mod cloud_status;
 pub mod commit;
@@ -23,6 +24,7 @@ mod error;
 pub mod fetch;
 pub mod files;
 pub mod freeze;
+pub mod fsck;
 pub mod gc;
 pub mod gitignore;
 pub mod graph;
@@ -58,6 +60,7 @@ mod syntax;
 pub mod target;
 pub mod used;
 pub mod unprotect;
+pub mod tidy;
 pub mod worktree;
 pub mod write;
 

@@ -107,6 +107,20 @@ impl Lock {
         Ok(Lock { path: path.to_owned(), held: Some(held) })
     }
 
+    /// Takes the lock if it is free.
+    pub fn try_acquire(path: &Path, hardlink: bool) -> Result<Option<Lock>, LockError> {
+        let failed = |error| LockError::File { path: path.to_owned(), error };
+        let claim = if hardlink { Some(Claim::new(path).map_err(failed)?) } else { None };
+        let held = match &claim {
+            Some(claim) => claim.link(path).map_err(failed)?,
+            None => flock(path).map_err(failed)?,
+        };
+        if let (Some(claim), true) = (claim, held.is_some()) {
+            claim.keep();
+        }
+        Ok(held.map(|held| Lock { path: path.to_owned(), held: Some(held) }))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

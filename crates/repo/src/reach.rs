@@ -50,6 +50,24 @@ impl Reached {
         self.by_remote.values().any(|set| set.contains(hash))
     }
 
+    /// Every object, some of them perhaps more than once.
+    pub fn all(&self) -> impl Iterator<Item = &Hash> {
+        self.by_remote.values().flatten()
+    }
+
+    /// An empty one for what a further revision reaches beside this: outputs that are as here are left out.
+    pub fn beside(&self) -> Reached {
+        Reached { seen: self.seen.clone(), ..Reached::default() }
+    }
+
+    pub fn absorb(&mut self, other: Reached) {
+        for (remote, hashes) in other.by_remote {
+            self.by_remote.entry(remote).or_default().extend(hashes);
+        }
+        self.foreign.extend(other.foreign);
+        self.seen.extend(other.seen);
+    }
+
     pub fn insert(&mut self, remote: Option<String>, hash: Hash) {
         self.by_remote.entry(remote).or_default().insert(hash);
     }

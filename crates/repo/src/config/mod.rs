@@ -27,7 +27,7 @@ pub use error::ConfigError;
 pub use levels::{Level, Levels};
 pub use remotes::RemoteConfig;
 pub use schema::{Kind, Opt, SECTIONS, remote_options, section_options};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, parse_size};
 pub use value::{ConfigValue, Table, merge};
 
 /// A checked configuration: all levels merged, defaults in place.

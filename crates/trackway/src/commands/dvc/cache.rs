@@ -9,11 +9,11 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub enum Command {
     /// Show or set where the cache is
     Dir {
         #[command(flatten)]

@@ -9,8 +9,9 @@ use super::context::Context;
 use super::words::int;
 use crate::failure::Failure;
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
+/// What is kept: options that plain `trackway gc` has, too.
+#[derive(Debug, Default, clap::Args)]
+pub struct Scope {
     /// Keep what the work tree needs
     #[arg(short, long)]
     pub workspace: bool,
@@ -42,6 +43,12 @@ pub struct Args {
     /// Keep what any experiment needs
     #[arg(long)]
     pub all_experiments: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub scope: Scope,
 
     /// Keep what the remote does not have
     #[arg(long)]
@@ -85,7 +92,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::FAILURE);
         }
         let options = GcOptions {
-            revisions: revisions(&args)?,
+            revisions: revisions(&args.scope)?,
             force,
             cloud: args.cloud,
             remote: args.remote.clone(),
@@ -136,20 +143,20 @@ fn check_scope(args: &Args) -> Result<(), Failure> {
         return Err(Failure::uncaught("`--not-in-remote` and `--cloud` are mutually exclusive"));
     }
     // A number is one of Python's truths: 0 is none.
-    let num = args.num.is_some_and(|num| num != 0);
-    if !(has_scope(args) || num) {
+    let num = args.scope.num.is_some_and(|num| num != 0);
+    if !(has_scope(&args.scope) || num) {
         return Err(Failure::uncaught(
             "Either of `-w|--workspace`, `-a|--all-branches`, `-T|--all-tags` `--all-experiments`, `--all-commits`, `--date` or `--rev` needs to be set.",
         ));
     }
-    if num && !(given(&args.rev) || args.all_branches) {
+    if num && !(given(&args.scope.rev) || args.scope.all_branches) {
         return Err(Failure::uncaught("`--num` can only be used alongside `--rev` or `--all-branches`"));
     }
     Ok(())
 }
 
 /// Whether it was said what is kept.
-pub fn has_scope(args: &Args) -> bool {
+pub fn has_scope(args: &Scope) -> bool {
     args.workspace
         || args.all_tags
         || args.all_commits
@@ -165,12 +172,12 @@ fn given(text: &Option<String>) -> bool {
 
 /// What is said before anything is asked, in stock's words.
 fn warning(args: &Args, context: &Context) -> String {
-    let num = args.num.filter(|num| *num != 0).or(given(&args.rev).then_some(1));
+    let num = args.scope.num.filter(|num| *num != 0).or(given(&args.scope.rev).then_some(1));
     let mut text = "This will remove all cache except items used in the workspace".to_owned();
-    if args.all_commits {
+    if args.scope.all_commits {
         text.push_str(" and all git commits");
     } else {
-        match (args.all_branches, args.all_tags, num) {
+        match (args.scope.all_branches, args.scope.all_tags, num) {
             (true, true, Some(num)) => {
                 text.push_str(&format!(" and last {num} commits from all git branches and all git tags"));
             }
@@ -180,14 +187,14 @@ fn warning(args: &Args, context: &Context) -> String {
             (false, true, _) => text.push_str(" and all git tags"),
             (false, false, _) => {}
         }
-        if let Some(date) = args.commit_date.as_ref().filter(|date| !date.is_empty()) {
+        if let Some(date) = args.scope.commit_date.as_ref().filter(|date| !date.is_empty()) {
             text.push_str(&format!(" and all git commits before date {date}"));
         }
-        if let (Some(rev), Some(num)) = (args.rev.as_ref().filter(|rev| !rev.is_empty()), num) {
+        if let (Some(rev), Some(num)) = (args.scope.rev.as_ref().filter(|rev| !rev.is_empty()), num) {
             text.push_str(&format!(" and last {num} commits from {rev}"));
         }
     }
-    if args.all_experiments {
+    if args.scope.all_experiments {
         text.push_str(" and all experiments");
     }
     if args.not_in_remote {
@@ -205,7 +212,7 @@ fn warning(args: &Args, context: &Context) -> String {
     text
 }
 
-pub fn revisions(args: &Args) -> Result<RevisionOptions, Failure> {
+pub fn revisions(args: &Scope) -> Result<RevisionOptions, Failure> {
     Ok(RevisionOptions {
         revs: args.rev.iter().filter(|rev| !rev.is_empty()).cloned().collect(),
         all_branches: args.all_branches,

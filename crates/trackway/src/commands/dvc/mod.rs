@@ -22,6 +22,7 @@ mod du;
 mod elsewhere;
 mod fetch;
 mod freeze;
+mod fsck;
 mod gc;
 mod get;
 mod git_hook;
@@ -29,6 +30,7 @@ mod init;
 mod install;
 mod list;
 mod move_;
+mod own_cache;
 mod pull;
 mod push;
 mod remote;
@@ -36,6 +38,7 @@ mod remove;
 mod root;
 mod status;
 pub mod table;
+mod tidy;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -91,7 +94,8 @@ pub fn before_the_command(style: Style, arguments: &[OsString]) -> Result<Before
         Parsed::Help(_) => return answer(&whole_help(style)),
         Parsed::Mistake(mut mistake) => {
             // As DVC 3.67, which misses the command before it minds what it does not know.
-            if !arguments.iter().any(|word| table::names().any(|name| word == name)) && mistake.code != 2 {
+            let is_command = |word: &OsString| word.to_str().is_some_and(|word| table::find(style, word).is_some());
+            if !arguments.iter().any(is_command) && mistake.code != 2 {
                 mistake.message = match mistake.message.starts_with("unrecognized") {
                     true => "the following arguments are required: command".to_owned(),
                     false => mistake.message,
@@ -136,7 +140,7 @@ fn parse_and_run(
     options: &Options,
     quiet: &mut bool,
 ) -> Result<ExitCode, Failure> {
-    let Some(command) = table::find(name) else {
+    let Some(command) = table::find(style, name) else {
         let choices: Vec<String> = table::names().map(|name| format!("'{name}'")).collect();
         let message = format!("argument command: invalid choice: '{name}' (choose from {})", choices.join(", "));
         return tell(
@@ -207,7 +211,7 @@ fn top(style: Style) -> clap::Command {
 
 /// All commands with all their arguments, for shells that complete them.
 pub fn whole(style: Style) -> clap::Command {
-    table::COMMANDS.iter().fold(top(style), |top, command| {
+    table::all(style).fold(top(style), |top, command| {
         let parser = clap::Command::new(command.name)
             .visible_aliases(command.aliases)
             .about(command.about)
@@ -221,7 +225,7 @@ pub fn whole(style: Style) -> clap::Command {
 
 /// `--help`: the commands, without what they take.
 fn whole_help(style: Style) -> String {
-    let mut parser = table::COMMANDS.iter().fold(top(style), |top, command| {
+    let mut parser = table::all(style).fold(top(style), |top, command| {
         let later = if command.built.is_none() { " (not built yet)" } else { "" };
         let parser = clap::Command::new(command.name)
             .visible_aliases(command.aliases)

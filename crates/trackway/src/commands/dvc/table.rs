@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args as _, FromArgMatches as _};
 
-use super::context::Context;
+use super::context::{Context, Style};
 use super::*;
 use crate::failure::Failure;
 
@@ -100,8 +100,24 @@ pub const COMMANDS: &[Command] = &[
     built!("version", version, &["doctor"], "Show versions, settings and what the system can do"),
 ];
 
-pub fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+/// Commands that plain `trackway` has for itself: some in place of DVC's, some beside them.
+pub const OWN: &[Command] = &[
+    built!("cache", own_cache, &[], "Show what holds the cache's space, and set what is kept"),
+    built!("fsck", fsck, &[], "Verify every object and every reference, and repair"),
+    built!("gc", tidy, &[], "Move what nothing needs out of the cache, to where it can be had back"),
+];
+
+pub fn find(style: Style, name: &str) -> Option<&'static Command> {
+    let named = |command: &&'static Command| command.name == name || command.aliases.contains(&name);
+    let own = OWN.iter().find(named).filter(|_| style == Style::Trackway);
+    own.or_else(|| COMMANDS.iter().find(named))
+}
+
+/// All commands of one style, DVC's in stock's order.
+pub fn all(style: Style) -> impl Iterator<Item = &'static Command> {
+    let own = if style == Style::Trackway { OWN } else { &[] };
+    let replaced = move |name: &str| own.iter().any(|command| command.name == name);
+    COMMANDS.iter().filter(move |command| !replaced(command.name)).chain(own)
 }
 
 /// Every word that names a command, in stock's order.

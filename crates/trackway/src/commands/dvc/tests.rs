@@ -105,7 +105,7 @@ fn parse(line: &str) -> Result<clap::ArgMatches, String> {
     let name = words.next().unwrap_or_default();
     let name = name.to_str().ok_or("not a name")?;
     let rest: Vec<OsString> = words.collect();
-    let command = table::find(name).ok_or_else(|| format!("no command {name}"))?;
+    let command = table::find(Style::Dvc, name).ok_or_else(|| format!("no command {name}"))?;
     let built = command.built.ok_or_else(|| format!("{name} is not built"))?;
     let parser = (built.arguments)(words::with_common(clap::Command::new(command.name)));
     match words::parse(&parser, &rest, true) {
