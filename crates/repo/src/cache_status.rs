@@ -114,7 +114,7 @@ impl Repo {
         let repo = self.open_project(&share.root)?;
         let mut seen = HashSet::new();
         let mut own = HashSet::new();
-        let mut trees = Trees::default();
+        let mut trees = Trees::looking();
         let mut count = |index: &Index<'_>, share: &mut Share| -> Result<()> {
             let mut visit = |hash: Hash| {
                 if let (true, Some(size)) = (own.insert(hash), sizes.get(&hash)) {

@@ -80,6 +80,7 @@ impl TransferFailure {
 impl Repo {
     /// Fetches what the targets, or all outputs, need: in the work tree and in the revisions that are asked for.
     pub fn fetch(&self, targets: &[String], options: &FetchOptions, progress: &dyn Progress) -> Result<Moved> {
+        let _cache = self.use_cache()?;
         let default = options.transfer.remote.as_deref();
         if options.transfer.run_cache {
             match self.object_remote(default, "fetch --run-cache") {

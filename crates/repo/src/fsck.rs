@@ -237,7 +237,8 @@ impl Check<'_> {
                 return;
             }
         };
-        let mut trees = Trees::default();
+        let must_be_here = rev.is_none() || self.options.all_commits;
+        let mut trees = if must_be_here { Trees::default() } else { Trees::looking() };
         for stage in stages {
             for out in stage.outs.iter().filter(|out| out.use_cache && out.is_in_repo()) {
                 let Some(need) = Need::of(self.repo, stage, out, None) else { continue };
@@ -253,7 +254,7 @@ impl Check<'_> {
                     if let Some(tree) = self.tree(&need, &mut trees) {
                         for entry in tree.iter() {
                             let hash = need.file(entry.oid);
-                            if !self.has(&hash) {
+                            if !self.has(&hash, must_be_here) {
                                 let name = format!("{}/{}", need.name, entry.os_path().display());
                                 self.need(hash, &name, rev, at.as_ref().map(|at| at.join(entry.os_path())));
                             }
@@ -271,12 +272,16 @@ impl Check<'_> {
         need.tree(self.repo, trees).ok().flatten()
     }
 
-    /// A cache miss takes an object out of the trash.
-    fn has(&mut self, hash: &Hash) -> bool {
+    /// For the work tree a cache miss takes an object out of the trash.
+    fn has(&mut self, hash: &Hash, must_be_here: bool) -> bool {
         if self.present.contains(hash) {
             return true;
         }
-        let there = self.repo.cache(hash.name).is_ok_and(|cache| cache.verify(&hash.oid).is_ok());
+        let there = self.repo.cache(hash.name).is_ok_and(|cache| match must_be_here {
+            true => cache.verify(&hash.oid).is_ok(),
+            // Older revisions do not take anything out of the trash.
+            false => cache.is_in_trash(&hash.oid),
+        });
         if there {
             self.present.insert(*hash);
         }
@@ -284,7 +289,7 @@ impl Check<'_> {
     }
 
     fn need(&mut self, hash: Hash, name: &str, rev: Option<&str>, copy: Option<PathBuf>) {
-        if self.has(&hash) && !self.repaired.contains_key(&hash) {
+        if self.has(&hash, rev.is_none() || self.options.all_commits) && !self.repaired.contains_key(&hash) {
             return;
         }
         let names = self.lacking.needed_by.entry(hash).or_default();

@@ -28,6 +28,7 @@ struct Collected {
 impl Repo {
     /// Pushes what the targets, or all outputs, need: in the work tree and in the revisions that are asked for.
     pub fn push(&self, targets: &[String], options: &PushOptions, progress: &dyn Progress) -> Result<Moved> {
+        let _cache = self.use_cache()?;
         let default = options.transfer.remote.as_deref();
         let mut done = Moved::default();
         match self.remote(default, "<command>") {

@@ -176,14 +176,19 @@ impl Repo {
 
     fn tidy_alone(&self, options: &TidyOptions, named: &[PathBuf], progress: &dyn Progress, _alone: Alone) -> Result<Tidied> {
         let projects = self.projects_of_cache(named)?;
-        let items = self.items()?;
-        let total: u64 = items.iter().map(|item| item.stored.size).sum();
+        let mut items = self.items()?;
+        let mut total: u64 = items.iter().map(|item| item.stored.size).sum();
         let mut tidied = Tidied { cache_bytes: total, ..Tidied::default() };
         let fits = options.max_size.is_some_and(|max| total <= max);
         // The trash goes before anything that may still be of use.
         if !(options.is_only_budget() || options.pushed && options.newest.is_none() && options.max_size.is_some()) || !fits {
             let repos: Vec<&Repo> = std::iter::once(self).chain(&projects).collect();
+            let had_trash = !self.cache(HashName::Md5)?.trash()?.is_empty();
             let kept = self.kept(&repos, options, &items, &mut tidied)?;
+            if had_trash && !options.dry {
+                items = self.items()?;
+                total = items.iter().map(|item| item.stored.size).sum();
+            }
             let mut taken: Vec<&Item> = items.iter().filter(|item| !kept.contains(&item.hash)).collect();
             self.spare_young_and_unpushed(&mut taken, options, &mut tidied)?;
             tidied.objects = taken.len();
@@ -276,7 +281,11 @@ impl Repo {
                 repo.take_warnings();
             }
         }
+        if !options.dry {
+            self.take_back_what_is_kept(&reached)?;
+        }
         if budget.is_some() || options.newest.is_some() {
+            let mut trees = Trees::looking();
             let sizes: HashMap<Hash, u64> = items.iter().map(|item| (item.hash, item.stored.size)).collect();
             let mut used: u64 = reached.all().filter_map(|hash| sizes.get(hash)).sum();
             if let Some(max) = budget.filter(|max| used > *max) {
@@ -299,6 +308,19 @@ impl Repo {
             }
         }
         Ok(reached.all().copied().collect())
+    }
+
+    /// What is needed after all comes out of the trash.
+    fn take_back_what_is_kept(&self, reached: &Reached) -> Result<()> {
+        for batch in self.cache(HashName::Md5)?.trash()? {
+            for item in self.items_in(&batch)? {
+                if reached.contains(&item.hash) {
+                    // A miss takes it back.
+                    self.cache(item.hash.name)?.contains(&item.hash.oid);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The scope for one of several projects: a revision that it has not means all of its commits.
@@ -386,7 +408,7 @@ impl Repo {
     /// Goes over what every commit needs, newest first, each object of an output once. What cannot be read is passed over.
     pub(crate) fn for_each_commits_object(&self, visit: &mut dyn FnMut(CommitId, Hash, &str)) {
         let Ok(Some(git)) = self.git() else { return };
-        let mut trees = Trees::default();
+        let mut trees = Trees::looking();
         let mut seen = HashSet::new();
         for commit in git.all_commits().unwrap_or_default() {
             let Ok(Some(index)) = self.index_of(commit, &commit.hex()) else { continue };

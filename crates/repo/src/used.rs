@@ -44,15 +44,23 @@ pub struct UsedObjects {
 #[derive(Default)]
 pub struct Trees {
     known: HashMap<Hash, Option<Arc<Tree>>>,
+    looking: bool,
 }
 
 impl Trees {
+    /// For who only looks: lists that lie in the cache's trash are read there, and not taken back.
+    pub fn looking() -> Trees {
+        Trees { looking: true, ..Trees::default() }
+    }
+
     /// The list from the cache; `None` if the cache has it not. A broken one is an error.
     pub fn in_cache(&mut self, repo: &Repo, hash: Hash) -> Result<Option<Arc<Tree>>> {
         if let Some(known) = self.known.get(&hash) {
             return Ok(known.clone());
         }
-        let tree = match repo.cache(hash.name)?.read_tree(&hash.oid) {
+        let cache = repo.cache(hash.name)?;
+        let read = if self.looking { cache.peek_tree(&hash.oid) } else { cache.read_tree(&hash.oid) };
+        let tree = match read {
             Ok(tree) => Some(Arc::new(tree)),
             Err(trackway_store::Error::Missing { .. }) => None,
             Err(error) => return Err(error.into()),

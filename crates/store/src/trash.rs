@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use crate::cache::Place;
 use crate::collect::{inventory, list_folders};
 use crate::verified::Stamp;
-use crate::{Cache, Error, Oid, Progress, Result, Stored};
+use crate::{Cache, Error, HashName, Oid, Progress, Result, Stored, Tree, hash_bytes};
 
 /// What one collection took out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +220,27 @@ impl Cache {
         }
         self.remember_unsynced(oid);
         Ok(true)
+    }
+
+    /// Whether the object lies in the trash, and stays there.
+    pub fn is_in_trash(&self, oid: &Oid) -> bool {
+        let trash = self.trash.get_or_init(|| InTrash::open(self));
+        trash.as_ref().is_some_and(|trash| trash.find(oid).is_some())
+    }
+
+    /// A directory's object, for who only looks: one in the trash is read there and stays.
+    pub fn peek_tree(&self, oid: &Oid) -> Result<Tree> {
+        if self.stat_in_place(oid)?.is_some() {
+            return self.read_tree(oid);
+        }
+        let missing = || Error::Missing { oid: *oid, path: self.path(oid) };
+        let trash = self.trash.get_or_init(|| InTrash::open(self)).as_ref().ok_or_else(missing)?;
+        let batch = trash.find(oid).ok_or_else(missing)?;
+        let bytes = std::fs::read(batch.join(Place::of(oid).as_str())).map_err(|_| missing())?;
+        if hash_bytes(HashName::Md5, &bytes).bytes() != oid.bytes() {
+            return Err(missing());
+        }
+        Tree::parse(&oid.to_string(), &bytes)
     }
 
     /// Deletes objects of one collection in the trash, for good; tells how many there were.

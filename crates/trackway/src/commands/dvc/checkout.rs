@@ -49,7 +49,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         allow_missing: args.allow_missing,
     };
     let progress = context.terminal.progress();
-    let done = context.on_repo(|repo| Ok(repo.checkout(&targets, options, &progress)?))?;
+    let done = context.on_repo(|repo| {
+        let done = repo.checkout(&targets, options, &progress)?;
+        context.keep_in_bounds(repo);
+        Ok(done)
+    })?;
     drop(progress);
     if args.summary {
         context.terminal.line(summary(&done))?;

@@ -56,7 +56,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     };
     let progress = context.terminal.progress();
     let pulled = context.on_repo(|repo| {
-        repo.pull(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))
+        let pulled = repo.pull(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))?;
+        context.keep_in_bounds(repo);
+        Ok(pulled)
     })?;
     drop(progress);
     transfer::tell_failures(&pulled.fetched, DOING, "download", context)?;

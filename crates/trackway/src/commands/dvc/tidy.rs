@@ -150,12 +150,16 @@ fn lines(tidied: &Tidied, args: &Args) -> Vec<String> {
         (0, ..) => {}
         (_, true, _) => lines.push(format!("Would remove {count} ({bytes}).")),
         (_, false, true) => lines.push(format!("Deleted {count} ({bytes}).")),
+        (_, false, false) if tidied.trash_bytes == 0 => {
+            lines.push(format!("Removed {count} ({bytes}): with them in the trash the budget would be exceeded."));
+        }
         (_, false, false) => lines.push(match tidied.until.and_then(date) {
             Some(until) => format!("Moved {count} ({bytes}) to the trash. `trackway gc --undo` puts them back, until {until}."),
             None => format!("Moved {count} ({bytes}) to the trash. `trackway gc --undo` puts them back."),
         }),
     }
-    if tidied.freed_objects > 0 {
+    let only_now = tidied.objects > 0 && tidied.trash_bytes == 0 && tidied.freed_objects == tidied.objects;
+    if tidied.freed_objects > 0 && !only_now {
         let would = if args.dry { "Would delete" } else { "Deleted" };
         lines.push(format!("{would} {} ({}) from the trash.", objects(tidied.freed_objects), size(tidied.freed_bytes)));
     }
