@@ -208,8 +208,6 @@ CASES = cases(
     > gc -w -p nope -f
     > gc -w -p . -f
     > gc -w -f
-    cd ../other
-    > status
     # other flags
     $ echo f > f
     > add -q f
