@@ -113,9 +113,12 @@ class Side:
         self.env = environment(root / "home", DVC_SITE_CACHE_DIR=str(root / "site"), TMPDIR=str(root / "tmp"))
         self.snapshots = Snapshots(root, self.env)
 
+    def next_tool(self):
+        return self.tools[self.turn % len(self.tools)]
+
     def start(self, args, cwd: pathlib.Path, env: dict[str, str | None], stdin: str):
         """With several tools they take turns."""
-        tool = self.tools[self.turn % len(self.tools)]
+        tool = self.next_tool()
         self.turn += 1
         args = [arg.replace("<root>", str(self.root)) for arg in args]
         return tool.start(args, self.root / cwd, self._env(env), stdin)
@@ -173,10 +176,13 @@ class Pair:
     def dvc(self, args: list[str], stdin: str = "") -> tuple[Result, Result]:
         told = "dvc " + shlex.join(args) + (f" <<< {stdin!r}" if stdin else "")
         self.log.append(told)
-        # Both at a time: there are at least two cores.
+        # Both at a time, unless one worker serves both: there are at least two cores.
+        alone = self.ours.next_tool() is self.stock.next_tool()
         finish_stock = self.stock.start(args, self.cwd, self.env, stdin)
+        stock = finish_stock() if alone else None
         finish_ours = self.ours.start(args, self.cwd, self.env, stdin)
-        stock, ours = finish_stock(), finish_ours()
+        stock = stock or finish_stock()
+        ours = finish_ours()
         for side, result in ((self.stock, stock), (self.ours, ours)):
             result.stdout, result.stderr = side.plain(result.stdout), side.plain(result.stderr)
         for where, left, right in (
