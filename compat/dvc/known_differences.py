@@ -36,6 +36,25 @@ def asks_for_help(args) -> bool:
     return bool({"-h", "--help"} & set(args)) or args[:1] == ["completion"]
 
 
+BOX = re.compile(r"^[+|].*[+|]$\n?", re.MULTILINE)
+
+
+def without_comments(difference: str) -> str:
+    return re.sub(r"(#|;)[^\\]*(\\n|')|\\n| ", "", difference.partition("b'")[2])
+
+
+def keeps_comments(args, where, stock, ours) -> bool:
+    """Only comments of a configuration are there and not with stock."""
+    if where != "files" or len(stock) != 1 or "/.dvc/config'" not in stock[0]:
+        return False
+    _, theirs, mine = stock[0].split("\n")
+    return "#" in mine and without_comments(theirs) == without_comments(mine)
+
+
+def stock_empties_the_config(args, where, stock, ours) -> bool:
+    return where == "files" and len(stock) == 1 and "/.dvc/config'" in stock[0] and stock[0].split("\n")[1].endswith(" b''")
+
+
 def stumbles(args, where, stock, ours) -> bool:
     """Stock shows what its Python library said of a state that it did not foresee."""
     return where == "stderr" and "ERROR: unexpected error" in stock and "ERROR: " in ours
@@ -100,6 +119,14 @@ KNOWN: list[Known] = [
     Known("a newline in a name is `?` in .gitignore and a blank at its end is escaped: stock's line does not work", lambda args, where, stock, ours: (
         where == "files" and bool(stock) and all("/.gitignore'" in difference and (":  " in difference) and (" \\n" in difference or "?" in difference or "\\ " in difference)
                             for difference in stock)
+    )),
+    Known("nothing is sent, so nothing is said of analytics", lambda args, where, stock, ours: (
+        where == "stdout" and args[:1] == ["init"] and lines_of(BOX.sub("", stock)) == lines_of(ours)
+    )),
+    Known("comments in a configuration stay", keeps_comments),
+    Known("a configuration that cannot be written stays as it was; stock empties it", stock_empties_the_config),
+    Known("the parser before the parser, which refuses -q with -v, is not run when the tests call stock", lambda args, where, stock, ours: (
+        bool({"-q", "--quiet"} & set(args)) and bool({"-v", "--verbose"} & set(args))
     )),
     Known("what stock did not foresee is told in words instead of an exception's", stumbles),
     Known(

@@ -158,6 +158,10 @@ impl<'r> Index<'r> {
             // Depth first, in the order of the listing.
             waiting.extend(entered.into_iter().rev());
         }
+        // A nested ignore file that cannot be read stops stock too.
+        if let Some(failure) = self.ignore.failure() {
+            return Err(failure.into());
+        }
         Ok(stages)
     }
 

@@ -9,6 +9,7 @@ use trackway_git::Git;
 
 use crate::config::Environment;
 use crate::error::{Error, Result};
+use crate::gitignore;
 use crate::ignore;
 use crate::paths::{self, DVC_DIR};
 use crate::repo::Repo;
@@ -42,8 +43,16 @@ pub fn init(options: &InitOptions, environment: &Environment) -> Result<Repo> {
         let shown = paths::show(&paths::relative(&dvc_dir, &environment.cwd));
         return Err(Error::dvc(format!("'{shown}' exists. Use `-f` to force.")));
     }
+    if dvc_dir.symlink_metadata().is_ok() && !dvc_dir.is_dir() {
+        return Err(Error::io(&dvc_dir, ErrorKind::AlreadyExists.into()));
+    }
     fs::create_dir_all(&root).map_err(|error| Error::io(&root, error))?;
     let ignore_file = write_dvcignore(&root)?;
+    if let Some(git) = &git {
+        // What the old repository's own file ignores, the new one's is to ignore too.
+        remove(&dvc_dir.join(gitignore::FILE_NAME))?;
+        git.forget_ignores();
+    }
     let made = Unfinished::beside(&dvc_dir)?;
     let mut staged = vec![dvc_dir.join("config"), ignore_file];
     write(&made.path, "config", if options.no_scm { "[core]\n    no_scm = True\n" } else { "" })?;

@@ -9,6 +9,7 @@ use trackway_store::{Cache, CacheOptions, Content, HashName, Layout, LinkType, S
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::gitignore;
 use crate::ignore::DvcIgnore;
 use crate::index::Index;
 use crate::links::Links;
@@ -44,7 +45,8 @@ impl Repo {
 
     /// The repository at `root`, a folder that holds `.dvc`.
     pub fn open(root: &Path, environment: &Environment) -> Result<Repo> {
-        let config = Config::load(Some(&root.join(DVC_DIR)), environment)?;
+        let mut config = Config::load(Some(&root.join(DVC_DIR)), environment)?;
+        let warnings = std::mem::take(&mut config.warnings);
         Ok(Repo {
             root: root.to_owned(),
             cwd: environment.cwd.clone(),
@@ -58,7 +60,7 @@ impl Repo {
             cache: OnceLock::new(),
             legacy_cache: OnceLock::new(),
             state: OnceLock::new(),
-            warnings: Mutex::default(),
+            warnings: Mutex::new(warnings),
             notes: Mutex::default(),
         })
     }
@@ -140,6 +142,18 @@ impl Repo {
             },
         };
         Ok(self.git.get_or_init(|| git).as_ref())
+    }
+
+    /// As DVC 3.67 every command sees to it that git ignores the cache, so that a `.gitignore` that was deleted does not let
+    /// it into a commit. Where that cannot be written the command goes on.
+    pub fn keep_own_files_from_git(&self) {
+        let dvc_dir = self.dvc_dir();
+        if !gitignore::has_own_lines(&dvc_dir)
+            && let Ok(Some(git)) = self.git()
+            && let Err(error) = gitignore::ignore_own(git, &dvc_dir)
+        {
+            self.warn(format!("git may see the cache: {error}"));
+        }
     }
 
     /// The git repository, for what cannot be done without.

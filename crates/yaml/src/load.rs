@@ -11,6 +11,12 @@ use crate::value::Value;
 /// Documents nested deeper are refused. (The limit of ruamel is Python's stack.)
 pub(crate) const DEEPEST: usize = 100;
 
+/// Up to here any thread's stack will do.
+const SHALLOW: usize = 20;
+
+/// Enough for [`DEEPEST`], also where nothing is optimised.
+const DEEP_STACK: usize = 16 << 20;
+
 const CORE: &str = "tag:yaml.org,2002:";
 
 /// A tag: its full name, and how it was written.
@@ -86,6 +92,8 @@ pub(crate) struct Loader {
     anchors: HashMap<String, usize>,
     handles: HashMap<String, String>,
     depth: usize,
+    /// It may nest deeper than [`SHALLOW`].
+    deep: bool,
 }
 
 /// Anchor, tag, and where they began.
@@ -104,6 +112,7 @@ impl Loader {
             anchors: HashMap::new(),
             handles: HashMap::new(),
             depth: 0,
+            deep: may_nest_deeply(text),
         })
     }
 
@@ -111,8 +120,24 @@ impl Loader {
         (self.nodes, self.scanner.comments)
     }
 
-    /// The root of the only document, None if there is none.
+    /// The root of the only document, None if there is none. What nests deeply is read on a stack of its own: whoever calls
+    /// may be one of many threads with small stacks.
     pub fn single_document(&mut self) -> Result<Option<usize>, Error> {
+        if !self.deep {
+            return self.read_document();
+        }
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(DEEP_STACK);
+            let reader = reader.spawn_scoped(scope, || self.read_document());
+            match reader.map(|reader| reader.join()) {
+                Ok(Ok(root)) => root,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                Err(error) => Err(Error::unmarked(format!("no thread could be started to read it: {error}"))),
+            }
+        })
+    }
+
+    fn read_document(&mut self) -> Result<Option<usize>, Error> {
         let start = self.scanner.get()?;
         self.pass_on(start, false)?;
         if self.peek_is(|kind| matches!(kind, Kind::StreamEnd))? {
@@ -650,6 +675,14 @@ impl Loader {
         self.close(id, token.carried, true);
         Ok(())
     }
+}
+
+/// A bound from above: brackets open flow collections, and a block collection is indented or follows another's mark.
+fn may_nest_deeply(text: &str) -> bool {
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).take(SHALLOW + 1).count();
+    let opens = |byte: &u8| matches!(byte, b' ' | b'\t' | b'-' | b'?' | b':');
+    let marks = text.lines().map(|line| line.bytes().take_while(opens).count()).max().unwrap_or(0);
+    brackets + marks > SHALLOW
 }
 
 fn is_directive(kind: &Kind) -> bool {

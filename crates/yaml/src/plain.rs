@@ -215,12 +215,22 @@ impl Builder<'_> {
                 };
                 if again {
                     let before = entries.iter().find(|(other, _)| other.same(&key)).map(|(_, value)| value);
-                    return Err(duplicate_key(&key, &value, before, node.start, nodes[*key_id].start));
+                    let (value, before) = (unfilled(&value), before.map(unfilled));
+                    return Err(duplicate_key(&key, &value, before.as_ref(), node.start, nodes[*key_id].start));
                 }
             }
             entries.push((key, value));
         }
         Ok(entries)
+    }
+}
+
+/// As ruamel's safe loader shows a value in the middle of its work: collections are filled later.
+fn unfilled(value: &Value) -> Value {
+    match value {
+        Value::Seq(_) => Value::Seq(Vec::new()),
+        Value::Map(_) => Value::Map(Map::new()),
+        scalar => scalar.clone(),
     }
 }
 

@@ -1,5 +1,9 @@
 //! Plain data: what a YAML document means, without how it was written.
 
+use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::BuildHasher;
+
 /// A YAML value. Integers beyond 64 bits keep their digits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -15,9 +19,64 @@ pub enum Value {
 }
 
 /// A mapping that keeps its order. Keys are any values; nearly all are strings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Map {
     entries: Vec<(Value, Value)>,
+    /// Only of large maps.
+    index: Option<Box<Index>>,
+}
+
+/// From this size on looking at each entry takes too long.
+const LARGE: usize = 32;
+
+/// Where the first key with a hash stands.
+#[derive(Clone, Default)]
+struct Index {
+    hasher: RandomState,
+    places: HashMap<u64, usize>,
+}
+
+impl Index {
+    fn of(entries: &[(Value, Value)]) -> Box<Index> {
+        let mut index = Box::new(Index::default());
+        index.places.reserve(entries.len());
+        for (at, (key, _)) in entries.iter().enumerate() {
+            index.add(key, at);
+        }
+        index
+    }
+
+    fn hash(&self, key: Key<'_>) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn add(&mut self, key: &Value, at: usize) {
+        if let Entry::Vacant(place) = self.places.entry(self.hasher.hash_one(Key::of(key))) {
+            place.insert(at);
+        }
+    }
+}
+
+/// A key to be hashed. Keys that are no scalars are all alike here: hardly anybody has any.
+#[derive(Clone, Copy, Hash, PartialEq, Eq)]
+enum Key<'k> {
+    Text(&'k str),
+    Int(i64),
+    Digits(&'k str),
+    Bool(bool),
+    Other,
+}
+
+impl<'k> Key<'k> {
+    fn of(value: &'k Value) -> Key<'k> {
+        match value {
+            Value::Str(text) => Key::Text(text),
+            Value::Int(number) => Key::Int(*number),
+            Value::BigInt(digits) => Key::Digits(digits),
+            Value::Bool(flag) => Key::Bool(*flag),
+            Value::Null | Value::Float(_) | Value::Seq(_) | Value::Map(_) => Key::Other,
+        }
+    }
 }
 
 impl Map {
@@ -27,7 +86,22 @@ impl Map {
 
     /// From entries whose keys are known to differ.
     pub(crate) fn from_unique(entries: Vec<(Value, Value)>) -> Map {
-        Map { entries }
+        let index = (entries.len() >= LARGE).then(|| Index::of(&entries));
+        Map { entries, index }
+    }
+
+    fn position(&self, key: Key<'_>, is_it: impl Fn(&Value) -> bool) -> Option<usize> {
+        if let Some(index) = &self.index {
+            let at = *index.places.get(&index.hash(key))?;
+            if is_it(&self.entries[at].0) {
+                return Some(at);
+            }
+        }
+        self.entries.iter().position(|(key, _)| is_it(key))
+    }
+
+    fn position_of(&self, key: &str) -> Option<usize> {
+        self.position(Key::Text(key), |other| other.as_str() == Some(key))
     }
 
     pub fn len(&self) -> usize {
@@ -47,11 +121,11 @@ impl Map {
     }
 
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, value)| value)
+        self.position_of(key).map(|at| &self.entries[at].1)
     }
 
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.entries.iter_mut().find(|(k, _)| k.as_str() == Some(key)).map(|(_, value)| value)
+        self.position_of(key).map(|at| &mut self.entries[at].1)
     }
 
     pub fn contains_key(&self, key: &str) -> bool {
@@ -61,18 +135,34 @@ impl Map {
     /// Replaces the value of `key` where it stands, or adds it at the end.
     pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
-        match self.entries.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, old)) => Some(std::mem::replace(old, value)),
-            None => {
-                self.entries.push((key, value));
-                None
-            }
+        if let Some(at) = self.position(Key::of(&key), |other| *other == key) {
+            return Some(std::mem::replace(&mut self.entries[at].1, value));
         }
+        match &mut self.index {
+            Some(index) => index.add(&key, self.entries.len()),
+            None if self.entries.len() + 1 >= LARGE => {
+                self.entries.push((key, value));
+                self.index = Some(Index::of(&self.entries));
+                return None;
+            }
+            None => {}
+        }
+        self.entries.push((key, value));
+        None
     }
 
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.entries.iter().position(|(k, _)| k.as_str() == Some(key))?;
-        Some(self.entries.remove(at).1)
+        let at = self.position_of(key)?;
+        let (_, value) = self.entries.remove(at);
+        // All behind it have moved up.
+        self.index = (self.entries.len() >= LARGE).then(|| Index::of(&self.entries));
+        Some(value)
+    }
+}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -80,7 +170,9 @@ impl Map {
 impl PartialEq for Map {
     fn eq(&self, other: &Map) -> bool {
         self.len() == other.len()
-            && self.entries.iter().all(|(key, value)| other.entries.iter().any(|(k, v)| k == key && v == value))
+            && self.entries.iter().all(|(key, value)| {
+                other.position(Key::of(key), |k| k == key).is_some_and(|at| other.entries[at].1 == *value)
+            })
     }
 }
 

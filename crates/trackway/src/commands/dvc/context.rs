@@ -61,6 +61,7 @@ impl Context {
                 Some(holder) => eprintln!("Waiting for {holder} to finish."),
                 None => eprintln!("Waiting for another command to finish."),
             });
+        repo.keep_own_files_from_git();
         self.tell_warnings(&repo);
         Ok(repo)
     }

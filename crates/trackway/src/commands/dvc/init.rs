@@ -27,17 +27,6 @@ pub struct Args {
     pub subdir: bool,
 }
 
-/// As stock draws it, for whoever goes on with stock in the new repository.
-const ANALYTICS: &str = "\
-+---------------------------------------------------------------------+
-|                                                                     |
-|        DVC has enabled anonymous aggregate usage analytics.         |
-|     Read the analytics documentation (and how to opt-out) here:     |
-|             <https://dvc.org/doc/user-guide/analytics>              |
-|                                                                     |
-+---------------------------------------------------------------------+
-";
-
 const NEXT: &str = "\
 What's next?
 ------------
@@ -66,9 +55,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         context.terminal.line("You can now commit the changes to git.\n")?;
     }
     if context.style == Style::Dvc {
-        if !environment.no_analytics() && repo.config().analytics() {
-            context.terminal.line(ANALYTICS)?;
-        }
+        // Stock tells here of the analytics that it sends. We send none.
         context.terminal.line(NEXT)?;
     }
     Ok(ExitCode::SUCCESS)

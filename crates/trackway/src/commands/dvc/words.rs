@@ -40,6 +40,12 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
 
 /// `-q`, `-v` and the developer's switches, which every command of stock takes. Those that profile or debug the Python
 /// interpreter are taken and mean nothing here.
+/// As Python's argparse: `-3` is a value where no option looks like a number.
+fn with_negative_numbers(command: Command) -> Command {
+    let command = command.mut_args(|arg| if arg.is_positional() { arg.allow_negative_numbers(true) } else { arg });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 pub fn with_common(command: Command) -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true).global(true);
     let value = |name: &'static str| Arg::new(name).long(name).num_args(1).value_name(name).hide(true).global(true);
@@ -73,6 +79,7 @@ pub fn with_common(command: Command) -> Command {
 
 /// Parses with `command`, whose name is how it was called. All arguments that nobody knows are reported together, as stock does.
 pub fn parse(command: &Command, words: &[OsString], in_stocks_words: bool) -> Parsed {
+    let command = &with_negative_numbers(command.clone());
     let mut words = words.to_vec();
     let mut unknown: Vec<String> = Vec::new();
     loop {
