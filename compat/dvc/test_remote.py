@@ -143,7 +143,6 @@ CASES = cases(
     > remote add 'we ird' /x/y
     > remote add a.b /x/y
     > remote add '' /x/y
-    > remote add "it's" /x
     > remote add 'A' /x
     > remote add 'q"q' /x
     > remote add 'é' /x
@@ -152,6 +151,7 @@ CASES = cases(
     > remote default A
     > remote default a
     > remote remove A
+    > remote add "it's" /x
     # comments are kept
     $ printf '# top\n[core]\n    remote = r  # default\n\n# the store\n["remote \\"r\\""]\n    # where\n    url = ../x ; y\n' > .dvc/config; printf "# top\n[core]\n    remote = r # x\n['remote \"r\"']\n    # where\n    url = ../x\n" > .dvc/config
     > remote list

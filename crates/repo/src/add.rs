@@ -100,7 +100,7 @@ impl Repo {
         check_graph(&index, &adding)?;
         let writes: Vec<_> = adding.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
         // Taken and given back: whoever works on these paths right now comes first.
-        drop(self.rwlock().acquire(self.command_line(), &[], &writes)?);
+        self.make_way(&[], &writes)?;
         Ok(adding)
     }
 

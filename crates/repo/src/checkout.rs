@@ -78,7 +78,7 @@ impl Repo {
             }
             let selected = index.select_all(targets, options.follow).map_err(|error| suggest_git(error, targets))?;
             let paths: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
-            drop(self.rwlock().acquire(self.command_line(), &[], &paths)?);
+            self.make_way(&[], &paths)?;
             selected
         };
         let mut steps = Vec::new();

@@ -3,12 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use trackway_dvcfile::params;
 use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, scan, scan_into};
 
 use crate::dvc_file;
 use crate::error::{Error, Result};
-use crate::files::Files;
 use crate::index::{Follow, Selected};
 use crate::output::{Dependency, Output, ParamsDependency};
 use crate::repo::Repo;
@@ -44,7 +42,7 @@ impl Repo {
             let mut selected = self.index()?.select(target, options.follow)?;
             selected.retain(|one| !options.data_only || one.stage.is_data_source());
             let writes: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
-            drop(self.rwlock().acquire(self.command_line(), &[], &writes)?);
+            self.make_way(&[], &writes)?;
             selected
         };
         let tree = self.work_tree(progress)?;
@@ -182,10 +180,9 @@ impl WorkTree<'_> {
 
     fn save_params(&self, dep: &mut ParamsDependency) -> Result<()> {
         let shown = self.repo.show_from_cwd(&dep.path);
-        let Some(bytes) = Files::WorkTree.read(&dep.path)? else {
+        let Some(values) = dep.read(self.repo)? else {
             return Err(Error::Missing(format!("dependency '{shown}' does not exist")));
         };
-        let values = params::select(&params::read_params(&bytes, &shown)?, &dep.params)?;
         let missing: Vec<_> =
             dep.params.keys.iter().filter(|key| !values.contains_key(key)).map(String::as_str).collect();
         if !missing.is_empty() {

@@ -253,6 +253,7 @@ impl<'r> Index<'r> {
             self.check_outs(&stage)?;
             stages.push(Arc::new(stage));
         }
+        yaml.take_warnings().into_iter().for_each(|warning| self.repo.warn(warning));
         Ok(stages)
     }
 

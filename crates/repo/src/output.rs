@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use trackway_dvcfile::{Annotations, Dep, FileEntry, Info, OutDecl, ParamsDep, Plot};
+use trackway_dvcfile::{Annotations, Dep, FileEntry, Info, OutDecl, ParamsDep, Plot, params};
 use trackway_store::{Hash, HashName, Oid};
 use trackway_yaml::Map;
 
+use crate::error::{Error, Result};
+use crate::files::Files;
 use crate::paths;
 use crate::repo::Repo;
 
@@ -262,6 +264,21 @@ pub struct ParamsDependency {
     pub params: ParamsDep,
     /// What the last run recorded; `None` if nothing.
     pub locked: Option<Map>,
+}
+
+impl ParamsDependency {
+    /// The parameters that this depends on as the file has them now; `None` if there is no file.
+    pub fn read(&self, repo: &Repo) -> Result<Option<Map>> {
+        let Some(bytes) = Files::WorkTree.read(&self.path)? else { return Ok(None) };
+        let shown = repo.show_from_cwd(&self.path);
+        let read = params::read_params(&bytes, &shown).map_err(|error| match error {
+            error @ (trackway_dvcfile::Error::ParamsFile { .. } | trackway_dvcfile::Error::Syntax { .. }) => {
+                Error::caused(format!("Unable to read parameters from '{shown}'"), error.into())
+            }
+            other => other.into(),
+        })?;
+        Ok(Some(params::select(&read, &self.params)?))
+    }
 }
 
 impl Dependency {

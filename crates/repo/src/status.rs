@@ -5,7 +5,6 @@ use trackway_dvcfile::params::{self, ParamChange};
 use trackway_store::Progress;
 
 use crate::error::Result;
-use crate::files::Files;
 use crate::imports;
 use crate::index::{Follow, Selected};
 use crate::output::{Dependency, ParamsDependency};
@@ -129,8 +128,7 @@ fn params_status(repo: &Repo, dep: &ParamsDependency) -> Result<Option<State>> {
     let Some(locked) = &dep.locked else {
         return Ok(Some(State::Is("new")));
     };
-    let bytes = Files::WorkTree.read(&dep.path)?.unwrap_or_default();
-    let actual = params::select(&params::read_params(&bytes, &repo.show_from_cwd(&dep.path))?, &dep.params)?;
+    let actual = dep.read(repo)?.unwrap_or_default();
     let changes: Vec<_> = params::changes(&dep.params, &actual, locked)
         .into_iter()
         .map(|(name, change)| {

@@ -102,11 +102,6 @@ impl RemoteRow {
         let mark = if self.default { "\t(default)" } else { "" };
         format!("{}\t{}{mark}", self.name, self.url)
     }
-
-    /// The lines that DVC prints on a terminal of this width (80 where there is none).
-    pub fn lines(&self, width: usize) -> Vec<String> {
-        wrap(&self.text(), width)
-    }
 }
 
 /// Remotes as `remote list` prints them: an error comes behind the rows before it.
@@ -414,51 +409,4 @@ fn table_mut_if_there<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Tab
         Some(ConfigValue::Table(inner)) => Some(inner),
         _ => None,
     }
-}
-
-/// Lays a line out as DVC's terminal library does: tabs to columns of eight, words wrapped, longer ones cut, blanks that
-/// stick out of a line dropped.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut chars: Vec<char> = Vec::new();
-    for c in text.chars() {
-        match c {
-            '\t' => chars.resize(chars.len() / 8 * 8 + 8, ' '),
-            c => chars.push(c),
-        }
-    }
-    let mut breaks: Vec<usize> = Vec::new();
-    let (mut column, mut at) = (0, 0);
-    while at < chars.len() {
-        let blanks = chars[at..].iter().take_while(|c| c.is_whitespace()).count();
-        let letters = chars[at + blanks..].iter().take_while(|c| !c.is_whitespace()).count();
-        let behind = chars[at + blanks + letters..].iter().take_while(|c| c.is_whitespace()).count();
-        if letters == 0 {
-            break;
-        }
-        let (start, word, whole) = (at, blanks + letters, blanks + letters + behind);
-        at += whole;
-        if width.saturating_sub(column) >= word {
-            column += whole;
-        } else if word > width {
-            let pieces = whole.div_ceil(width);
-            breaks.extend((0..pieces).map(|piece| start + piece * width).filter(|at| *at > 0));
-            column = whole - (pieces - 1) * width;
-        } else if column > 0 && start > 0 {
-            breaks.push(start);
-            column = whole;
-        }
-    }
-    breaks.push(chars.len());
-    let mut from = 0;
-    let mut lines = Vec::new();
-    for to in breaks {
-        let mut line = &chars[from..to];
-        while line.len() > width && line.last().is_some_and(|c| c.is_whitespace()) {
-            line = &line[..line.len() - 1];
-        }
-        lines.push(line.iter().take(width).collect());
-        from = to;
-    }
-    lines
 }

@@ -21,7 +21,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-pub use commands::{Found, Listed, NAME_ERROR, OptionName, RemoteRow, RemoteRows, wrap};
+pub use commands::{Found, Listed, NAME_ERROR, OptionName, RemoteRow, RemoteRows};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use levels::{Level, Levels};

@@ -185,20 +185,6 @@ fn remotes_refer_to_remotes() {
 }
 
 #[test]
-fn rows_wrap_at_the_width() {
-    let text = "up\t/tmp/long name with spaces that is very long indeed so that it would wrap at eighty \
-                columns/abc/def\t(default)";
-    assert_eq!(
-        wrap(text, 80),
-        [
-            "up      /tmp/long name with spaces that is very long indeed so that it would ",
-            "wrap at eighty columns/abc/def     (default)"
-        ]
-    );
-    assert_eq!(wrap("a\tb", 80), ["a       b"]);
-}
-
-#[test]
 fn settings_of_user_and_repository() {
     let place = Place::new("");
     let dvc_dir = place.dvc_dir();

@@ -149,6 +149,15 @@ mod tests {
         assert_eq!(lines(&format!("M\t{long}"), 80, None), ["M       ".to_owned(), "x".repeat(80), "x".repeat(20)]);
         assert_eq!(lines(&format!("M\t{}", &long[..72]), 80, None), [format!("M       {}", &long[..72])]);
         assert_eq!(lines("A\tdata", 80, None), ["A       data"]);
+        let text = "up\t/tmp/long name with spaces that is very long indeed so that it would wrap at eighty \
+                    columns/abc/def\t(default)";
+        assert_eq!(
+            lines(text, 80, None),
+            [
+                "up      /tmp/long name with spaces that is very long indeed so that it would ",
+                "wrap at eighty columns/abc/def     (default)"
+            ]
+        );
         assert_eq!(lines("ab cd", 3, None), ["ab ", "cd"]);
         assert_eq!(lines("ab  cd efghij", 4, None), ["ab  ", "cd ", "efgh", "ij"]);
         assert_eq!(lines("é漢字漢字 ab", 5, None), ["é漢字", "漢字 ", "ab"]);

@@ -41,7 +41,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let progress = context.terminal.progress();
     let ask = |question: &str| context.terminal.confirm_on_a_terminal(question).unwrap_or(false);
     context.on_repo(|repo| {
-        let mut commit = |target: Option<&str>| {
+        let commit = |target: Option<&str>| {
             let named = target.map(|target| format!(" {target}")).unwrap_or_default();
             repo.commit(target, options, &ask, &progress)
                 .map_err(|error| Failure::from(error).caught(&format!("failed to commit{named}")))
