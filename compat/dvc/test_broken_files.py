@@ -149,10 +149,11 @@ CASES = cases(
     > move b s
     > status
     > move s/b s/c
-    # remove: names that are not UTF-8 in a folder
-    $ mkdir d; echo 1 > d/$'\xff'; echo 2 > d/$'\xc3\xa9'
+    # remove: odd names in a folder
+    $ mkdir d; echo 1 > d/$'a\nb'; echo 2 > d/$'\xc3\xa9'; echo 3 > 'd/ '
     > add -q d
     > move d e
+    > status
     > remove e.dvc
     # remove: hardlinks
     > config cache.type hardlink

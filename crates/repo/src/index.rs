@@ -136,6 +136,10 @@ impl<'r> Index<'r> {
             let mut below = Vec::new();
             for (name, kind) in self.files.list(&dir)? {
                 let is_dir = kind == EntryKind::Dir;
+                if name == crate::ignore::FILE_NAME {
+                    // Looked at for its failure, though nothing here may need it.
+                    self.ignore.dir(&dir);
+                }
                 if !is_dir && !is_candidate(&name) || self.ignore.skip(&dir, &name, is_dir) {
                     continue;
                 }

@@ -10,7 +10,7 @@ use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::index::Index;
-use crate::output::{Dependency, Output, Place};
+use crate::output::{Output, Place};
 use crate::paths::{self, DVC_FILE_SUFFIX};
 use crate::remove::delete;
 use crate::repo::Repo;
@@ -92,7 +92,8 @@ impl Repo {
             return Err(Error::dvc(format!("DVC file '{from}' cannot be an output.")));
         }
         let source = self.absolute(Path::new(from));
-        self.refuse_dvcignored(&source)?;
+        let shown = if Path::new(from).is_absolute() { from.to_owned() } else { format!("./{from}") };
+        self.refuse_dvcignored(&source, &shown)?;
         if to.is_empty() {
             return Err(Error::dvc("there is no name to move it to"));
         }
@@ -178,22 +179,12 @@ impl Repo {
         new.frozen = old.frozen;
         new.always_changed = old.always_changed;
         new.deps = old.deps.clone();
-        let wdir = new.wdir.clone();
         if let (StageKind::Single { file, .. }, StageKind::Single { file: old_file, .. }) = (&mut new.kind, &old.kind) {
             file.meta = old_file.meta.clone();
             file.desc = old_file.desc.clone();
             file.always_changed = old_file.always_changed;
             file.frozen = old_file.frozen;
             file.deps = old_file.deps.clone();
-            // A path in a dependency is relative to the folder of its file.
-            for (written, dep) in file.deps.iter_mut().zip(&old.deps) {
-                if let Dependency::Data(out) = dep
-                    && !Path::new(&out.def_path).is_absolute()
-                    && out.place != Place::Url
-                {
-                    written.path = paths::show(&paths::relative(&out.path, &wdir));
-                }
-            }
         }
         self.renew_md5(new);
         Ok(())
@@ -203,7 +194,7 @@ impl Repo {
         if paths::is_dvc_file_name(Path::new(&out.def_path)) {
             return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
         }
-        self.refuse_dvcignored(&out.path)?;
+        self.refuse_dvcignored(&out.path, &paths::show(&out.path))?;
         if out.place != Place::Repo {
             return Err(Error::dvc(format!(
                 "Cached output(s) outside of DVC project: {}. See <https://dvc.org/doc/user-guide/data-management/importing-external-data> for more info.",
@@ -213,11 +204,11 @@ impl Repo {
         Ok(())
     }
 
-    fn refuse_dvcignored(&self, path: &Path) -> Result<()> {
+    fn refuse_dvcignored(&self, path: &Path, shown: &str) -> Result<()> {
         let check = self.dvcignore()?.check(path, path.is_dir());
         if check.ignored {
             let why = check.pattern.unwrap_or_default();
-            return Err(Error::dvc(format!("Path '{}' is ignored by {why}", path.display())));
+            return Err(Error::dvc(format!("Path '{shown}' is ignored by {why}")));
         }
         Ok(())
     }

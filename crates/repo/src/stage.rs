@@ -171,6 +171,16 @@ impl Stage {
         let wdir = paths::relative(&self.wdir, folder);
         file.wdir = (wdir != Path::new(".")).then(|| paths::show(&wdir));
         file.outs = self.outs.iter().map(|out| out.to_dvc_file(&self.wdir)).collect();
+        for (written, dep) in file.deps.iter_mut().zip(&self.deps) {
+            if let Dependency::Data(out) = dep {
+                written.path = match Path::new(&out.def_path).is_absolute() {
+                    true => out.def_path.clone(),
+                    false => paths::show(&paths::relative(&out.path, &self.wdir)),
+                };
+                written.info = out.info.clone();
+                written.files = out.files.clone();
+            }
+        }
         Some(file)
     }
 }

@@ -331,11 +331,13 @@ pub(crate) fn is_right(check: &Check) -> bool {
     matches!(check, Check::Right(_))
 }
 
-/// Makes the file, or every file of the directory at `path`, one of its own that may be written, as DVC's `unprotect`.
-pub fn unprotect(path: &Path, progress: &dyn Progress) -> Result<()> {
+/// Makes the file, or every file of the directory at `path`, one of its own that may be written, as DVC's `unprotect`. In a
+/// `shared` cache's repository the group may write too.
+pub fn unprotect(path: &Path, shared: bool, progress: &dyn Progress) -> Result<()> {
+    let mode = if shared { 0o664 } else { 0o666 & !umask() };
     let looked = std::fs::metadata(path).map_err(|error| Error::io("looking at", path, error))?;
     if !looked.is_dir() {
-        return unprotect_file(path, progress);
+        return unprotect_file(path, mode, progress);
     }
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -347,21 +349,20 @@ pub fn unprotect(path: &Path, progress: &dyn Progress) -> Result<()> {
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if !(kind.is_symlink() && entry.path().is_dir()) {
-                unprotect_file(&entry.path(), progress)?;
+                unprotect_file(&entry.path(), mode, progress)?;
             }
         }
     }
     Ok(())
 }
 
-fn unprotect_file(path: &Path, progress: &dyn Progress) -> Result<()> {
+fn unprotect_file(path: &Path, mode: u32, progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() {
         return Err(Error::Cancelled);
     }
     let failed = |errno: Errno| Error::io("unprotecting", path, errno);
     let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-    let mode = 0o666 & !umask();
     if is_link || stat.st_nlink > 1 {
         let dir = path.parent().unwrap_or(Path::new("."));
         let mut source = File::open(path).map_err(|error| Error::io("opening", path, error))?;
