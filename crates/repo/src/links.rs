@@ -268,7 +268,11 @@ fn token<'a>(times: impl Iterator<Item = (&'a [u8], f64)>) -> String {
 }
 
 /// The state of a directory whose content was just looked at. While nothing in it changes, not even that is hashed again.
-fn dir_state(path: &Path, content: &trackway_store::DirContent, known: &State) -> Result<Option<LinkState>, LinksError> {
+fn dir_state(
+    path: &Path,
+    content: &trackway_store::DirContent,
+    known: &State,
+) -> Result<Option<LinkState>, LinksError> {
     let inode = match fs::symlink_metadata(path) {
         Ok(meta) => meta.ino(),
         Err(error) if is_gone(&error) => return Ok(None),
@@ -285,7 +289,8 @@ fn dir_state(path: &Path, content: &trackway_store::DirContent, known: &State) -
         whole as f64 + 1e-9 * rest as f64
     };
     let base = path.as_os_str().as_bytes();
-    let full: Vec<_> = times.iter().map(|(inner, mtime)| ([base, b"/", inner.as_os_str().as_bytes()].concat(), *mtime)).collect();
+    let full: Vec<_> =
+        times.iter().map(|(inner, mtime)| ([base, b"/", inner.as_os_str().as_bytes()].concat(), *mtime)).collect();
     let mtime = token(full.iter().map(|(path, mtime)| (&path[..], seconds(*mtime))));
     known.note("links", path, &[&id, mtime.as_bytes()].concat());
     Ok(Some(LinkState { inode, mtime }))

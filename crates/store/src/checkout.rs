@@ -5,10 +5,11 @@
 //! written file that a kill left is known to be ours.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,8 +18,9 @@ use rustix::io::Errno;
 
 use crate::cache::{Check, umask};
 use crate::link::Linker;
-use crate::save::add_exec;
-use crate::scan::{Hints, join, scan_knowing};
+use crate::save::{add_exec, look_again};
+use crate::scan::{Changes, Hints, Walked, join, record_of, scan_knowing};
+use crate::state::{FileRecord, LINKED, Listing, SYMLINK, UNHASHED};
 use crate::tree::os_path;
 use crate::verified::Stamp;
 use crate::{Cache, Content, Error, Filter, LinkType, NoProgress, Oid, Progress, Result, ScanOptions, State, Tree};
@@ -63,6 +65,8 @@ pub struct Plan {
     pub remove_dirs: Vec<PathBuf>,
     /// The file is to be executable by its owner (single files only).
     is_exec: bool,
+    /// What was there when it was scanned.
+    old: Option<Content>,
 }
 
 #[derive(Clone, Copy)]
@@ -101,7 +105,7 @@ pub struct Outcome {
 
 /// Compares what is at the absolute `path` (`old`, as scanned) with what should be there (`new`).
 pub fn plan(path: &Path, old: Option<&Content>, new: Option<&Target>, relink: bool) -> Result<Plan> {
-    let mut plan = Plan { path: path.to_owned(), ..Plan::default() };
+    let mut plan = Plan { path: path.to_owned(), old: old.cloned(), ..Plan::default() };
     let change = |path: &[u8], kind, old, new| Change { path: os_path(path).to_owned(), kind, old, new };
     let empty = Tree::default();
     let old_tree = old.and_then(Content::tree);
@@ -250,8 +254,16 @@ struct Run<'a> {
 
 #[derive(Default)]
 struct Made {
-    hints: Hints,
+    files: Vec<MadeFile>,
     outcome: Outcome,
+    /// A folder could not be made or removed, or a file was not as planned: only another scan knows what is there.
+    surprised: bool,
+}
+
+/// A file that was made, by the number of its change, and how it looks.
+struct MadeFile {
+    change: u32,
+    record: FileRecord,
 }
 
 impl Run<'_> {
@@ -272,9 +284,9 @@ impl Run<'_> {
         self.options.progress.finish();
         done?;
         self.linker.finish();
-        let mut made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut made = std::mem::take(&mut *self.made());
         made.outcome.failed.sort_by(|a, b| a.path.cmp(&b.path));
-        made.outcome.content = self.remember(made.hints)?;
+        made.outcome.content = self.remember(&made)?;
         if noted && made.outcome.failed.is_empty() {
             self.options.state.end_checkout(&plan.path);
         }
@@ -287,21 +299,31 @@ impl Run<'_> {
         if let Some(change) = plan.changes.iter().find(|change| change.path.as_os_str().is_empty())
             && change.kind == ChangeKind::Deleted
         {
-            self.in_parent(unlink)?;
+            let path = &plan.path;
+            match self.in_parent(|dir, name| Ok(self.delete(dir, name, change, None, path)))? {
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(error) => {
+                    self.fail(path.clone(), error);
+                    return Ok(());
+                }
+                Ok(()) => {}
+            }
         }
-        let beneath = |change: &&Change| !change.path.as_os_str().is_empty();
-        let deletes: Vec<&Change> =
-            plan.changes.iter().filter(beneath).filter(|change| change.kind == ChangeKind::Deleted).collect();
+        let deletes: Vec<u32> =
+            self.numbers(|change| change.kind == ChangeKind::Deleted && !change.path.as_os_str().is_empty());
         if !deletes.is_empty() || !plan.remove_dirs.is_empty() {
             let output = Output::open(&plan.path)?;
-            self.by_folder(&output, &deletes, |dir, name, _, full| {
-                unlink(dir, name).map_err(|errno| Error::io("deleting", full, errno))
+            self.by_folder(&output, &deletes, |dir, name, change, before, full| {
+                self.delete(dir, name, change, before, full).map(|()| None)
             })?;
             for dir in plan.remove_dirs.iter().filter(|dir| !dir.as_os_str().is_empty()) {
                 // As DVC 3.67: one that is not empty (ignored files) stays.
                 let path = dir.as_os_str().as_bytes();
-                if let Ok(fd) = output.folder(parent(path)) {
-                    let _ = rustix::fs::unlinkat(&fd, last(path), AtFlags::REMOVEDIR);
+                let removed = output
+                    .folder(parent(path))
+                    .is_ok_and(|fd| rustix::fs::unlinkat(&fd, last(path), AtFlags::REMOVEDIR).is_ok());
+                if !removed {
+                    self.made().surprised = true;
                 }
             }
             drop(output);
@@ -310,12 +332,15 @@ impl Run<'_> {
             }
         }
         if plan.make_dirs.first().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            if plan.path.symlink_metadata().is_ok() {
+                self.made().surprised = true;
+            }
             std::fs::create_dir_all(&plan.path)
                 .map_err(|error| Error::io("making the directory", &plan.path, error))?;
         }
-        let creates: Vec<&Change> = plan.changes.iter().filter(|change| change.kind != ChangeKind::Deleted).collect();
-        if let Some(single) = creates.iter().find(|change| change.path.as_os_str().is_empty()) {
-            return self.single(single);
+        let creates = self.numbers(|change| change.kind != ChangeKind::Deleted);
+        if let Some(number) = creates.iter().find(|number| self.change(**number).path.as_os_str().is_empty()) {
+            return self.single(*number);
         }
         if creates.is_empty() && plan.make_dirs.is_empty() {
             return Ok(());
@@ -325,7 +350,11 @@ impl Run<'_> {
             let path = dir.as_os_str().as_bytes();
             let made = output.folder(parent(path)).and_then(|fd| {
                 match rustix::fs::mkdirat(&fd, last(path), Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => Ok(()),
+                    Ok(()) => Ok(()),
+                    Err(Errno::EXIST) => {
+                        self.made().surprised = true;
+                        Ok(())
+                    }
                     Err(errno) => Err(Error::io("making the directory", plan.full(dir), errno)),
                 }
             });
@@ -333,26 +362,43 @@ impl Run<'_> {
                 self.fail(plan.full(dir), error);
             }
         }
-        self.by_folder(&output, &creates, |dir, name, change, full| self.create(dir, name, change, full))
+        self.by_folder(&output, &creates, |dir, name, change, before, full| {
+            self.create(dir, name, change, before, full)
+        })
     }
 
-    /// Works on the files folder by folder, in parallel.
+    fn change(&self, number: u32) -> &Change {
+        &self.plan.changes[number as usize]
+    }
+
+    fn numbers(&self, wanted: impl Fn(&Change) -> bool) -> Vec<u32> {
+        let changes = self.plan.changes.iter().enumerate();
+        changes.filter(|(_, change)| wanted(change)).map(|(number, _)| number as u32).collect()
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the files folder by folder, in parallel; with what the scan saw of each.
     fn by_folder(
         &self,
         output: &Output,
-        changes: &[&Change],
-        work: impl Fn(BorrowedFd<'_>, &[u8], &Change, &Path) -> Result<()> + Sync,
+        numbers: &[u32],
+        work: impl Fn(BorrowedFd<'_>, &[u8], &Change, Option<&FileRecord>, &Path) -> Result<Option<FileRecord>> + Sync,
     ) -> Result<()> {
-        let mut folders: BTreeMap<&[u8], Vec<&Change>> = BTreeMap::new();
-        for change in changes {
-            folders.entry(parent(change.path.as_os_str().as_bytes())).or_default().push(change);
+        let mut folders: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        for number in numbers {
+            let folder = parent(self.change(*number).path.as_os_str().as_bytes());
+            folders.entry(folder).or_default().push(*number);
         }
         // A folder of very many files is divided.
-        let tasks: Vec<(&[u8], &[&Change])> = folders
+        let tasks: Vec<(&[u8], &[u32])> = folders
             .iter()
-            .flat_map(|(folder, changes)| changes.chunks(1024).map(move |part| (*folder, part)))
+            .flat_map(|(folder, numbers)| numbers.chunks(1024).map(move |part| (*folder, part)))
             .collect();
-        tasks.into_par_iter().with_max_len(4).try_for_each(|(folder, changes)| {
+        let listing = self.old_listing();
+        tasks.into_par_iter().with_max_len(4).try_for_each(|(folder, numbers)| {
             let dir = match output.folder(folder) {
                 Ok(dir) => dir,
                 Err(error) => {
@@ -360,24 +406,41 @@ impl Run<'_> {
                     return Ok(());
                 }
             };
-            for change in changes {
+            let before = listing.and_then(|listing| Some((listing, listing.folder(folder)?.1)));
+            let mut files = Vec::with_capacity(numbers.len());
+            for number in numbers {
                 if self.options.progress.cancelled() {
                     return Err(Error::Cancelled);
                 }
+                let change = self.change(*number);
+                let name = last(change.path.as_os_str().as_bytes());
+                let before = before.and_then(|(listing, folder)| listing.file_in(folder, name));
                 let full = self.plan.full(&change.path);
-                match work(dir.as_fd(), last(change.path.as_os_str().as_bytes()), change, &full) {
+                match work(dir.as_fd(), name, change, before, &full) {
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
                     Err(error) => self.fail(full, error),
-                    Ok(()) => {}
+                    Ok(record) => files.extend(record.map(|record| MadeFile { change: *number, record })),
                 }
                 self.options.progress.add(1, 0);
             }
+            let mut made = self.made();
+            made.outcome.files += files.len() as u64;
+            made.files.append(&mut files);
             Ok(())
         })
     }
 
+    fn old_listing(&self) -> Option<&Listing> {
+        match &self.plan.old {
+            Some(Content::Dir(dir)) => Some(&dir.listing),
+            _ => None,
+        }
+    }
+
     fn fail(&self, path: PathBuf, error: Error) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).outcome.failed.push(Failure { path, error });
+        let mut made = self.made();
+        made.surprised = true;
+        made.outcome.failed.push(Failure { path, error });
     }
 
     fn in_parent<T>(&self, work: impl FnOnce(BorrowedFd<'_>, &[u8]) -> std::result::Result<T, Errno>) -> Result<T> {
@@ -390,38 +453,98 @@ impl Run<'_> {
             .map_err(|errno| Error::io("changing", path, errno))
     }
 
-    fn single(&self, change: &Change) -> Result<()> {
+    fn single(&self, number: u32) -> Result<()> {
         let path = &self.plan.path;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::io("making the directory", folder, error))?;
         }
-        let made = self.in_parent(|dir, name| Ok(self.create(dir, name, change, path)))?;
-        match made {
+        let change = self.change(number);
+        match self.in_parent(|dir, name| Ok(self.create(dir, name, change, None, path)))? {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) => self.fail(path.clone(), error),
-            Ok(()) => {}
+            Ok(record) => {
+                let mut made = self.made();
+                made.outcome.files += 1;
+                made.files.extend(record.map(|record| MadeFile { change: number, record }));
+            }
         }
         self.options.progress.add(1, 0);
         Ok(())
     }
 
-    fn create(&self, dir: BorrowedFd<'_>, name: &[u8], change: &Change, full: &Path) -> Result<()> {
+    /// Looks once more at a file that is about to go: nothing is deleted that the scan has not seen. `None`: it is gone.
+    fn still(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        change: &Change,
+        before: Option<&FileRecord>,
+        full: &Path,
+    ) -> Result<Option<Stamp>> {
+        let before = match &self.plan.old {
+            Some(Content::File(file)) if change.path.as_os_str().is_empty() => Some(&file.record),
+            _ => before,
+        };
+        let stat = match rustix::fs::statat(dir, name, AtFlags::empty()) {
+            Ok(stat) => stat,
+            // A link to nothing counts as nothing for the scan too.
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+            Err(errno) => return Err(Error::io("looking at", full, errno)),
+        };
+        let stamp = Stamp::of(&stat);
+        let same = before.is_some_and(|before| match before.flags & (LINKED | SYMLINK) {
+            0 => before.stamp == stamp,
+            // Other links to the object come and go.
+            _ => before.stamp.same_but_ctime(&stamp),
+        });
+        match same {
+            true => Ok(Some(stamp)),
+            false => Err(Error::Changed { path: full.to_owned() }),
+        }
+    }
+
+    /// Deletes a file that is as it was scanned. If it was a link to an object, the object's record stays true.
+    fn delete(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        change: &Change,
+        before: Option<&FileRecord>,
+        full: &Path,
+    ) -> Result<()> {
+        let seen = self.still(dir, name, change, before, full)?;
+        unlink(dir, name).map_err(|errno| Error::io("deleting", full, errno))?;
+        if let (Some(seen), Some(oid)) = (seen, &change.old) {
+            self.linker.unlinked(oid, &seen)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file and tells how it looks; `None` if only its mode changed.
+    fn create(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        change: &Change,
+        before: Option<&FileRecord>,
+        full: &Path,
+    ) -> Result<Option<FileRecord>> {
         let failed = |errno| Error::io("making", full, errno);
-        let Some(oid) = &change.new else { return Ok(()) };
-        let relative = change.path.as_os_str().as_bytes();
+        let Some(oid) = &change.new else { return Ok(None) };
+        let is_single = change.path.as_os_str().is_empty();
         let keeps = change.kind == ChangeKind::Mode
             || change.kind == ChangeKind::Relinked && self.is_linked(dir, name, oid).map_err(failed)?;
-        let mut stat = if keeps {
-            rustix::fs::statat(dir, name, AtFlags::empty()).map_err(failed)?
+        let (mut stat, is_link) = if keeps {
+            look_again(dir, name).map_err(failed)?
         } else {
             // Nothing that will not be replaced is removed: the object is there and right.
             if change.kind != ChangeKind::Added {
                 self.cache.expect(oid, self.cache.check(oid, false, self.options.progress)?)?;
-                unlink(dir, name).map_err(failed)?;
+                self.delete(dir, name, change, before, full)?;
             }
             self.linker.make(oid, dir, name, full)?
         };
-        if relative.is_empty() && self.plan.is_exec {
+        if is_single && self.plan.is_exec {
             let before = Stamp::of(&stat);
             add_exec(dir, name).map_err(failed)?;
             stat = rustix::fs::statat(dir, name, AtFlags::empty()).map_err(failed)?;
@@ -431,12 +554,9 @@ impl Run<'_> {
                 self.cache.note(oid, after);
             }
         }
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if change.kind != ChangeKind::Mode {
-            made.hints.insert(relative.to_vec(), (Stamp::of(&stat), *oid.bytes()));
-        }
-        made.outcome.files += 1;
-        Ok(())
+        let mut record = FileRecord { md5: *oid.bytes(), ..record_of(&stat, is_link) };
+        record.flags &= !UNHASHED;
+        Ok((change.kind != ChangeKind::Mode).then_some(record))
     }
 
     /// Whether a file with the right content is already what the link type makes; a copy gets a new file's mode.
@@ -463,19 +583,22 @@ impl Run<'_> {
     }
 
     /// Brings the state of the work tree up to date, so that the next command need not hash what was just written.
-    fn remember(&self, hints: Hints) -> Result<Option<Content>> {
+    fn remember(&self, made: &Made) -> Result<Option<Content>> {
         let output = self.options.output.unwrap_or(&self.plan.path);
         let mut options = ScanOptions::new(self.options.state);
         options.cache = Some(self.cache);
         options.filter = self.options.filter;
         options.hash_name = self.cache.hash_name();
-        let hints = match self.plan.path.strip_prefix(output).map(|path| path.as_os_str().as_bytes()) {
-            Ok(b"") | Err(_) => hints,
-            Ok(prefix) => hints
-                .into_iter()
-                .map(|(path, hint)| (if path.is_empty() { prefix.to_vec() } else { join(prefix, &path) }, hint))
-                .collect(),
+        if let Some(walked) = self.as_made(made, &options)? {
+            return walked.finish(&options).map(Some);
+        }
+        let prefix = self.plan.path.strip_prefix(output).map_or(&b""[..], |path| path.as_os_str().as_bytes());
+        let hint = |made: &MadeFile| {
+            let path = self.change(made.change).path.as_os_str().as_bytes();
+            let path = if path.is_empty() { prefix.to_vec() } else { join(prefix, path) };
+            (path, (made.record.stamp, made.record.md5))
         };
+        let hints: Hints = made.files.iter().map(hint).collect();
         match scan_knowing(output, &options, &hints) {
             Ok(Some(content)) => Ok(Some(content)),
             Ok(None) => {
@@ -486,6 +609,65 @@ impl Run<'_> {
             // The work is done; what cannot be remembered is looked at again by the next command, which tells of it.
             Err(_) => Ok(None),
         }
+    }
+
+    /// What a scan would find, if all went as planned: what was there, and what was made. The folders in which anything
+    /// changed are listed by the next scan, as others may have put something there meanwhile.
+    fn as_made(&self, made: &Made, options: &ScanOptions<'_>) -> Result<Option<Walked>> {
+        let plan = self.plan;
+        let whole = plan.make_dirs.first().is_some_and(|dir| dir.as_os_str().is_empty());
+        let old = match &plan.old {
+            Some(Content::Dir(dir)) if dir.listing.hash_name == options.hash_name => Some(&dir.listing),
+            None if whole => None,
+            _ => return Ok(None),
+        };
+        let removed_all = plan.remove_dirs.iter().any(|dir| dir.as_os_str().is_empty());
+        if made.surprised || removed_all || plan.changes.is_empty() || self.options.output.is_some() {
+            return Ok(None);
+        }
+        let mut files: Vec<(&[u8], &FileRecord)> = Vec::with_capacity(made.files.len());
+        for file in &made.files {
+            let path = &self.change(file.change).path;
+            let name = last(path.as_os_str().as_bytes());
+            if name == b".dvcignore" {
+                return Ok(None);
+            }
+            files.push((path.as_os_str().as_bytes(), &file.record));
+        }
+        if let Some(filter) = options.filter {
+            // What is hidden is no part of the output, though it was made.
+            let hidden = |folder: &Path, name: &[u8], is_dir| filter.skips(folder, OsStr::from_bytes(name), is_dir);
+            let mut dirs = plan.make_dirs.iter().filter(|dir| !dir.as_os_str().is_empty());
+            let hides_dir = dirs.any(|dir| {
+                let dir = dir.as_os_str().as_bytes();
+                hidden(&plan.full(os_path(parent(dir))), last(dir), true)
+            });
+            let mut folder: (&[u8], PathBuf) = (b"", plan.path.clone());
+            let hides_file = files.iter().any(|(path, _)| {
+                if folder.0 != parent(path) {
+                    folder = (parent(path), plan.full(os_path(parent(path))));
+                }
+                hidden(&folder.1, last(path), false)
+            });
+            if hides_dir || hides_file {
+                return Ok(None);
+            }
+        }
+        let gone = |kind: &Change| kind.kind == ChangeKind::Deleted;
+        let deleted =
+            plan.changes.iter().filter(|change| gone(change)).map(|change| change.path.as_os_str().as_bytes());
+        Walked::changed(
+            &plan.path,
+            old,
+            options,
+            &Changes {
+                files,
+                deleted: deleted.collect(),
+                new_folders: plan.make_dirs.iter().map(|dir| dir.as_os_str().as_bytes()).collect(),
+                gone_folders: plan.remove_dirs.iter().map(|dir| dir.as_os_str().as_bytes()).collect(),
+            },
+        )
+        .map(Some)
     }
 }
 

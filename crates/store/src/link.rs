@@ -98,8 +98,9 @@ impl<'a> Linker<'a> {
         self.cache.expect(oid, self.cache.check(oid, false, self.progress)?)
     }
 
-    /// Makes `name` in `dir`, which must not exist, and tells what it looks like. `full` is for errors.
-    pub fn make(&self, oid: &Oid, dir: BorrowedFd<'_>, name: &[u8], full: &Path) -> Result<Stat> {
+    /// Makes `name` in `dir`, which must not exist, and tells what it looks like, and whether it is a symbolic link (then
+    /// it looks as its object does). `full` is for errors.
+    pub fn make(&self, oid: &Oid, dir: BorrowedFd<'_>, name: &[u8], full: &Path) -> Result<(Stat, bool)> {
         let types = self.cache.link_types();
         let mut last = Errno::NOTSUP;
         loop {
@@ -108,15 +109,15 @@ impl<'a> Linker<'a> {
                 return Err(Error::Unlinkable { path: full.to_owned(), source: last.into() });
             };
             let made = match kind {
-                LinkType::Copy => return self.copy(oid, dir, name, full),
+                LinkType::Copy => return Ok((self.copy(oid, dir, name, full)?, false)),
                 LinkType::Reflink => self.reflink(oid, dir, name)?,
                 LinkType::Hardlink => self.hardlink(oid, dir, name, full)?,
                 LinkType::Symlink => self.symlink(oid, dir, name)?,
             };
             match made {
-                Ok(stat) => return Ok(stat),
+                Ok(stat) => return Ok((stat, *kind == LinkType::Symlink)),
                 // Better than DVC 3.67, which gives up: only this file cannot be linked, as the object has too many links.
-                Err(Errno::MLINK) => return self.copy(oid, dir, name, full),
+                Err(Errno::MLINK) => return Ok((self.copy(oid, dir, name, full)?, false)),
                 Err(errno) if means_unsupported(errno) => {
                     last = errno;
                     let _ = self.first.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -281,6 +282,20 @@ impl<'a> Linker<'a> {
         // Between file systems that the kernel does not copy between; the offsets are where it stopped.
         let copied = std::io::copy(&mut &*source, file).map_err(|error| Error::io("writing", full, error))?;
         self.progress.add(0, copied);
+        Ok(())
+    }
+
+    /// A file that looked so and may have been a hard link to the object was deleted: that moved the object's change time.
+    pub fn unlinked(&self, oid: &Oid, before: &Stamp) -> Result<()> {
+        let known = self.linked(oid).lock().unwrap_or_else(PoisonError::into_inner).get(oid).map(|(stamp, _)| *stamp);
+        let was_right =
+            self.cache.verified.get(oid) == Some(*before) || known.is_some_and(|known| known.same_but_ctime(before));
+        if was_right && let Some(stat) = self.cache.stat(oid)? {
+            let after = Stamp::of(&stat);
+            if before.same_but_ctime(&after) && after != *before {
+                self.remember(oid, after);
+            }
+        }
         Ok(())
     }
 

@@ -294,7 +294,7 @@ impl Saver<'_> {
         // Made where no scan sees it, if that is the same file system.
         let made = self.save.state.temp_path().and_then(|temp| {
             let name = temp.as_os_str().as_bytes().to_vec();
-            match self.linker.make(oid, CWD, &name, &temp) {
+            match self.linker.make(oid, CWD, &name, &temp).map(|_| ()) {
                 Ok(_) => match rustix::fs::renameat(CWD, &name, root, relative) {
                     Ok(()) => Some(Ok(())),
                     Err(_) => {
@@ -376,7 +376,7 @@ pub(crate) fn add_exec(root: BorrowedFd<'_>, relative: &[u8]) -> std::result::Re
     rustix::fs::chmodat(root, relative, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
-fn look_again(root: BorrowedFd<'_>, relative: &[u8]) -> std::result::Result<(Stat, bool), Errno> {
+pub(crate) fn look_again(root: BorrowedFd<'_>, relative: &[u8]) -> std::result::Result<(Stat, bool), Errno> {
     let own = rustix::fs::statat(root.as_fd(), relative, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(own.st_mode) != FileType::Symlink {
         return Ok((own, false));

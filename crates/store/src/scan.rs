@@ -4,7 +4,7 @@
 //! hash. What is left is hashed, again in parallel. If nothing differs, the directory's oid is the recorded one and no
 //! tree is built.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -99,7 +99,9 @@ impl DirContent {
         let mut times: Vec<_> = self
             .listing
             .iter()
-            .map(|(folder, file)| (join(self.listing.folder_path(folder), self.listing.file_name(file)), file.stamp.mtime))
+            .map(|(folder, file)| {
+                (join(self.listing.folder_path(folder), self.listing.file_name(file)), file.stamp.mtime)
+            })
             .collect();
         times.sort_unstable();
         times.into_iter().map(|(path, mtime)| (os_path(&path).to_owned(), mtime)).collect()
@@ -182,6 +184,19 @@ pub(crate) struct Walked {
     old: Option<Arc<Listing>>,
     fingerprint: Option<[u8; 16]>,
     folders: Vec<Folder>,
+}
+
+/// What a checkout did to a directory; all paths are relative to it.
+pub(crate) struct Changes<'a> {
+    pub files: Vec<(&'a [u8], &'a FileRecord)>,
+    pub deleted: Vec<&'a [u8]>,
+    pub new_folders: Vec<&'a [u8]>,
+    pub gone_folders: Vec<&'a [u8]>,
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let cut = path.iter().rposition(|byte| *byte == b'/');
+    cut.map_or((&b""[..], path), |cut| (&path[..cut], &path[cut + 1..]))
 }
 
 enum Folder {
@@ -729,6 +744,79 @@ impl Walked {
         let folders = (0..listing.folders.len() as u32).map(Folder::Same).collect();
         let fingerprint = listing.fingerprint;
         Ok(Walked { path: path.to_owned(), root, old: Some(Arc::clone(listing)), fingerprint, folders })
+    }
+
+    /// A directory after a checkout: as `old` says, but for what it changed.
+    pub fn changed(
+        path: &Path,
+        old: Option<&Arc<Listing>>,
+        options: &ScanOptions<'_>,
+        changes: &Changes<'_>,
+    ) -> Result<Walked> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root =
+            rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| Error::io("opening", path, errno))?;
+        let fingerprint = match (options.filter, old) {
+            (_, Some(old)) => old.fingerprint,
+            (Some(filter), None) => filter.fingerprint(path),
+            (None, None) => Some([0; 16]),
+        };
+        let moment = now();
+        let mut made: BTreeMap<&[u8], Vec<(&[u8], &FileRecord)>> = BTreeMap::new();
+        let mut touched: BTreeMap<&[u8], HashSet<&[u8]>> = BTreeMap::new();
+        for (path, record) in &changes.files {
+            let (folder, name) = split(path);
+            made.entry(folder).or_default().push((name, record));
+            touched.entry(folder).or_default();
+        }
+        for path in &changes.deleted {
+            let (folder, name) = split(path);
+            touched.entry(folder).or_default().insert(name);
+        }
+        for folder in changes.new_folders.iter().chain(&changes.gone_folders).filter(|folder| !folder.is_empty()) {
+            touched.entry(split(folder).0).or_default();
+        }
+        let gone: HashSet<&[u8]> = changes.gone_folders.iter().copied().collect();
+        let mut folders = Vec::new();
+        for (index, folder) in old.iter().flat_map(|old| old.folders.iter().enumerate()) {
+            let path = old.map_or(&b""[..], |old| old.folder_path(folder));
+            if !gone.contains(path) && !touched.contains_key(path) {
+                folders.push(Folder::Same(index as u32));
+            }
+        }
+        let mut new: HashSet<&[u8]> = changes.new_folders.iter().copied().collect();
+        new.extend(touched.keys().filter(|path| !gone.contains(*path)));
+        for path in new {
+            let before = old.and_then(|old| Some((old, old.folder(path)?.1)));
+            let deleted = touched.get(path);
+            let mut files = made.remove(path).unwrap_or_default();
+            files.sort_unstable_by_key(|(name, _)| *name);
+            let made_here = files.len();
+            for (old, file) in
+                before.iter().flat_map(|(old, folder)| old.files_of(folder).iter().map(move |file| (old, file)))
+            {
+                let name = old.file_name(file);
+                let is_new = files[..made_here].binary_search_by_key(&name, |(name, _)| *name).is_ok();
+                if !is_new && !deleted.is_some_and(|deleted| deleted.contains(name)) {
+                    files.push((name, file));
+                }
+            }
+            files.sort_unstable_by_key(|(name, _)| *name);
+            // Listed again next time: what it looks like now may not be all that was done to it.
+            let record = FolderRecord { flags: RELIST, ..before.map(|(_, folder)| *folder).unwrap_or_default() };
+            let mut folder = NewFolder { path: path.to_vec(), record, files: Vec::new(), names: Vec::new() };
+            for (name, record) in files {
+                let (name_start, name_len) = (folder.names.len() as u32, name.len() as u16);
+                let mut record = FileRecord { name_start, name_len, ..*record };
+                if is_racy(record.stamp.mtime, record.stamp.ctime, moment) {
+                    record.flags |= RACY;
+                }
+                folder.names.extend_from_slice(name);
+                folder.files.push(record);
+            }
+            folders.push(Folder::New(folder));
+        }
+        Ok(Walked { path: path.to_owned(), root, old: old.cloned(), fingerprint, folders })
     }
 
     /// Makes the records of unchanged folders changeable where one of their files asks for it.

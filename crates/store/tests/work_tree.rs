@@ -410,3 +410,111 @@ fn names_that_are_not_utf8_survive() {
     place.check_out(oid);
     assert_eq!(fs::read_to_string(place.data().join(name)).unwrap(), "x");
 }
+
+#[test]
+fn what_changed_after_the_scan_is_neither_overwritten_nor_deleted() {
+    for types in KINDS {
+        let place = Place::new(types);
+        for name in ["keep", "sub/gone", "sub/new"] {
+            place.write(&format!("data/{name}"), &format!("one {name}"));
+        }
+        let first = place.add().oid();
+        fs::remove_file(place.data().join("sub/gone")).unwrap();
+        place.write("data/sub/new", "two new");
+        place.write("data/keep", "two keep");
+        let second = place.add().oid();
+        assert_eq!(place.check_out(first).failed.len(), 0);
+        let plan = place.plan(Some(&place.target(second)), false);
+        assert_eq!(plan.unsaved(&place.cache, &place.state).unwrap(), Vec::<PathBuf>::new());
+        // As long as what was there.
+        place.write("data/sub/gone", "mine sub/go!");
+        place.write("data/keep", "mine kee");
+        let outcome = plan.apply(&place.cache, &CheckoutOptions::new(&place.state)).unwrap();
+        let failed: Vec<_> = outcome.failed.iter().map(|failure| failure.path.clone()).collect();
+        assert_eq!(failed, [place.data().join("keep"), place.data().join("sub/gone")], "{types:?}");
+        assert!(outcome.failed.iter().all(|failure| matches!(failure.error, Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(place.data().join("sub/gone")).unwrap(), "mine sub/go!");
+        assert_eq!(fs::read_to_string(place.data().join("keep")).unwrap(), "mine kee");
+        assert_eq!(fs::read_to_string(place.data().join("sub/new")).unwrap(), "two new");
+    }
+}
+
+#[test]
+fn what_a_checkout_remembers_is_what_a_scan_finds() {
+    for types in KINDS {
+        let place = Place::new(types);
+        for i in 0..40 {
+            place.write(&format!("data/d{}/s{}/f{i}", i % 3, i % 5), &format!("{i}"));
+        }
+        let first = place.add().oid();
+        for i in 0..20 {
+            fs::remove_file(place.data().join(format!("d{}/s{}/f{i}", i % 3, i % 5))).unwrap();
+        }
+        place.write("data/d0/f1", "new");
+        place.write("data/e/deep/er/f", "new");
+        fs::remove_dir_all(place.data().join("d1/s4")).unwrap();
+        place.write("data/d1/s4", "a file now");
+        let second = place.add().oid();
+        for oid in [first, second, first, first, second] {
+            let outcome = place.check_out(oid);
+            assert_eq!(outcome.failed.len(), 0);
+            if let Some(content) = outcome.content {
+                assert_eq!(content.oid(), oid);
+                let Content::Dir(known) = &content else { panic!("a directory") };
+                let fresh = State::open(&place.root.join("fresh"));
+                let Content::Dir(found) = scan(&place.data(), &ScanOptions::new(&fresh)).unwrap().unwrap() else {
+                    panic!("a directory")
+                };
+                assert_eq!(known.tree().to_bytes(), found.tree().to_bytes());
+                assert_eq!(known.folders().collect::<Vec<_>>(), found.folders().collect::<Vec<_>>());
+                assert_eq!(known.times(), found.times());
+                assert_eq!(content.size(), found.files().map(|(_, _, size)| size).sum::<u64>());
+                fs::remove_dir_all(place.root.join("fresh")).unwrap();
+            }
+            assert_eq!(place.scan().unwrap().oid(), oid);
+            // A stranger's file in a folder that the checkout wrote to is seen.
+            place.write("data/d0/strange", "x");
+            assert_ne!(place.scan().unwrap().oid(), oid);
+            fs::remove_file(place.data().join("d0/strange")).unwrap();
+        }
+    }
+}
+
+/// Counts the bytes that are read.
+#[derive(Default)]
+struct Bytes(std::sync::atomic::AtomicU64);
+
+impl trackway_store::Progress for Bytes {
+    fn start(&self, _: &'static str, _: Option<u64>, _: Option<u64>) {}
+
+    fn add(&self, _: u64, bytes: u64) {
+        self.0.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn finish(&self) {}
+}
+
+#[test]
+fn switching_between_revisions_reads_no_object_again() {
+    let place = Place::new(&[LinkType::Hardlink]);
+    place.write("data/a", "first");
+    place.write("data/same", "same");
+    let first = place.add().oid();
+    fs::remove_file(place.data().join("a")).unwrap();
+    place.write("data/b", "second");
+    let second = place.add().oid();
+    // The object of `a` lost a link to somebody else, and is read once.
+    assert_eq!(place.check_out(first).files, 1);
+    let check_out = |oid| {
+        let read = Bytes::default();
+        let plan = place.plan(Some(&place.target(oid)), false);
+        let options = CheckoutOptions { progress: &read, ..CheckoutOptions::new(&place.state) };
+        assert_eq!(plan.apply(&place.cache, &options).unwrap().files, 1);
+        read.0.into_inner()
+    };
+    for oid in [second, first, second, first] {
+        assert_eq!(check_out(oid), 0);
+    }
+    fs::remove_file(place.data().join("a")).unwrap();
+    assert_eq!(check_out(first), 5);
+}
