@@ -101,7 +101,77 @@ def keeps_the_configuration(args, where, stock, ours) -> bool:
     return all(side and (side[1].endswith(" 1 b''") or "#" in side[2] and "#" not in side[1]) for side in sides)
 
 
+def names_of(differing) -> list[str]:
+    return [difference.split("\n")[0].strip("'") for difference in differing]
+
+
+def sides_of(difference: str) -> tuple[str, str]:
+    found = re.search(r"\n\s*stock: (.*)\n\s*ours: +(.*)", difference)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def keeps_the_executable_bit(args, where, stock, ours) -> bool:
+    """0544 where stock has 0444; the content is the same."""
+    return where == "files" and bool(stock) and all(
+        left.replace("file 0o444", "file 0o544") == right for left, right in map(sides_of, stock)
+    )
+
+
+def keeps_what_stock_removes(args, where, stock, ours) -> bool:
+    """Only more of the work tree is there."""
+    return args[:1] == ["checkout"] and where == "files" and bool(stock) and all(
+        sides_of(difference)[0] == "is not there" and "/.dvc/" not in name
+        for difference, name in zip(stock, names_of(stock))
+    )
+
+
+def names_a_corrupted_object(args, where, stock, ours) -> bool:
+    if args[:1] != ["checkout"]:
+        return False
+    if where == "stderr":
+        return "WARNING: the object " in ours or "WARNING: the directory object" in ours
+    return where == "exit code" and stock == 0 and ours == 255
+
+
+def forgets_some_targets(args, where, stock, ours) -> bool:
+    """Of a `.dvc` file and a data path as targets, only more is done by ours."""
+    if args[:1] != ["checkout"] or not any(arg.endswith(".dvc") for arg in args) or all(arg.endswith(".dvc") for arg in args[1:]):
+        return False
+    if where == "stdout":
+        return set(lines_of(stock)) < set(lines_of(ours))
+    return where == "files" and all(sides_of(difference)[0] == "is not there" for difference in stock)
+
+
+def takes_names_that_are_not_utf8(args, where, stock, ours) -> bool:
+    if where == "stderr":
+        return "surrogates not allowed" in stock or args[:1] == ["add"] and "not UTF-8" in ours
+    if args[:1] != ["add"]:
+        return False
+    if where == "exit code":
+        return stock == 255 and ours in (0, 1)
+    if where == "stdout":
+        return stock == "" and "To track the changes with git" in ours
+    return where == "files" and all(sides_of(difference)[0] == "is not there" for difference in stock) and any(
+        "\\udc" in difference for difference in stock
+    )
+
+
+def leaves_the_old_cache_alone(args, where, stock, ours) -> bool:
+    """Stock puts the list of a folder into the 2.x cache before it finds that its hash is none of 2.x any more."""
+    return where == "files" and bool(stock) and all(
+        re.search(r"/\.dvc/cache/[0-9a-f]{2}(/|$)", name) and sides_of(difference)[1] == "is not there"
+        for difference, name in zip(stock, names_of(stock))
+    )
+
+
 KNOWN: list[Known] = [
+    Known("status changes no modes: stock's takes the executable bit from objects of the cache, and so from files linked to them",
+          keeps_the_executable_bit),
+    Known("a checkout that fails leaves what is there and what could be made; stock removes the whole output", keeps_what_stock_removes),
+    Known("a corrupted object is named and not checked out", names_a_corrupted_object),
+    Known("of several targets none is forgotten: stock does only some of them when they are of both kinds", forgets_some_targets),
+    Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
+    Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),
     Known("comments in .dvc/config stay, and a name that cannot be quoted does not empty it", keeps_the_configuration),
     Known("an object that the remote lacks is pushed although the remote has its folder's list: stock looks for the list alone",
           pushes_what_stock_does_not_look_for),

@@ -37,21 +37,21 @@ pub struct Added {
 }
 
 /// A target and what tracks it.
-struct Adding {
+pub(crate) struct Adding {
     /// Absolute.
-    path: PathBuf,
-    stage: Stage,
+    pub path: PathBuf,
+    pub stage: Stage,
     /// The number of the stage's output that is `path` or contains it.
-    out: usize,
+    pub out: usize,
     /// What lies there, once it was looked at.
-    content: Option<Content>,
+    pub content: Option<Content>,
 }
 
 impl Repo {
     pub fn add(&self, targets: &[String], options: AddOptions, progress: &dyn Progress) -> Result<Added> {
         let targets = if options.glob { expand(self.cwd(), targets)? } else { targets.to_vec() };
         let _working = self.working_lock()?;
-        let mut adding = self.plan_add(&targets)?;
+        let mut adding = self.plan_add(&targets, false)?;
 
         let mut scm = ScmChanges::new(self);
         let mut added = Added::default();
@@ -87,12 +87,12 @@ impl Repo {
     }
 
     /// Finds or makes the stages, under DVC's lock; bytes are only read after it was given back.
-    fn plan_add(&self, targets: &[String]) -> Result<Vec<Adding>> {
+    pub(crate) fn plan_add(&self, targets: &[String], always_here: bool) -> Result<Vec<Adding>> {
         let _lock = self.lock()?;
         let index = self.index()?;
         let mut adding: Vec<Adding> = Vec::new();
         for target in targets {
-            let one = self.stage_for(&index, target)?;
+            let one = self.stage_for(&index, target, always_here)?;
             if !adding.iter().any(|other| other.path == one.path) {
                 adding.push(one);
             }
@@ -105,7 +105,7 @@ impl Repo {
     }
 
     /// The stage whose output contains the target, or a new one beside it.
-    fn stage_for(&self, index: &Index<'_>, target: &str) -> Result<Adding> {
+    fn stage_for(&self, index: &Index<'_>, target: &str, always_here: bool) -> Result<Adding> {
         let path = self.absolute(Path::new(target));
         if let Some(found) = index.output_at(&path)? {
             let stage = (*found.stage).clone();
@@ -120,12 +120,14 @@ impl Repo {
             let out = stage.outs.iter().position(|out| paths::is_in_or_eq(&path, &out.path)).unwrap_or(0);
             return Ok(Adding { path, stage, out, content: None });
         }
-        let stage = self.new_stage(index, target, &path)?;
+        let stage = self.new_stage(index, target, &path, always_here)?;
         Ok(Adding { path, stage, out: 0, content: None })
     }
 
     /// A stage for something that is not tracked yet, after the checks that DVC 3.67 makes, in its order.
-    pub(crate) fn new_stage(&self, index: &Index<'_>, target: &str, path: &Path) -> Result<Stage> {
+    ///
+    /// `always_here`: what lies elsewhere gets a place in the current folder, under its own name.
+    pub(crate) fn new_stage(&self, index: &Index<'_>, target: &str, path: &Path, always_here: bool) -> Result<Stage> {
         let folder = path.parent().unwrap_or(path);
         let in_repo = paths::is_in_or_eq(path, self.root());
         let (wdir, written) = if in_repo {
@@ -142,6 +144,8 @@ impl Repo {
                 ));
             }
             (folder.to_owned(), path.file_name().unwrap_or_default().to_owned())
+        } else if always_here {
+            (self.cwd().to_owned(), path.file_name().unwrap_or_default().to_owned())
         } else {
             (self.cwd().to_owned(), target.into())
         };
@@ -294,12 +298,12 @@ impl WorkTree<'_> {
 }
 
 /// As Python says it.
-fn no_such_file(path: &Path) -> Error {
+pub(crate) fn no_such_file(path: &Path) -> Error {
     Error::Missing(format!("[Errno 2] No such file or directory: '{}'", paths::show(path)))
 }
 
 /// `add` expects that a file may be missing (a link inside of a folder that leads nowhere); other commands do not.
-fn missing_file(error: Error) -> Error {
+pub(crate) fn missing_file(error: Error) -> Error {
     match error {
         Error::Store(trackway_store::Error::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             no_such_file(&path)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trackway_store::{
-    ChangeKind, CheckoutOptions as ApplyOptions, HashName, Plan, Progress, Target as Wanted, plan, scan,
+    ChangeKind, CheckoutOptions as ApplyOptions, Content, HashName, Plan, Progress, Target as Wanted, plan, scan,
 };
 
 use crate::error::{Error, Result};
@@ -35,6 +35,8 @@ pub struct CheckedOut {
     pub files: Counts,
     /// Outputs that could not be made.
     pub failed: Vec<String>,
+    /// Why: objects that are missing, or that are not what they are named after.
+    pub reasons: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,9 +52,20 @@ struct Step {
     /// The output's path, or the part of it that a target names.
     path: PathBuf,
     plan: Plan,
+    /// Of what cannot be made: the removal of what is there.
+    removal: Plan,
     hash_name: HashName,
-    /// Nothing, or nothing that can be had, is recorded.
-    impossible: bool,
+    /// Why nothing can be made.
+    impossible: Option<Impossible>,
+    /// Something was at the output's path.
+    existed: bool,
+}
+
+enum Impossible {
+    /// Nothing is recorded.
+    Unrecorded,
+    /// The list of a folder is missing or broken.
+    Unreadable(trackway_store::Error),
 }
 
 impl Repo {
@@ -76,7 +89,14 @@ impl Repo {
                 unused.iter().for_each(|gone| self.state().forget(&gone.path));
                 done.files.deleted = done.deleted.len();
             }
-            let selected = index.select_all(targets, options.follow).map_err(|error| suggest_git(error, targets))?;
+            let mut selected = Vec::new();
+            if targets.is_empty() {
+                selected = index.select(None, options.follow)?;
+            }
+            for target in targets {
+                let found = index.select(Some(target), options.follow).map_err(|error| suggest_git(error, target))?;
+                selected.extend(found);
+            }
             let paths: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
             self.make_way(&[], &paths)?;
             selected
@@ -104,7 +124,12 @@ impl Repo {
     fn refuse_unsaved(&self, steps: &[Step]) -> Result<()> {
         let mut unsaved = Vec::new();
         for step in steps {
-            unsaved.extend(step.plan.unsaved(self.cache(step.hash_name)?, self.state())?);
+            let would_go = match &step.impossible {
+                // As DVC 3.67: where nothing can be made, all that is there is in the way.
+                Some(_) => &step.removal,
+                None => &step.plan,
+            };
+            unsaved.extend(would_go.unsaved(self.cache(step.hash_name)?, self.state())?);
         }
         if unsaved.is_empty() {
             return Ok(());
@@ -117,8 +142,21 @@ impl Repo {
     }
 
     fn take(&self, step: &Step, progress: &dyn Progress, done: &mut CheckedOut) -> Result<()> {
-        if step.plan.is_empty() && !step.impossible {
-            return Ok(());
+        match &step.impossible {
+            // Better than DVC 3.67, which removes what is there: nothing would come in its place.
+            Some(why) => {
+                match why {
+                    Impossible::Unrecorded => self.warn(format!(
+                        "No file hash info found for '{}'. It won't be created.",
+                        paths::show(&step.out.path)
+                    )),
+                    Impossible::Unreadable(error) => done.reasons.push(error.to_string()),
+                }
+                done.failed.push(self.show_from_cwd(&step.out.path));
+                return Ok(());
+            }
+            None if step.plan.is_empty() => return Ok(()),
+            None => {}
         }
         let ignore = self.dvcignore()?;
         let applying = ApplyOptions {
@@ -127,35 +165,46 @@ impl Repo {
             output: (step.path != step.out.path).then_some(&*step.out.path),
             progress,
         };
-        // A part that is new does not make the whole new.
-        let is_part_of_old = step.path != step.out.path && step.out.path.is_dir();
         let outcome = step.plan.apply(self.cache(step.hash_name)?, &applying)?;
-        if step.impossible || !outcome.failed.is_empty() {
-            // As DVC 3.67: an output that cannot be had is not left in half.
-            done.failed.push(self.show_from_cwd(&step.out.path));
+        if !outcome.failed.is_empty() {
+            // Better than DVC 3.67, which removes the whole output: what could be made stays.
+            done.reasons.extend(outcome.failed.iter().map(|failed| failed.error.to_string()));
+            let shown = self.show_from_cwd(&step.out.path);
+            if !done.failed.contains(&shown) {
+                done.failed.push(shown);
+            }
             return Ok(());
         }
         self.remember_links(&[(step.out.path.clone(), outcome.content)])?;
-        let shown = self.show_output(&step.out.path);
-        let (added, modified, deleted) = (
-            step.plan.count(ChangeKind::Added),
-            step.plan.count(ChangeKind::Modified) + step.plan.count(ChangeKind::Mode),
-            step.plan.count(ChangeKind::Deleted),
-        );
-        done.files.added += added;
-        done.files.modified += modified;
-        done.files.deleted += deleted;
-        let whole_is_new = step.plan.make_dirs.iter().any(|dir| dir.as_os_str().is_empty())
-            || step.plan.changes.iter().any(|change| change.path.as_os_str().is_empty() && change.kind == ChangeKind::Added);
         let only_relinked = step.plan.changes.iter().all(|change| change.kind == ChangeKind::Relinked)
             && step.plan.make_dirs.is_empty()
             && step.plan.remove_dirs.is_empty();
-        match () {
-            () if only_relinked => {}
-            () if whole_is_new && !is_part_of_old => done.added.push(shown),
-            () => done.modified.push(shown),
+        if only_relinked {
+            return Ok(());
+        }
+        done.files.count(step);
+        let shown = self.show_output(&step.out.path);
+        let list = if step.existed { &mut done.modified } else { &mut done.added };
+        // Several targets may be parts of one output.
+        if !list.contains(&shown) {
+            list.push(shown);
         }
         Ok(())
+    }
+
+    /// Makes one output that was just recorded.
+    pub(crate) fn check_out_new(&self, out: &Output, options: CheckoutOptions, progress: &dyn Progress) -> Result<()> {
+        let step = self.work_tree(progress)?.step(out, None, options.relink)?;
+        if !options.force {
+            self.refuse_unsaved(std::slice::from_ref(&step))?;
+        }
+        let mut done = CheckedOut::default();
+        self.take(&step, progress, &mut done)?;
+        self.state().flush();
+        match done.failed.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Checkout(done.failed)),
+        }
     }
 
     /// A path as `checkout` lists it: folders end in `/`.
@@ -173,42 +222,79 @@ impl WorkTree<'_> {
             true => None,
             false => scan(&path, &self.scan_options(out.hash_name)?)?,
         };
-        let (wanted, impossible) = self.wanted(out, &path)?;
-        let plan = plan(&path, old.as_ref(), wanted.as_ref(), relink)?;
-        Ok(Step { out: out.clone(), path, plan, hash_name: out.hash_name, impossible })
+        let existed = out.path.symlink_metadata().is_ok();
+        let step = |plan, removal, impossible| Step {
+            out: out.clone(),
+            path: path.clone(),
+            plan,
+            removal,
+            hash_name: out.hash_name,
+            impossible,
+            existed,
+        };
+        match self.wanted(out, &path, old.as_ref())? {
+            Ok(wanted) => Ok(step(plan(&path, old.as_ref(), wanted.as_ref(), relink)?, Plan::default(), None)),
+            Err(why) => Ok(step(Plan::default(), plan(&path, old.as_ref(), None, false)?, Some(why))),
+        }
     }
 
     /// What should be at the path: the recorded object, or the part of the recorded folder that lies there.
-    fn wanted(&self, out: &Output, path: &Path) -> Result<(Option<Wanted>, bool)> {
+    fn wanted(&self, out: &Output, path: &Path, old: Option<&Content>) -> Result<Result<Option<Wanted>, Impossible>> {
         let Recorded::Object(hash) = &out.recorded else {
-            self.repo.warn(format!("No file hash info found for '{}'. It won't be created.", paths::show(&out.path)));
-            return Ok((None, true));
+            return Ok(Err(Impossible::Unrecorded));
         };
         if !hash.oid.is_dir() {
-            return Ok((Some(Wanted::File { oid: hash.oid, is_exec: out.info.isexec }), false));
+            return Ok(Ok(Some(Wanted::File { oid: hash.oid, is_exec: out.info.isexec })));
         }
         let tree = match self.repo.cache(hash.name)?.read_tree(&hash.oid) {
-            Ok(tree) => tree,
-            Err(trackway_store::Error::Missing { .. }) => return Ok((None, true)),
+            Ok(tree) => Arc::new(tree),
+            Err(
+                error @ (trackway_store::Error::Missing { .. }
+                | trackway_store::Error::Corrupt { .. }
+                | trackway_store::Error::InvalidTree { .. }),
+            ) => match old.filter(|old| path == out.path && old.oid() == hash.oid).and_then(Content::tree) {
+                // What is there is what is recorded: nobody needs the list.
+                Some(tree) => tree,
+                None => return Ok(Err(Impossible::Unreadable(error))),
+            },
             Err(error) => return Err(error.into()),
         };
         if path == out.path {
-            return Ok((Some(Wanted::Tree(Arc::new(tree))), false));
+            return Ok(Ok(Some(Wanted::Tree(tree))));
         }
         use std::os::unix::ffi::OsStrExt;
         let inner = path.strip_prefix(&out.path).unwrap_or(path).as_os_str().as_bytes();
         if let Some(oid) = tree.get(inner) {
-            return Ok((Some(Wanted::File { oid, is_exec: false }), false));
+            return Ok(Ok(Some(Wanted::File { oid, is_exec: false })));
         }
-        Ok((tree.subtree(inner).map(|part| Wanted::Tree(Arc::new(part))), false))
+        Ok(Ok(tree.subtree(inner).map(|part| Wanted::Tree(Arc::new(part)))))
+    }
+}
+
+impl Counts {
+    /// As DVC 3.67 counts: files, and folders that go.
+    fn count(&mut self, step: &Step) {
+        let plan = &step.plan;
+        self.deleted += plan.remove_dirs.iter().filter(|dir| !dir.as_os_str().is_empty()).count();
+        for change in &plan.changes {
+            let is_whole = change.path.as_os_str().is_empty();
+            match change.kind {
+                // A folder in the place of a file is no file.
+                ChangeKind::Deleted if is_whole && !plan.make_dirs.is_empty() => {}
+                ChangeKind::Deleted => self.deleted += 1,
+                ChangeKind::Added if is_whole && step.existed => self.modified += 1,
+                ChangeKind::Added => self.added += 1,
+                ChangeKind::Modified | ChangeKind::Mode => self.modified += 1,
+                ChangeKind::Relinked => {}
+            }
+        }
     }
 }
 
 /// Without the `.dvc` file that was named, the person may have meant a file of git's.
-fn suggest_git(error: Error, targets: &[String]) -> Error {
+fn suggest_git(error: Error, target: &str) -> Error {
     match error {
-        Error::NoDvcFile { .. } | Error::BadDvcFileName(_) | Error::NoOutputOrStage { .. } => {
-            let target = targets.first().map(String::as_str).unwrap_or_default();
+        Error::NoDvcFile { .. } | Error::BadDvcFileName(_) | Error::NoOutputOrStage { .. } if !target.is_empty() => {
             Error::caused(format!("Did you mean `git checkout {target}`?"), error)
         }
         other => other,

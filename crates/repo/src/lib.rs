@@ -10,6 +10,7 @@
 //! - `lock.rs` and `rwlock.rs` are stock DVC's locks, `links.rs` its table of what checkouts made.
 
 pub mod add;
+pub mod add_elsewhere;
 pub mod cache_status;
 pub mod checkout;
 pub mod cloud_status;

@@ -224,6 +224,11 @@ impl Output {
     }
 }
 
+/// `s3://…`; `file://…` is on this machine.
+pub(crate) fn is_url(path: &str) -> bool {
+    matches!(locate(Path::new("/"), Path::new("/"), path), (_, Place::Url))
+}
+
 fn locate(root: &Path, wdir: &Path, def_path: &str) -> (PathBuf, Place) {
     if let Some((scheme, rest)) = def_path.split_once("://") {
         let is_scheme = scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));

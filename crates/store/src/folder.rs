@@ -22,7 +22,7 @@ use crate::cache::{Place, umask};
 use crate::hash::{BIG, hash_stream};
 use crate::tree::MAX_TREE_BYTES;
 use crate::verified::Stamp;
-use crate::{Cache, Error, HashName, Layout, Oid, Progress, Result, hash_bytes};
+use crate::{Cache, Error, HashName, Layout, Oid, Progress, Result, Tree, hash_bytes};
 
 pub struct Folder {
     objects: PathBuf,
@@ -174,6 +174,30 @@ impl Folder {
             }
         }
         self.finish(new, oid)
+    }
+
+    /// Copies a file from anywhere, which must be the object `oid`: it is hashed on the way.
+    pub fn store_file(&self, oid: &Oid, path: &Path, progress: &dyn Progress) -> Result<()> {
+        let mut from = File::open(path).map_err(|error| Error::io("opening", path, error))?;
+        let size = from.metadata().map_err(|error| Error::io("looking at", path, error))?.len();
+        self.make_shard(oid)?;
+        let mut new = self.begin(oid)?;
+        let (actual, _) = hash_stream(self.hash_name, &mut from, size, path, Some(&mut new.file), progress)?;
+        if actual.bytes() != oid.bytes() {
+            return Err(Error::Changed { path: path.to_owned() });
+        }
+        self.finish(new, oid)
+    }
+
+    /// Stores a folder's list.
+    pub fn store_tree(&self, tree: &Tree) -> Result<Oid> {
+        let bytes = tree.to_bytes();
+        let oid = Oid::dir(*hash_bytes(HashName::Md5, &bytes).bytes());
+        self.make_shard(&oid)?;
+        let mut new = self.begin(&oid)?;
+        new.file.write_all(&bytes).map_err(|error| Error::io("writing", self.path(&oid), error))?;
+        self.finish(new, &oid)?;
+        Ok(oid)
     }
 
     /// Brings one object into the cache, verified; `Missing` if it is not here.

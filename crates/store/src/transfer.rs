@@ -44,6 +44,26 @@ impl Depot {
         }
     }
 
+    /// Brings a file from anywhere, which was just hashed, unless something of its name and size is there.
+    pub fn send_file(&self, oid: &Oid, size: u64, path: &Path, progress: &dyn Progress) -> Result<()> {
+        if self.size(oid)? == Some(size) {
+            return Ok(());
+        }
+        match self {
+            Depot::Folder(folder) => folder.store_file(oid, path, progress),
+        }
+    }
+
+    /// Brings a folder's list, and makes sure that it and what was sent before is on the disk.
+    pub fn send_list(&self, tree: Option<&Tree>) -> Result<()> {
+        if let Some(tree) = tree {
+            match self {
+                Depot::Folder(folder) => folder.store_tree(tree)?,
+            };
+        }
+        self.sync()
+    }
+
     fn size(&self, oid: &Oid) -> Result<Option<u64>> {
         match self {
             Depot::Folder(folder) => folder.size(oid),

@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use trackway_repo::add::AddOptions;
+use trackway_repo::add_elsewhere::ElsewhereOptions;
 
 use super::context::Context;
 use super::words::int;
@@ -74,10 +75,23 @@ impl Args {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     args.check()?;
-    if args.to_remote || args.out.is_some() {
-        return Err(context.not_built("add --out"));
-    }
     let targets = context.targets(&args.targets)?;
+    if let ([source], true) = (targets.as_slice(), args.to_remote || args.out.is_some()) {
+        let options = ElsewhereOptions {
+            out: args.out.clone().map(|out| context.targets(&[out])).transpose()?.and_then(|mut out| out.pop()),
+            to_remote: args.to_remote,
+            remote: args.remote,
+            jobs: args.remote_jobs.and_then(|jobs| usize::try_from(jobs).ok()),
+            force: args.force,
+        };
+        let progress = context.terminal.progress();
+        let added = context.on_repo(|repo| {
+            repo.add_from_elsewhere(source, &options, &progress).map_err(|error| Failure::from(error).caught(""))
+        })?;
+        drop(progress);
+        context.tell_what_to_commit(&added.to_commit)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = AddOptions { no_commit: args.no_commit, glob: args.glob, no_relink: args.no_relink };
     let progress = context.terminal.progress();
     let added =

@@ -5,7 +5,7 @@ use trackway_repo::Error;
 use trackway_repo::checkout::{CheckedOut, CheckoutOptions};
 use trackway_repo::index::Follow;
 
-use super::context::Context;
+use super::context::{Context, Style};
 use crate::failure::Failure;
 use crate::terminal::Colour;
 
@@ -61,12 +61,26 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         tell_changes(&done, context)?;
     }
     if !done.failed.is_empty() && !args.allow_missing {
+        tell_reasons(&done, context);
         return Err(Error::Checkout(done.failed).into());
     }
     if args.relink {
         context.terminal.line("Relinked successfully")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which objects are missing or wrong; stock does not say it.
+pub fn tell_reasons(done: &CheckedOut, context: &Context) {
+    const SHOWN: usize = 10;
+    for reason in done.reasons.iter().take(SHOWN) {
+        if context.style == Style::Trackway || reason.contains("corrupted") || reason.contains("refused") {
+            context.terminal.warning(reason);
+        }
+    }
+    if context.style == Style::Trackway && done.reasons.len() > SHOWN {
+        context.terminal.warning(format!("{} more objects could not be had.", done.reasons.len() - SHOWN));
+    }
 }
 
 /// A line for each output that changed, as `git status --short` has them.
