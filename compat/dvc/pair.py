@@ -29,7 +29,7 @@ from dvc.snapshot import Snapshots, differences, sorted_gitignores
 
 # Stock keeps the paths to add in a set and prints them as Python's randomised hashes have it.
 CLONE = re.compile(r"tmp\w{8}dvc-clone")
-GIT_ADD = re.compile(r"^\tgit add (.*)$", re.MULTILINE)
+GIT_ADD = re.compile(r"^\tgit add (.*?)$(?=\n\n|\n?\Z)", re.MULTILINE | re.DOTALL)
 
 
 def in_order(match: re.Match) -> str:
@@ -159,6 +159,8 @@ class Pair:
         self.faults: list[str] = []
         self.known: list[str] = []
         self.accepted: set[str] = set()
+        # A known difference let one succeed and the other fail: what follows cannot be compared.
+        self.diverged = False
 
     def begin(self, kind: str) -> None:
         if kind != "none":
@@ -209,6 +211,7 @@ class Pair:
     def _differs(self, args, told: str, where: str, stock, ours) -> None:
         if reason := reason_for(args, where, stock, ours):
             self.known.append(f"{told}: {reason}")
+            self.diverged = self.diverged or where == "exit code"
             if where == "files":
                 self.accepted.update(stock)
         elif where == "files":
@@ -237,7 +240,7 @@ class Pair:
                 self.env[name] = value if given else None
             else:
                 raise AssertionError(f"{case.name}: what is `{line}`?")
-            if self.faults:
+            if self.faults or self.diverged:
                 break
         self.done()
 

@@ -246,7 +246,7 @@ CASES = cases(
     > config cache.type copy
     > checkout --relink
     # symlinks
-    $ mkdir d; echo 1 > d/a; echo 2 > d/b; echo f > f; chmod 755 f
+    $ mkdir d; echo 1 > d/a; echo 2 > d/b; echo f > f
     > add -q d f
     > config cache.type symlink
     > checkout --relink
@@ -258,6 +258,14 @@ CASES = cases(
     > checkout --relink
     > config -u cache.type
     > checkout --relink f
+    # links to executable files
+    $ echo f > f; chmod 755 f; echo g > g; chmod 755 g
+    > add -q f g
+    > config cache.type symlink
+    > checkout --relink f
+    > config cache.type hardlink
+    > checkout --relink g
+    > status
     # hardlinks of empty files
     > config cache.type hardlink
     $ mkdir d; : > d/a; : > d/b; : > f

@@ -165,6 +165,7 @@ impl Repo {
             output: (step.path != step.out.path).then_some(&*step.out.path),
             progress,
         };
+        self.remove_dangling(step)?;
         let outcome = step.plan.apply(self.cache(step.hash_name)?, &applying)?;
         if !outcome.failed.is_empty() {
             // Better than DVC 3.67, which removes the whole output: what could be made stays.
@@ -188,6 +189,21 @@ impl Repo {
         // Several targets may be parts of one output.
         if !list.contains(&shown) {
             list.push(shown);
+        }
+        Ok(())
+    }
+
+    /// A link that leads nowhere is not content: it makes way for what can be made.
+    fn remove_dangling(&self, step: &Step) -> Result<()> {
+        let path = &step.path;
+        let dangles = path.is_symlink() && !path.exists();
+        let makes_dir = step.plan.make_dirs.iter().any(|dir| dir.as_os_str().is_empty());
+        let cache = self.cache(step.hash_name)?;
+        let makes_file = step.plan.changes.iter().any(|change| {
+            change.path.as_os_str().is_empty() && change.new.is_some_and(|oid| cache.contains(&oid))
+        });
+        if dangles && (makes_dir || makes_file) {
+            std::fs::remove_file(path).map_err(|error| Error::io(path, error))?;
         }
         Ok(())
     }

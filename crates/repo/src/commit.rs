@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, scan, scan_into};
+use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, scan, scan_into, scan_part_into};
 
 use crate::dvc_file;
 use crate::error::{Error, Result};
@@ -135,6 +135,7 @@ impl WorkTree<'_> {
             (false, true) => format!("dependencies {} of {shown} changed.", list(&deps)),
             (true, false) => format!("outputs {} of {shown} changed.", list(&outs)),
             (true, true) if stage.cmd_changed() => format!("'cmd' of {shown} has changed."),
+            (true, true) if stage.checksum_changed() => format!("'md5' of {shown} changed."),
             (true, true) => return Ok(None),
         };
         Ok(Some(format!("{what} Are you sure you want to commit it?")))
@@ -249,7 +250,11 @@ impl WorkTree<'_> {
                 SaveOptions { relink: !options.no_relink, state: self.repo.state(), progress: self.progress };
             let part = filter.filter(|part| *part != out.path && out.is_dir_record());
             let path = part.unwrap_or(&out.path);
-            match scan_into(path, &scanning, cache, &saving) {
+            let taken = match part {
+                Some(part) => scan_part_into(part, &scanning, cache, &saving),
+                None => scan_into(path, &scanning, cache, &saving),
+            };
+            match taken {
                 Ok(content) => linked.push((path.to_owned(), content)),
                 Err(trackway_store::Error::Unlinkable { .. }) => failed.push(out.path.display().to_string()),
                 Err(error) => return Err(error.into()),

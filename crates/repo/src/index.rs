@@ -184,7 +184,7 @@ impl<'r> Index<'r> {
 
     /// In the order in which DVC complains: missing, ignored, badly named, no file, ignored by git.
     fn check_file(&self, path: &Path) -> Result<()> {
-        let ignored = self.ignore.is_ignored(path, false);
+        let ignored = self.ignore.why_no_output(path).is_some();
         let file = paths::show(path);
         if ignored || self.files.kind(path)?.is_none() {
             let why = if ignored { "is dvc-ignored" } else { "does not exist" };

@@ -137,6 +137,16 @@ impl Stage {
         !self.is_data_source() && self.deps.is_empty() && self.outs.is_empty()
     }
 
+    /// Whether an import says of itself what is not so (its `md5` is that of the rest of the file).
+    pub fn checksum_changed(&self) -> bool {
+        let StageKind::Single { file, .. } = &self.kind else { return false };
+        let recorded = file.md5.as_deref().filter(|md5| !md5.is_empty());
+        match self.is_import().then(|| self.to_dvc_file()).flatten() {
+            Some(file) => recorded != Some(file.stage_md5().as_str()),
+            None => recorded.is_some(),
+        }
+    }
+
     /// Whether the command is another than the one that ran last.
     pub fn cmd_changed(&self) -> bool {
         match &self.kind {

@@ -26,6 +26,8 @@ pub enum Change {
     Outs(Vec<(String, State)>),
     AlwaysChanged,
     Command,
+    /// The `.dvc` file of an import was changed by hand.
+    Checksum,
 }
 
 /// What is the matter with an output or a dependency.
@@ -105,6 +107,9 @@ fn stage_status(tree: &WorkTree<'_>, selected: &Selected, check_updates: bool) -
     }
     if stage.cmd_changed() {
         changes.push(Change::Command);
+    }
+    if stage.checksum_changed() {
+        changes.push(Change::Checksum);
     }
     Ok(changes)
 }

@@ -43,7 +43,7 @@ pub use hash::{Hasher, hash_bytes, hash_file, is_text};
 pub use link::{LinkType, unprotect};
 pub use oid::{Hash, HashName, Hex, Oid};
 pub use progress::{NoProgress, Progress};
-pub use save::{SaveOptions, save, scan_into};
+pub use save::{SaveOptions, save, scan_into, scan_part_into};
 pub use scan::{Content, DirContent, FileContent, Filter, ScanOptions, scan};
 pub use state::State;
 pub use transfer::{Cargo, Depot, Transferred};

@@ -36,10 +36,30 @@ pub fn scan_into(
     cache: &Cache,
     save: &SaveOptions<'_>,
 ) -> Result<Option<Content>> {
+    scan_and_save(path, options, cache, save, true)
+}
+
+/// The same for a part of a directory, which is no directory of its own to DVC: only its files become objects.
+pub fn scan_part_into(
+    path: &Path,
+    options: &ScanOptions<'_>,
+    cache: &Cache,
+    save: &SaveOptions<'_>,
+) -> Result<Option<Content>> {
+    scan_and_save(path, options, cache, save, false)
+}
+
+fn scan_and_save(
+    path: &Path,
+    options: &ScanOptions<'_>,
+    cache: &Cache,
+    save: &SaveOptions<'_>,
+    with_list: bool,
+) -> Result<Option<Content>> {
     let options = ScanOptions { hash_name: cache.hash_name(), cache: Some(cache), ..*options };
     match walk(path, &options, &Hints::new())? {
         None => Ok(None),
-        Some(found) => save_found(found, &options, cache, save).map(Some),
+        Some(found) => save_found(found, &options, cache, save, with_list).map(Some),
     }
 }
 
@@ -52,10 +72,16 @@ pub fn save(path: &Path, content: &Content, cache: &Cache, save: &SaveOptions<'_
         Content::File(FileContent { record }) => Found::File { path: path.to_owned(), record: *record },
         Content::Dir(dir) => Found::Dir(Walked::again(path, &dir.listing)?),
     };
-    save_found(found, &options, cache, save)
+    save_found(found, &options, cache, save, true)
 }
 
-fn save_found(mut found: Found, options: &ScanOptions<'_>, cache: &Cache, save: &SaveOptions<'_>) -> Result<Content> {
+fn save_found(
+    mut found: Found,
+    options: &ScanOptions<'_>,
+    cache: &Cache,
+    save: &SaveOptions<'_>,
+    with_list: bool,
+) -> Result<Content> {
     let saver = Saver {
         cache,
         save,
@@ -87,6 +113,7 @@ fn save_found(mut found: Found, options: &ScanOptions<'_>, cache: &Cache, save: 
     saver.linker.finish();
     let content = found.finish(options)?;
     if let Content::Dir(dir) = &content
+        && with_list
         && !is_right(&cache.check(&content.oid(), false, save.progress)?)
     {
         cache.put_tree(&dir.tree())?;
@@ -133,6 +160,11 @@ impl Saver<'_> {
         // As DVC 3.67: a file of a directory may stay what any of the types would make of it, a single file is always what
         // the first one makes of it.
         let types = if self.single { &types[..1] } else { types };
+        // Where clones do not work, that is what the next type makes.
+        let next_is_link = matches!(self.cache.link_types(), [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..]);
+        if self.single && next_is_link && !symlink && !linked {
+            return true;
+        }
         let empty_copy = record.stamp.size == 0 && !symlink && types.first() == Some(&LinkType::Hardlink);
         !empty_copy && needs_relink(types, symlink, linked, same_inode, right_target)
     }

@@ -235,8 +235,13 @@ fn unfilled(value: &Value) -> Value {
 }
 
 pub(crate) fn duplicate_key(key: &Value, value: &Value, before: Option<&Value>, start: Mark, mark: Mark) -> Error {
-    let (key, value) = (key.to_python(false), value.to_python(false));
-    let before = before.map(|before| before.to_python(false)).unwrap_or_default();
+    // As ruamel shows it: at that moment it has not filled its collections yet.
+    let shown = |value: &Value| match value {
+        Value::Map(_) => "{}".to_owned(),
+        Value::Seq(_) => "[]".to_owned(),
+        value => value.to_python(false),
+    };
+    let (key, value, before) = (key.to_python(false), shown(value), before.map(shown).unwrap_or_default());
     let problem = format!("found duplicate key \"{key}\" with value \"{value}\" (original value: \"{before}\")");
     Error::within("while constructing a mapping", start, problem, mark)
 }

@@ -147,6 +147,7 @@ fn name(change: &Change) -> &'static str {
         Change::Outs(_) => "changed outs",
         Change::AlwaysChanged => "always changed",
         Change::Command => "changed command",
+        Change::Checksum => "changed checksum",
     }
 }
 
