@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trackway_store::{Cache, Folder, Hash, HashName, Progress, Tree, Used, WritersLock, delete_folders, list_folders};
 
 use crate::error::{Error, Result};
-use crate::lock::Lock;
+use crate::lock::{Lock, patiently};
 use crate::reach::{MissingLists, Reach, Reached};
 use crate::repo::Repo;
 use crate::revisions::RevisionOptions;
@@ -58,12 +58,13 @@ impl Repo {
         ask: &mut dyn FnMut(&str) -> bool,
         progress: &dyn Progress,
     ) -> Result<Vec<Swept>> {
-        let _working = self.lock()?;
         let others = options.projects.iter().map(|path| self.project(path)).collect::<Result<Vec<_>>>()?;
-        let _others: Vec<Lock> = others.iter().map(Repo::lock).collect::<Result<_, _>>()?;
         let cache = self.cache(HashName::Md5)?;
         let held: Vec<&Path> = others.iter().map(Repo::root).collect();
+        // The cache's lock comes before DVC's: writers take theirs in this order too.
         let _alone = self.lock_out_writers(cache, &held)?;
+        let _lock = self.lock()?;
+        let _others: Vec<Lock> = others.iter().map(Repo::lock).collect::<Result<_, _>>()?;
 
         let mut trees = Trees::default();
         let mut reached = Reached::default();
@@ -122,7 +123,9 @@ impl Repo {
     /// Keeps out who writes to the cache: our commands by the cache's own lock, stock's in every project that is registered
     /// here by DVC's. Those of this repository and of `held` are the caller's.
     pub(crate) fn lock_out_writers(&self, cache: &Cache, held: &[&Path]) -> Result<Alone> {
-        let alone = self.wait_for(&trackway_store::writers_lock_path(cache.root()), || Ok(cache.lock_alone()?))?;
+        let path = trackway_store::writers_lock_path(cache.root());
+        // Never without end: who writes may go on for hours.
+        let alone = patiently(&path, false, |_| {}, || -> Result<_> { Ok(cache.lock_alone()?) })?;
         self.lock_projects(cache, alone, held, true)
     }
 

@@ -134,10 +134,10 @@ impl Repo {
 
     /// Collects what is not needed. Refuses beside a writer, and when it cannot tell what a kept revision needs.
     pub fn tidy(&self, options: &TidyOptions, progress: &dyn Progress) -> Result<Tidied> {
-        let _lock = self.lock()?;
         let cache = self.cache(HashName::Md5)?;
         let named: Vec<PathBuf> = options.projects.iter().map(|path| self.project_root(path)).collect::<Result<_>>()?;
-        let alone = self.lock_out_writers(cache, &[])?;
+        let alone = self.alone_in(cache)?;
+        let _lock = self.lock()?;
         self.tidy_alone(options, &named, progress, alone)
     }
 
@@ -155,7 +155,6 @@ impl Repo {
         }
         let cache = self.cache(HashName::Md5)?;
         let hardlink = self.config().hardlink_lock();
-        let Some(_lock) = Lock::try_acquire(&self.tmp_dir().join("lock"), hardlink)? else { return Ok(None) };
         let alone = match cache.lock_alone()? {
             // The projects' locks are tried without patience, too.
             Some(lock) => match self.lock_projects(cache, lock, &[], false) {
@@ -164,10 +163,22 @@ impl Repo {
             },
             None => return Ok(None),
         };
+        let Some(_lock) = Lock::try_acquire(&self.tmp_dir().join("lock"), hardlink)? else { return Ok(None) };
         let options = TidyOptions { pushed: true, min_age: YOUNG, now, ..TidyOptions::new(&settings) };
         let tidied = self.tidy_alone(&options, &[], progress, alone)?;
         let _ = std::fs::File::create(&mark).and_then(|file| file.set_modified(now));
         Ok(Some(tidied))
+    }
+
+    fn alone_in(&self, cache: &Cache) -> Result<Alone> {
+        self.lock_out_writers(cache, &[]).map_err(|error| match error {
+            Error::Lock(LockError::Busy { holder }) => Error::dvc(format!(
+                "Another command works with the cache '{}'{}. Nothing was removed; try again when it has finished.",
+                cache.root().display(),
+                holder.map(|holder| format!(": {holder}")).unwrap_or_default()
+            )),
+            other => other,
+        })
     }
 
     fn project_root(&self, path: &Path) -> Result<PathBuf> {
@@ -503,9 +514,9 @@ impl Repo {
 
     /// Puts back what the last collection took; tells how many objects came back. `all`: what every collection took.
     pub fn undo_tidy(&self, all: bool, progress: &dyn Progress) -> Result<usize> {
-        let _lock = self.lock()?;
         let cache = self.cache(HashName::Md5)?;
-        let _alone = self.lock_out_writers(cache, &[])?;
+        let _alone = self.alone_in(cache)?;
+        let _lock = self.lock()?;
         let mut back = 0;
         let trash = cache.trash()?;
         let count = if all { trash.len() } else { 1 };
@@ -522,9 +533,9 @@ impl Repo {
 
     /// Deletes all that is in the trash.
     pub fn empty_whole_trash(&self) -> Result<Tidied> {
-        let _lock = self.lock()?;
         let cache = self.cache(HashName::Md5)?;
-        let _alone = self.lock_out_writers(cache, &[])?;
+        let _alone = self.alone_in(cache)?;
+        let _lock = self.lock()?;
         let mut tidied = Tidied::default();
         for batch in cache.trash()? {
             let items = self.items_in(&batch)?;

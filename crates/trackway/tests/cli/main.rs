@@ -2,6 +2,7 @@
 
 mod command_line;
 mod dvc;
+mod gc;
 mod server;
 
 /// The binary that cargo built for these tests.

@@ -113,11 +113,10 @@ pub fn find(style: Style, name: &str) -> Option<&'static Command> {
     own.or_else(|| COMMANDS.iter().find(named))
 }
 
-/// All commands of one style, DVC's in stock's order.
+/// All commands of one style, in stock's order; what only plain `trackway` has comes last.
 pub fn all(style: Style) -> impl Iterator<Item = &'static Command> {
-    let own = if style == Style::Trackway { OWN } else { &[] };
-    let replaced = move |name: &str| own.iter().any(|command| command.name == name);
-    COMMANDS.iter().filter(move |command| !replaced(command.name)).chain(own)
+    let added = OWN.iter().filter(move |own| style == Style::Trackway && COMMANDS.iter().all(|command| command.name != own.name));
+    COMMANDS.iter().map(move |command| find(style, command.name).unwrap_or(command)).chain(added)
 }
 
 /// Every word that names a command, in stock's order.
