@@ -27,6 +27,15 @@ pub enum EntryKind {
     Other,
 }
 
+/// What is known of a file or folder without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    pub is_dir: bool,
+    pub size: u64,
+    /// Anybody may execute it.
+    pub is_exec: bool,
+}
+
 impl Files {
     /// The files of a commit, as the repository at `root` sees them: under the paths that they have when checked out there.
     pub fn of_commit(tree: GitTree, root: &Path) -> Files {
@@ -79,6 +88,33 @@ impl Files {
         }
     }
 
+    /// What is at a path. Links of the work tree are followed; a submodule's files are not known.
+    pub fn stat(&self, path: &Path) -> Result<Option<FileStat>> {
+        match self {
+            Files::WorkTree => match std::fs::metadata(path) {
+                Ok(meta) => Ok(Some(FileStat::of(&meta))),
+                Err(error) if is_absent(&error) => Ok(None),
+                Err(error) => Err(Error::io(path, error)),
+            },
+            Files::Commit { tree, top } => {
+                let Ok(inner) = path.strip_prefix(top) else { return Ok(None) };
+                let Some(entry) = tree.entry(inner)? else { return Ok(None) };
+                let size = if entry.kind == Kind::Submodule { 0 } else { tree.size(entry.id)? };
+                Ok(Some(FileStat { is_dir: entry.kind.is_dir(), size, is_exec: entry.kind == Kind::Executable }))
+            }
+        }
+    }
+
+    /// The same of a link that may lead nowhere: then it is a file without content.
+    pub fn stat_link(&self, path: &Path) -> Result<Option<FileStat>> {
+        match self.stat(path)? {
+            None if self.is_work_tree() && path.is_symlink() => {
+                Ok(Some(FileStat { is_dir: false, size: 0, is_exec: true }))
+            }
+            found => Ok(found),
+        }
+    }
+
     /// What lies in a folder, in the order in which the file system or git tells it. A missing folder has nothing.
     pub fn list(&self, dir: &Path) -> Result<Vec<(OsString, EntryKind)>> {
         match self {
@@ -108,6 +144,13 @@ impl Files {
                 Ok(listed.into_iter().map(|(name, entry)| (name, kind_in_git(entry.kind))).collect())
             }
         }
+    }
+}
+
+impl FileStat {
+    fn of(meta: &std::fs::Metadata) -> FileStat {
+        use std::os::unix::fs::PermissionsExt;
+        FileStat { is_dir: meta.is_dir(), size: meta.len(), is_exec: meta.permissions().mode() & 0o111 != 0 }
     }
 }
 

@@ -252,6 +252,12 @@ impl DvcIgnore {
         self.check(path, is_dir).ignored
     }
 
+    /// The same, with the files that this is for telling whether it is a folder.
+    pub(crate) fn is_ignored_among_files(&self, path: &Path) -> bool {
+        let is_dir = matches!(self.files.kind(path), Ok(Some(crate::files::EntryKind::Dir)));
+        self.is_ignored(path, is_dir)
+    }
+
     /// The same, with what is there telling whether it is a folder; where nothing is, either will do.
     pub fn is_ignored_as_found(&self, path: &Path) -> bool {
         match fs::metadata(path) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use trackway_git::Git;
 use trackway_store::{Cache, CacheOptions, Content, HashName, Layout, LinkType, State, WritersLock};
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Levels, Overrides};
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::gitignore;
@@ -45,7 +45,12 @@ impl Repo {
 
     /// The repository at `root`, a folder that holds `.dvc`.
     pub fn open(root: &Path, environment: &Environment) -> Result<Repo> {
-        let mut config = Config::load(Some(&root.join(DVC_DIR)), environment)?;
+        Repo::open_with(root, environment, &Overrides::default())
+    }
+
+    /// The same with options laid over its configuration.
+    pub fn open_with(root: &Path, environment: &Environment, overrides: &Overrides) -> Result<Repo> {
+        let mut config = Config::of(Levels::new(Some(&root.join(DVC_DIR)), environment), overrides)?;
         let warnings = std::mem::take(&mut config.warnings);
         Ok(Repo {
             root: root.to_owned(),

@@ -52,7 +52,7 @@ impl Root<'_> {
     pub fn tree(&self) -> Option<&Tree> {
         match &self.inside {
             Inside::Nothing => None,
-            Inside::Object { repo, hash, read } => read.get_or_init(|| read_tree(repo, *hash)).as_ref(),
+            Inside::Object { repo, hash, read } => read.get_or_init(|| repo.list_of_folder(*hash, None)).as_ref(),
             Inside::Listed(tree) => Some(tree),
             Inside::Found { content, tree } => tree.get_or_init(|| content.tree()).as_deref(),
         }
@@ -75,9 +75,12 @@ impl Root<'_> {
     }
 }
 
-/// As DVC 3.67: whatever the reason that a list cannot be read, what the folder holds is unknown then.
-fn read_tree(repo: &Repo, hash: Hash) -> Option<Tree> {
-    repo.cache(hash.name).ok()?.read_tree(&hash.oid).ok()
+impl Repo {
+    /// The list of a folder, from the cache. As DVC 3.67: whatever the reason that it cannot be read, what the folder holds is
+    /// unknown then.
+    pub(crate) fn list_of_folder(&self, hash: Hash, _remote: Option<&str>) -> Option<Tree> {
+        self.cache(hash.name).ok()?.read_tree(&hash.oid).ok()
+    }
 }
 
 impl<'r> Snapshot<'r> {
