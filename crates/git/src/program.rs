@@ -57,6 +57,19 @@ impl Git {
         self.run_on_paths(&["reset", "--quiet"], &names)
     }
 
+    /// Clones what is at a URL into an empty folder, without checking anything out.
+    pub fn clone_without_files(url: &Path, into: &Path) -> Result<()> {
+        let failed = |reason: String| Error::Program { command: format!("clone {}", url.display()), reason };
+        let mut command = Command::new("git");
+        command.args(["clone", "--quiet", "--no-checkout", "--"]).arg(url).arg(into);
+        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+        }
+    }
+
     /// Writes one value to the repository's own configuration.
     pub fn set_config(&self, name: &str, value: &str) -> Result<()> {
         self.run(&[OsStr::new("config"), OsStr::new("--local"), name.as_ref(), value.as_ref()], &[]).map(drop)

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use trackway_git::{Git, GitTree};
 use trackway_store::{Hash, Tree};
@@ -26,6 +25,8 @@ use crate::used;
 
 /// A repository to look at.
 pub struct Browser {
+    /// Of a repository that had to be cloned; removed with this.
+    _clone: Option<tempfile::TempDir>,
     root: PathBuf,
     /// Where relative paths begin.
     start: PathBuf,
@@ -33,7 +34,7 @@ pub struct Browser {
     environment: Environment,
     overrides: Overrides,
     /// The repositories met so far, by their roots.
-    repos: RefCell<BTreeMap<PathBuf, Rc<Tracked>>>,
+    repos: RefCell<BTreeMap<PathBuf, Arc<Tracked>>>,
 }
 
 /// Which repository, and how its configuration is to be changed for this command.
@@ -86,33 +87,59 @@ pub struct TrackedInfo {
 }
 
 impl Browser {
-    /// Opens what lies at a path of this machine; `None` if nothing does.
-    pub fn open(elsewhere: &Elsewhere, environment: &Environment) -> Result<Option<Browser>> {
-        let url = paths::absolute(&elsewhere.url, &environment.cwd);
-        let Ok(url) = std::fs::canonicalize(&url) else { return Ok(None) };
-        let (root, files) = match &elsewhere.rev {
+    /// Opens what lies at a path of this machine, or else a clone of what is at a URL.
+    pub fn open(elsewhere: &Elsewhere, environment: &Environment) -> Result<Browser> {
+        let path = paths::absolute(&elsewhere.url, &environment.cwd);
+        if let Ok(url) = std::fs::canonicalize(&path) {
+            return Browser::open_path(&url, elsewhere.rev.as_deref(), None, elsewhere, environment);
+        }
+        let clone = tempfile::Builder::new().prefix("tmp").suffix("dvc-clone").rand_bytes(8).tempdir();
+        let clone = clone.map_err(|error| Error::io(&std::env::temp_dir(), error))?;
+        let url = elsewhere.url.to_string_lossy();
+        if let Err(error) = Git::clone_without_files(&elsewhere.url, clone.path()) {
+            let reason = match (url.contains(':'), error) {
+                (true, trackway_git::Error::Program { reason, .. }) => reason,
+                _ => format!("No git repository was found at {url}"),
+            };
+            let place = clone.path().display();
+            return Err(Error::Clone(format!("SCM error: Failed to clone repo '{url}' to '{place}': {reason}")));
+        }
+        let place = std::fs::canonicalize(clone.path()).map_err(|error| Error::io(clone.path(), error))?;
+        let rev = elsewhere.rev.as_deref().unwrap_or("HEAD");
+        Browser::open_path(&place, Some(rev), Some(clone), elsewhere, environment)
+    }
+
+    fn open_path(
+        url: &Path,
+        rev: Option<&str>,
+        clone: Option<tempfile::TempDir>,
+        elsewhere: &Elsewhere,
+        environment: &Environment,
+    ) -> Result<Browser> {
+        let (root, files) = match rev {
             // As DVC 3.67: of a commit all is seen, from the top of the work tree.
             Some(rev) => {
-                let git = Git::discover(&url)?;
+                let git = Git::discover(url)?;
                 let git = git.ok_or_else(|| Error::dvc(format!("SCM error: {} is not a git repository", url.display())))?;
                 let tree: GitTree = git.tree(git.resolve(rev)?)?;
                 (git.root().to_owned(), Files::of_commit(tree, git.root()))
             }
-            None => match find_root(&url) {
+            None => match find_root(url) {
                 Ok(root) => (root, Files::WorkTree),
-                Err(_) => (Git::discover(&url)?.map_or(url.clone(), |git| git.root().to_owned()), Files::WorkTree),
+                Err(_) => (Git::discover(url)?.map_or(url.to_owned(), |git| git.root().to_owned()), Files::WorkTree),
             },
         };
         let is_inside = files.is_work_tree() && environment.cwd.starts_with(&root);
         let start = if is_inside { environment.cwd.clone() } else { root.clone() };
-        Ok(Some(Browser {
+        Ok(Browser {
+            _clone: clone,
             root,
             start,
             files,
             environment: environment.clone(),
             overrides: elsewhere.overrides.clone(),
             repos: RefCell::default(),
-        }))
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -147,7 +174,7 @@ impl Browser {
     }
 
     /// The repository that a path lies in: the innermost folder with a `.dvc`.
-    pub fn tracked(&self, path: &Path) -> Result<Rc<Tracked>> {
+    pub fn tracked(&self, path: &Path) -> Result<Arc<Tracked>> {
         let mut root = self.root.clone();
         for above in path.ancestors().take_while(|above| *above != self.root) {
             if self.files.stat(&above.join(DVC_DIR))?.is_some_and(|stat| stat.is_dir) {
@@ -163,7 +190,7 @@ impl Browser {
         let has_dvc = self.files.stat(&root.join(DVC_DIR))?.is_some();
         let outs = if has_dvc { self.outs(&repo)? } else { Vec::new() };
         let tracked = Tracked { ignore: DvcIgnore::of(&root, self.files.clone())?, repo, outs };
-        let tracked = Rc::new(tracked);
+        let tracked = Arc::new(tracked);
         self.repos.borrow_mut().insert(root, tracked.clone());
         Ok(tracked)
     }

@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use trackway_git::Untracked;
-use trackway_store::{Hash, Progress};
+use trackway_store::{Hash, Oid, Progress};
 
-use crate::differences::{Change, Comparison, Item, Kind, compare, with_renames};
-use crate::error::Result;
+use crate::config::ConfigError;
+use crate::differences::{Change, Comparison, Item, Kind, compare, items_in, with_renames};
+use crate::error::{Error, Result};
 use crate::index::Selected;
 use crate::paths;
 use crate::repo::Repo;
@@ -78,6 +79,9 @@ impl Repo {
         let hashes: Vec<Hash> = held.iter().filter_map(|item| item.hash).collect();
         status.not_in_cache = worktree::missing(self, &hashes)?.into_iter().map(|at| held[at].shown()).collect();
         status.uncommitted = uncommitted;
+        if options.not_in_remote {
+            status.not_in_remote = self.not_in_remote(&selected, options, &only)?;
+        }
         status.unchanged = unchanged;
 
         if let Some(git) = self.git()? {
@@ -105,6 +109,43 @@ impl Repo {
             }
         }
         Ok(status)
+    }
+
+    /// What is to be pushed and is not in its remote; without a remote that is everything.
+    fn not_in_remote(
+        &self,
+        selected: &[Selected],
+        options: &DataStatusOptions,
+        only: &[Vec<u8>],
+    ) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for one in selected.iter().filter(|one| !one.stage.is_repo_import()) {
+            for out in one.stage.outs.iter().filter(|out| out.can_push) {
+                let out_alone = Selected { stage: one.stage.clone(), filter: Some(out.path.clone()) };
+                let recorded = Snapshot::recorded(self, &[out_alone]);
+                let mut items: Vec<Item<'_>> = recorded.roots.iter().map(Item::of).collect();
+                if options.granular {
+                    items.extend(recorded.roots.iter().flat_map(items_in));
+                }
+                items.retain(|item| {
+                    let is_asked_for = || only.iter().any(|filter| is_at_or_below(&item.path(), filter));
+                    item.hash.is_some() && (only.is_empty() || is_asked_for())
+                });
+                let remote = match self.remote(out.remote.as_deref().or(options.remote.as_deref()), "status") {
+                    Ok(remote) => Some(remote),
+                    Err(Error::Config(ConfigError::NoRemote(_))) => None,
+                    Err(error) => return Err(error),
+                };
+                let (hashes, oids): (Vec<Hash>, Vec<Oid>) =
+                    items.iter().filter_map(|item| item.hash).map(|hash| (hash, hash.oid)).unzip();
+                let there = match (&remote, hashes.first()) {
+                    (Some(remote), Some(hash)) => remote.depot(hash.name)?.find(&oids)?,
+                    _ => vec![false; items.len()],
+                };
+                missing.extend(items.iter().zip(there).filter(|(_, there)| !there).map(|(item, _)| item.shown()));
+            }
+        }
+        Ok(missing)
     }
 
     /// git's paths as DVC shows them: those in this repository, from where the person stands.

@@ -53,7 +53,7 @@ pub struct Comparison {
 }
 
 impl<'a> Item<'a> {
-    fn of(root: &'a Root<'_>) -> Item<'a> {
+    pub fn of(root: &'a Root<'_>) -> Item<'a> {
         Item { root: &root.path, inner: b"", hash: root.hash, is_dir: root.is_dir }
     }
 
@@ -145,7 +145,7 @@ fn compare_roots<'a>(
     if matches!(old_tree, Some(None)) || matches!(new_tree, Some(None)) {
         for (root, is_old) in [(old, true), (new, false)] {
             let Some(root) = root else { continue };
-            for item in items(root) {
+            for item in items_in(root) {
                 match is_old {
                     true => tell(Some(item), None, true, how, visit),
                     false => tell(None, Some(item), true, how, visit),
@@ -184,7 +184,7 @@ fn compare_roots<'a>(
 }
 
 /// Everything in a folder, folders too.
-fn items<'a>(root: &'a Root<'_>) -> Vec<Item<'a>> {
+pub fn items_in<'a>(root: &'a Root<'_>) -> Vec<Item<'a>> {
     let Some(tree) = root.tree() else { return Vec::new() };
     let name = root.hash.map_or(HashName::Md5, |hash| hash.name);
     let folder = |inner: &'a [u8]| Item { root: &root.path, inner, hash: None, is_dir: true };
@@ -229,7 +229,7 @@ fn compare_mixed<'a>(olds: &'a [Root<'_>], news: &'a [Root<'_>], how: Comparison
             side.insert(Key(root.path.clone()), Item::of(root));
             if root.is_dir && (how.granular || root.hash.is_none()) {
                 match root.tree() {
-                    Some(_) => side.extend(items(root).into_iter().map(|item| (Key(item.path()), item))),
+                    Some(_) => side.extend(items_in(root).into_iter().map(|item| (Key(item.path()), item))),
                     None => unknown.push(&root.path),
                 }
             }

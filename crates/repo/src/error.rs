@@ -61,6 +61,9 @@ pub enum Error {
     /// What stock DVC does not foresee, in its words: no command catches it.
     #[error("{0}")]
     Unexpected(String),
+    /// Another repository that could not be fetched.
+    #[error("{0}")]
+    Clone(String),
     /// Whatever else stock DVC refuses, in its words.
     #[error("{0}")]
     Dvc(String),

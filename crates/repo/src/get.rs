@@ -1,17 +1,18 @@
 //! `get`: copies a file or folder out of a repository, tracked by DVC or by git, from wherever it is at hand.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use trackway_store::{Hash, Progress};
+use trackway_store::{Hash, HashName, Hasher, Oid, Progress, transfer};
 
 use crate::browse::{Browser, Info, Tracked, is_of_dvc};
+use crate::config::ConfigError;
 use crate::error::{Error, Result};
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::paths;
 
 /// Where `get` puts it: `out`, in `out` if that is a folder, or here under its own name.
@@ -39,8 +40,8 @@ pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> 
 
 /// Where the bytes of a file are.
 enum Source {
-    File(PathBuf),
-    Blob(PathBuf),
+    /// In the work tree, or in the commit that is looked at.
+    Here(PathBuf),
     Object { tracked: Arc<Tracked>, hash: Hash, remote: Option<String>, shown: String },
 }
 
@@ -50,39 +51,213 @@ struct Copying {
 }
 
 impl Browser {
-    /// Copies what `typed` names to `to`. A new folder appears when it is complete.
+    /// Copies what `typed` names to `to`, with so many files at once. A new folder appears when it is complete.
     pub fn get(&self, typed: &str, to: &Path, jobs: Option<usize>, progress: &dyn Progress) -> Result<()> {
         let path = self.place(typed);
         let info = self.info(&path)?.ok_or_else(|| self.missing(&path))?;
         let parent = to.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
+        let failed = |error: io::Error| Error::io(to, error);
         if !info.is_dir {
-            let copying = Copying { source: self.source(&path, &info)?, to: to.to_owned() };
-            return self.copy(&copying, progress);
+            std::fs::create_dir_all(parent).map_err(failed)?;
+            let copying = Copying { source: self.source(&path, &info, Path::new(typed))?, to: to.to_owned() };
+            return copying.run(self.files());
         }
-        let staged = match to.exists() {
+        // Found out before anything is made: the folder may come to lie in what is copied.
+        let (folders, copies) = self.plan(&path, Path::new(typed))?;
+        std::fs::create_dir_all(parent).map_err(failed)?;
+        let new = match to.exists() {
             true => None,
             false => {
-                let staged = tempfile::Builder::new()
-                    .prefix(".trackway-")
-                    .suffix(".tmp")
-                    .permissions(std::fs::Permissions::from_mode(0o777))
-                    .tempdir_in(parent);
-                Some(staged.map_err(|error| Error::io(parent, error))?)
+                let mode = std::fs::Permissions::from_mode(0o777);
+                let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempdir_in(parent);
+                Some(new.map_err(failed)?)
             }
         };
-        let base = staged.as_ref().map_or(to, |staged| staged.path());
-        let copies = self.plan(&path, base, to)?;
-        let copy_all = || copies.par_iter().try_for_each(|copying| self.copy_one(copying, progress));
-        let _ = &copy_all;
-        copy_with(jobs, self.files(), &copies, progress)?;
-        if let Some(staged) = staged {
-            let made = staged.keep();
-            std::fs::rename(&made, to).map_err(|error| {
-                let _ = std::fs::remove_dir_all(&made);
-                Error::io(to, error)
-            })?;
+        let base = new.as_ref().map_or(to, |new| new.path());
+        for folder in folders {
+            std::fs::create_dir_all(base.join(folder)).map_err(failed)?;
+        }
+        let copies: Vec<Copying> =
+            copies.into_iter().map(|(source, inner)| Copying { source, to: base.join(inner) }).collect();
+        let files = self.files();
+        progress.start("copying", Some(copies.len() as u64), None);
+        let copied = transfer::with_jobs(jobs, || {
+            copies.par_iter().try_for_each(|copying| {
+                if progress.cancelled() {
+                    return Err(Error::Interrupted);
+                }
+                copying.run(files)?;
+                progress.add(1, 0);
+                Ok(())
+            })
+        });
+        progress.finish();
+        copied?;
+        if let Some(new) = new {
+            std::fs::rename(new.path(), to).map_err(failed)?;
+            // It has another name now, and nothing is to be cleared away.
+            let _ = new.keep();
         }
         Ok(())
+    }
+
+    /// The folders and files in a folder, relative to it. As DVC 3.67, `.dvc` files and the like stay behind.
+    fn plan(&self, path: &Path, shown: &Path) -> Result<(Vec<PathBuf>, Vec<(Source, PathBuf)>)> {
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
+        let mut waiting = vec![(path.to_owned(), PathBuf::new())];
+        while let Some((dir, inner)) = waiting.pop() {
+            for (name, info) in self.list(&dir, false)?.unwrap_or_default() {
+                let (below, inner) = (dir.join(&name), inner.join(&name));
+                if is_of_dvc(&name) {
+                    continue;
+                }
+                if info.is_dir {
+                    folders.push(inner.clone());
+                    waiting.push((below, inner));
+                } else {
+                    files.push((self.source(&below, &info, &shown.join(&inner))?, inner));
+                }
+            }
+        }
+        Ok((folders, files))
+    }
+
+    fn source(&self, path: &Path, info: &Info, shown: &Path) -> Result<Source> {
+        if info.is_file_here {
+            return Ok(Source::Here(path.to_owned()));
+        }
+        let tracked = self.tracked(path)?;
+        let shown = shown.to_string_lossy().into_owned();
+        let hash = info.hash().ok_or_else(|| no_storage(&shown))?;
+        let remote = tracked.out_at(path).and_then(|out| out.remote.clone());
+        Ok(Source::Object { tracked, hash, remote, shown })
+    }
+
+    /// Where the remote keeps the object of a tracked file or folder, or would keep it.
+    pub fn object_url(&self, typed: &str) -> Result<String> {
+        let path = self.place(typed);
+        let info = self.info(&path)?.filter(|info| info.tracked.is_some());
+        let info = info.ok_or_else(|| Error::dvc(format!("Unable to find DVC file with output '{typed}'")))?;
+        let tracked = self.tracked(&path)?;
+        let repo = &tracked.repo;
+        let named = tracked.out_at(&path).and_then(|out| out.remote.clone());
+        let hash = info.hash().ok_or_else(|| Error::dvc(format!("no remote specified in {}", repo.root().display())))?;
+        let place = match hash.name {
+            HashName::Md5 => format!("files/md5/{}", two_and_thirty(&hash)),
+            HashName::Md5Dos2Unix => two_and_thirty(&hash),
+        };
+        // As DVC 3.67: of a repository without a default remote, the cache is what one can take from.
+        if named.is_none() && repo.config().core_remote().is_none() {
+            return Ok(repo.cache_dir().join(place).to_string_lossy().into_owned());
+        }
+        let remote = repo.remote(named.as_deref(), "get")?;
+        Ok(match remote.folder() {
+            Some(folder) => folder.join(place).to_string_lossy().into_owned(),
+            None => format!("{}/{place}", remote.config.url.trim_end_matches('/')),
+        })
+    }
+}
+
+fn two_and_thirty(hash: &Hash) -> String {
+    let name = hash.oid.to_string();
+    format!("{}/{}", &name[..2], &name[2..])
+}
+
+fn no_storage(shown: &str) -> Error {
+    Error::dvc(format!("unexpected error - [Errno 2] No storage files available: '{shown}'"))
+}
+
+impl Copying {
+    fn run(&self, files: &Files) -> Result<()> {
+        match &self.source {
+            Source::Here(path) => match files {
+                Files::WorkTree => {
+                    let mut from = File::open(path).map_err(|error| Error::io(path, error))?;
+                    self.write(&mut from)
+                }
+                Files::Commit { .. } => self.write(&mut &files.read(path)?.unwrap_or_default()[..]),
+            },
+            Source::Object { tracked, hash, remote, shown } => {
+                let cache = tracked.repo.cache(hash.name)?;
+                match cache.verify(&hash.oid) {
+                    Ok(()) => {
+                        let path = cache.path(&hash.oid);
+                        let mut from = File::open(&path).map_err(|error| Error::io(&path, error))?;
+                        return self.write(&mut from);
+                    }
+                    Err(trackway_store::Error::Missing { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                let remote = match tracked.repo.remote(remote.as_deref(), "get") {
+                    Ok(remote) => remote,
+                    Err(Error::Config(ConfigError::NoRemote(_))) => return Err(no_storage(shown)),
+                    Err(error) => return Err(error),
+                };
+                let path = remote.depot(hash.name)?.path(&hash.oid);
+                let mut from = match File::open(&path) {
+                    Ok(from) => from,
+                    Err(error) if files::is_absent(&error) => return Err(no_storage(shown)),
+                    Err(error) => return Err(Error::io(&path, error)),
+                };
+                let mut hasher = Hasher::new(hash.name);
+                self.write(&mut Hashed { from: &mut from, hasher: &mut hasher })?;
+                let actual = Oid::file(hasher.finish());
+                if actual.bytes() == hash.oid.bytes() {
+                    return Ok(());
+                }
+                // What is wrong is not left for anybody to take for the data.
+                let _ = std::fs::remove_file(&self.to);
+                Err(trackway_store::Error::Corrupt { oid: hash.oid, path, actual }.into())
+            }
+        }
+    }
+
+    /// All of it or nothing, with a new file's mode.
+    fn write(&self, from: &mut dyn Readable) -> Result<()> {
+        let failed = |error: io::Error| Error::io(&self.to, error);
+        let folder = self.to.parent().unwrap_or(Path::new("/"));
+        let mode = std::fs::Permissions::from_mode(0o666);
+        let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempfile_in(folder);
+        let mut new = new.map_err(failed)?;
+        from.copy_to(new.as_file_mut()).map_err(failed)?;
+        new.persist(&self.to).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+/// From a file to a file the kernel copies by itself.
+trait Readable {
+    fn copy_to(&mut self, to: &mut File) -> io::Result<u64>;
+}
+
+impl Readable for File {
+    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
+        io::copy(self, to)
+    }
+}
+
+impl Readable for &[u8] {
+    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
+        io::copy(self, to)
+    }
+}
+
+/// Hashes what goes by.
+struct Hashed<'a> {
+    from: &'a mut File,
+    hasher: &'a mut Hasher,
+}
+
+impl Readable for Hashed<'_> {
+    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
+        io::copy(self, to)
+    }
+}
+
+impl io::Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
     }
 }

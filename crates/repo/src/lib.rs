@@ -29,6 +29,7 @@ pub mod files;
 pub mod freeze;
 pub mod fsck;
 pub mod gc;
+pub mod get;
 pub mod gitignore;
 pub mod graph;
 pub mod ignore;

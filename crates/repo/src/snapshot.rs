@@ -33,7 +33,7 @@ pub struct Root<'r> {
 enum Inside<'r> {
     Nothing,
     /// An object, read when it is asked for.
-    Object { repo: &'r Repo, hash: Hash, read: OnceLock<Option<Tree>> },
+    Object { repo: &'r Repo, hash: Hash, remote: Option<String>, read: OnceLock<Option<Tree>> },
     Listed(Tree),
     Found { content: Content, tree: OnceLock<Option<Arc<Tree>>> },
 }
@@ -52,7 +52,7 @@ impl Root<'_> {
     pub fn tree(&self) -> Option<&Tree> {
         match &self.inside {
             Inside::Nothing => None,
-            Inside::Object { repo, hash, read } => read.get_or_init(|| repo.list_of_folder(*hash, None)).as_ref(),
+            Inside::Object { repo, hash, remote, read } => read.get_or_init(|| repo.list_of_folder(*hash, remote.as_deref())).as_ref(),
             Inside::Listed(tree) => Some(tree),
             Inside::Found { content, tree } => tree.get_or_init(|| content.tree()).as_deref(),
         }
@@ -76,10 +76,14 @@ impl Root<'_> {
 }
 
 impl Repo {
-    /// The list of a folder, from the cache. As DVC 3.67: whatever the reason that it cannot be read, what the folder holds is
+    /// The list of a folder, from the cache or else from a remote that is at hand. As DVC 3.67: whatever the reason that it cannot be read, what the folder holds is
     /// unknown then.
-    pub(crate) fn list_of_folder(&self, hash: Hash, _remote: Option<&str>) -> Option<Tree> {
-        self.cache(hash.name).ok()?.read_tree(&hash.oid).ok()
+    pub(crate) fn list_of_folder(&self, hash: Hash, remote: Option<&str>) -> Option<Tree> {
+        if let Ok(tree) = self.cache(hash.name).ok()?.read_tree(&hash.oid) {
+            return Some(tree);
+        }
+        let remote = self.remote(remote, "fetch").ok().filter(|remote| !remote.is_cloud_versioned())?;
+        remote.depot(hash.name).ok()?.read_tree(&hash.oid).ok()?.map(|(tree, _)| tree)
     }
 }
 
@@ -100,7 +104,7 @@ impl<'r> Snapshot<'r> {
                 let is_dir = listed.is_some() || hash.is_some_and(|hash| hash.oid.is_dir());
                 let inside = match (listed, hash) {
                     (Some(tree), _) => Inside::Listed(tree),
-                    (None, Some(hash)) if is_dir => Inside::Object { repo, hash, read: OnceLock::new() },
+                    (None, Some(hash)) if is_dir => Inside::Object { repo, hash, remote: out.remote.clone(), read: OnceLock::new() },
                     _ => Inside::Nothing,
                 };
                 let whole = Root { path: inner(repo, &out.path), hash, is_dir, inside };

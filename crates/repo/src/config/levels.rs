@@ -215,6 +215,12 @@ impl Levels {
     }
 }
 
+/// A file of options by itself, as `--config` names one.
+pub fn read_file(file: &Path) -> Result<Table, ConfigError> {
+    let bytes = read_text(file)?.ok_or_else(|| ConfigError::io(&ErrorKind::NotFound.into(), file))?;
+    table_of(&parse(&bytes)?)
+}
+
 fn unexpected(error: trackway_ini::Error) -> ConfigError {
     ConfigError::Unexpected(error.to_string())
 }

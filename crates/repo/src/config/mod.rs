@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use commands::{Found, Listed, NAME_ERROR, OptionName, RemoteRow, RemoteRows};
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use levels::{Level, Levels};
+pub use levels::{Level, Levels, read_file};
 pub use remotes::RemoteConfig;
 pub use schema::{Kind, Opt, SECTIONS, remote_options, section_options};
 pub use settings::{Settings, SettingsError, parse_size};

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use super::context::Context;
 use super::elsewhere::Elsewhere;
 use crate::failure::Failure;
+use crate::terminal::table;
+use crate::terminal::words::size;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,6 +25,11 @@ pub struct Args {
     pub path: Option<OsString>,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("du"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let path = context.targets(args.path.as_slice())?.pop().unwrap_or_default();
+    let browser = args.elsewhere.open(&args.url, context)?;
+    let rows: Vec<Vec<String>> =
+        browser.usage(&path, args.summarize)?.into_iter().map(|(path, bytes)| vec![size(bytes), path]).collect();
+    context.terminal.line(table::plain(&rows, &[]))?;
+    Ok(ExitCode::SUCCESS)
 }

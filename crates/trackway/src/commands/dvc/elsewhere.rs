@@ -1,8 +1,13 @@
 //! Arguments that `get`, `list` and `du` share: a repository elsewhere, and how to reach its data.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
+use trackway_repo::browse::{self, Browser};
+use trackway_repo::config::{ConfigValue, Overrides, Table, read_file};
+
+use super::context::Context;
 use super::words::setting;
+use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
 pub struct Elsewhere {
@@ -24,8 +29,24 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// The repository at `url`, opened to be looked at.
+    pub fn open(&self, url: &OsStr, context: &Context) -> Result<Browser, Failure> {
+        let config = match &self.config {
+            Some(file) if !file.is_empty() => read_file(&context.folder.join(file))?,
+            _ => Table::default(),
+        };
+        let text = |(name, value): &(String, String)| (name.clone(), ConfigValue::Text(value.clone()));
+        let overrides = Overrides {
+            config,
+            remote: self.remote.clone(),
+            remote_config: self.remote_config.iter().map(text).collect(),
+        };
+        let elsewhere = browse::Elsewhere { url: url.into(), rev: self.rev().map(str::to_owned), overrides };
+        Ok(Browser::open(&elsewhere, &context.environment())?)
+    }
+
     /// As DVC 3.67, `--rev` without a value is as good as none.
     pub fn rev(&self) -> Option<&str> {
-        self.rev.as_ref()?.as_deref()
+        self.rev.as_ref()?.as_deref().filter(|rev| !rev.is_empty())
     }
 }

@@ -1,5 +1,8 @@
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use trackway_repo::{Error, get};
 
 use super::context::Context;
 use super::elsewhere::Elsewhere;
@@ -36,6 +39,22 @@ pub struct Args {
     pub force: bool,
 }
 
-pub fn run(_args: Args, context: &Context) -> Result<ExitCode, Failure> {
-    Err(context.not_built("get"))
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let path = context.targets(std::slice::from_ref(&args.path))?.pop().unwrap_or_default();
+    if args.show_url {
+        context.terminal.always(args.elsewhere.open(&args.url, context)?.object_url(&path)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let caught = |failure: Failure| match &failure {
+        Failure::Repo(error) if matches!(**error, Error::Clone(_)) => failure.caught(&format!("failed to get '{path}'")),
+        _ => failure.caught(&format!("failed to get '{path}' from '{}'", args.url.to_string_lossy())),
+    };
+    let out = args.out.flatten().map(PathBuf::from);
+    let to = get::destination(&path, out.as_deref(), args.force, &context.folder);
+    let to = to.map_err(|error| caught(error.into()))?;
+    let jobs = args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).filter(|jobs| *jobs > 0);
+    let progress = context.terminal.progress();
+    let browser = args.elsewhere.open(&args.url, context).map_err(caught)?;
+    browser.get(&path, &to, jobs, &progress).map_err(|error| caught(error.into()))?;
+    Ok(ExitCode::SUCCESS)
 }

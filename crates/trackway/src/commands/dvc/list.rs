@@ -1,10 +1,19 @@
+use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
+
+use serde::Serialize;
+use trackway_repo::Error;
+use trackway_repo::browse::Info;
+use trackway_repo::list::{Branch, ListOptions, Listed};
 
 use super::context::Context;
 use super::elsewhere::Elsewhere;
 use super::words::int;
-use crate::failure::Failure;
+use crate::failure::{Failure, as_python};
+use crate::terminal::table::{self, Align};
+use crate::terminal::words::size;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,5 +61,153 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     if args.tree && args.json {
         return Err(Failure::uncaught("Cannot use --tree and --json options together."));
     }
-    Err(context.not_built("list"))
+    let path = context.targets(args.path.as_slice())?.pop().unwrap_or_default();
+    let options = ListOptions { recursive: args.recursive, dvc_only: args.dvc_only, depth: args.level };
+    let caught = |failure: Failure| match failure {
+        // As DVC 3.67, which tells that there is no such file without saying who asked.
+        Failure::Repo(error) => match *error {
+            Error::Io { path, source } if source.kind() == ErrorKind::NotFound => {
+                let inner = path.components().skip(1).map(|name| python_repr(&name.as_os_str().to_string_lossy()));
+                let key = if args.elsewhere.rev().is_some() { format!(": {}", tuple(inner.collect())) } else { String::new() };
+                Failure::failed(format!("{}{key}", as_python(&source, &path)))
+            }
+            error => Failure::from(error).caught(&format!("failed to list '{}'", args.url.to_string_lossy())),
+        },
+        other => other.caught(&format!("failed to list '{}'", args.url.to_string_lossy())),
+    };
+    let browser = args.elsewhere.open(&args.url, context).map_err(caught)?;
+    let colours = Colours::new(context);
+    let columns = Columns { size: args.size, hash: args.show_hash };
+    if args.tree {
+        let branch = browser.list_tree(&path, options).map_err(|error| caught(error.into()))?;
+        let mut rows = Vec::new();
+        columns.tree(&branch, "", "", &colours, &mut rows);
+        context.terminal.line(columns.table(&rows))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listed = browser.list_paths(&path, options).map_err(|error| caught(error.into()))?;
+    if args.json {
+        context.terminal.json(&listed.iter().map(Json::of).collect::<Vec<_>>())?;
+    } else if !listed.is_empty() {
+        let rows: Vec<_> =
+            listed.iter().map(|one| columns.row(&one.info, colours.paint(&one.path, &one.path, &one.info))).collect();
+        context.terminal.line(columns.table(&rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `('a', 'b')`, and `('a',)` of one.
+fn tuple(items: Vec<String>) -> String {
+    match items.as_slice() {
+        [one] => format!("({one},)"),
+        _ => format!("({})", items.join(", ")),
+    }
+}
+
+fn python_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let escaped = text.replace('\\', "\\\\");
+    let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
+    format!("{quote}{escaped}{quote}")
+}
+
+#[derive(Clone, Copy)]
+struct Columns {
+    size: bool,
+    hash: bool,
+}
+
+impl Columns {
+    fn row(self, info: &Info, name: String) -> Vec<String> {
+        let mut row = Vec::new();
+        if self.size {
+            let is_shown = |size: &u64| *size > 0 || !info.is_dir;
+            row.push(info.size.filter(is_shown).map(size).unwrap_or_default());
+        }
+        if self.hash {
+            row.push(info.hash().map_or("-".to_owned(), |hash| hash.oid.to_string()));
+        }
+        row.push(name);
+        row
+    }
+
+    fn table(self, rows: &[Vec<String>]) -> String {
+        match self.size || self.hash {
+            true => table::plain(rows, if self.size { &[Align::Right] } else { &[] }),
+            false => rows.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n"),
+        }
+    }
+
+    /// `before` stands in front of the name, `below` in front of what is inside.
+    fn tree(self, branch: &Branch, before: &str, below: &str, colours: &Colours, rows: &mut Vec<Vec<String>>) {
+        let name = colours.paint(&branch.name, &branch.name, &branch.info);
+        rows.push(self.row(&branch.info, format!("{before}{name}")));
+        for (at, inside) in branch.inside.iter().enumerate() {
+            let is_last = at + 1 == branch.inside.len();
+            let (edge, line) = if is_last { ("└── ", "    ") } else { ("├── ", "│   ") };
+            self.tree(inside, &format!("{below}{edge}"), &format!("{below}{line}"), colours, rows);
+        }
+    }
+}
+
+/// The colours of `LS_COLORS`, where stdout shows colours.
+struct Colours {
+    codes: HashMap<String, String>,
+    endings: HashMap<String, String>,
+    shown: bool,
+}
+
+impl Colours {
+    fn new(context: &Context) -> Colours {
+        let text = std::env::var("LS_COLORS").ok().filter(|text| !text.is_empty());
+        let text = text.unwrap_or_else(|| "rs=0:di=01;34:ex=01;32".to_owned());
+        let (mut codes, mut endings) = (HashMap::new(), HashMap::new());
+        for (name, colour) in text.split(':').filter_map(|item| item.split_once('=')) {
+            match name.strip_prefix('*').filter(|ending| ending.starts_with('.')) {
+                Some(ending) => endings.insert(ending.to_owned(), colour.to_owned()),
+                None => codes.insert(name.to_owned(), colour.to_owned()),
+            };
+        }
+        Colours { codes, endings, shown: context.terminal.has_colours() }
+    }
+
+    fn paint(&self, text: &str, path: &str, info: &Info) -> String {
+        if !self.shown {
+            return text.to_owned();
+        }
+        let code = match info {
+            info if info.is_out() && self.codes.contains_key("out") => self.codes.get("out"),
+            info if info.is_dir => self.codes.get("di"),
+            info if info.is_exec => self.codes.get("ex"),
+            _ => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                name.rfind('.').and_then(|at| self.endings.get(&name[at..]))
+            }
+        };
+        let reset = self.codes.get("rs").map_or("0", String::as_str);
+        code.map_or(text.to_owned(), |code| format!("\x1b[{code}m{text}\x1b[{reset}m"))
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    isout: bool,
+    isdir: bool,
+    isexec: bool,
+    size: Option<u64>,
+    md5: Option<String>,
+    path: &'a str,
+}
+
+impl Json<'_> {
+    fn of(listed: &Listed) -> Json<'_> {
+        Json {
+            isout: listed.info.is_out(),
+            isdir: listed.info.is_dir,
+            isexec: listed.info.is_exec,
+            size: listed.info.size,
+            md5: listed.info.hash().map(|hash| hash.oid.to_string()),
+            path: &listed.path,
+        }
+    }
 }
