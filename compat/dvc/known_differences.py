@@ -185,6 +185,18 @@ KNOWN: list[Known] = [
     Known("a folder that is as it is recorded needs no list from the cache", needs_no_list),
     Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
     Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),
+
+
+def path_behind_options(args, where, stock, ours) -> bool:
+    """`list . --rev v1 d`"""
+    options = [at for at, arg in enumerate(args) if arg.startswith("-")]
+    behind = options and any(not arg.startswith("-") for arg in args[options[0] + 1:])
+    words = {"exit code": "254", "stdout": "usage: dvc", "stderr": "ERROR: unrecognized arguments: "}
+    return args[:1] in (["list"], ["ls"], ["du"]) and bool(behind) and words.get(where, "\0") in str(stock)
+
+
+KNOWN: list[Known] = [
+    Known("the path may stand behind options too; stock's parser has taken `no path` by then", path_behind_options),
     Known("comments in .dvc/config stay, and a name that cannot be quoted does not empty it", keeps_the_configuration),
     Known("an object that the remote lacks is pushed although the remote has its folder's list: stock looks for the list alone",
           pushes_what_stock_does_not_look_for),

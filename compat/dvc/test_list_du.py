@@ -73,7 +73,7 @@ CASES = cases(
     > list . d
     > list . --size -R
     > list . --size -R --show-hash --json
-    $ rm -rf .dvc/cache
+    $ rm -rf .dvc/cache $ROOT/site  # stock remembers the lists of folders in its site cache
     > list .
     > list . -R
     > list . d
@@ -118,6 +118,71 @@ CASES = cases(
     > list . --dvc-only --json
     $ rm out m.json
     > list .
+    # list: links
+    $ mkdir d; echo 1 > d/x; ln -s d ld; ln -s d/x lf; ln -s nowhere n; git add -A; git commit -qm one
+    > list . -R
+    > list . --json
+    > list . --json --rev HEAD
+    > list . --dvc-only
+    # list: a repository in the repository
+    $ mkdir -p sub s; echo g > s/g
+    cd repo/sub
+    > init -q --subdir
+    $ mkdir d; echo 1 > d/a; echo s > sf; echo b > .dvcignore; echo b > b
+    > add -q d sf
+    $ git add -A; git commit -qm one
+    > list .
+    > list . -R
+    cd repo
+    > list .
+    > list . -R
+    > list . sub
+    > list -R . sub
+    > list . sub/d
+    > list --json . sub/d/a
+    > list --rev HEAD . sub
+    > list --rev HEAD -R . sub
+    > list --rev HEAD sub
+    > list sub
+    > du . sub
+    > list . -R --dvc-only
+    # list: data below plain folders
+    $ mkdir -p a/b/c s; echo 1 > a/b/c/x; echo 2 > a/b/y; echo 3 > a/z
+    > add -q a/b/c a/b/y
+    $ git add -A; git commit -qm one
+    > list . --dvc-only
+    > list . --dvc-only -R
+    > list --dvc-only --json . a
+    > list --dvc-only --json . a/b
+    $ rm -r a/b/c a/b/y
+    > list . -R
+    > list -T . a
+    > list --json . a/b
+    $ rm -r a; echo 1 > a
+    > list . -R
+    > list . a/b
+    # list: another kind in the work tree
+    $ mkdir d; echo 1 > d/x; echo f > f
+    > add -q d f
+    $ git add -A; git commit -qm one; rm -r d f; echo 1 > d; mkdir f; echo 2 > f/y
+    > list . -R --json
+    > list . d
+    > list . f
+    # list: the list of a folder from a remote
+    $ mkdir -p d/s; echo 1 > d/a; echo 22 > d/s/b
+    > add -q d
+    > remote add -q -d r ../remote
+    > push -q
+    $ git add -A; git commit -qm one; rm -rf d .dvc/cache $ROOT/site
+    > list . -R
+    > du .
+    > list --json --rev HEAD . d
+    > data status --granular --json
+    # list: .dvcignore of a commit
+    $ mkdir d; echo 1 > a.log; echo 2 > d/b.log; echo 3 > d/c; echo '*.log' > .dvcignore; git add -A; git commit -qm one; echo nothing > .dvcignore; git commit -qam two
+    > list . -R
+    > list . -R --rev HEAD
+    > list . -R --rev HEAD~1
     # list: arguments
     > list
     > list --nope

@@ -5,11 +5,11 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is not YAML, or not text.
-    #[error("'{name}' is invalid{}.", if *conflict { " (possible merge conflicts)" } else { "" })]
-    Syntax { name: String, text: String, conflict: bool, source: Box<trackway_yaml::Error> },
+    #[error("'{name}' is invalid{}{}.", if *conflict { " (possible merge conflicts)" } else { "" }, within(revision))]
+    Syntax { name: String, text: String, conflict: bool, source: Box<trackway_yaml::Error>, revision: Option<String> },
     /// The file is YAML but not what it should be.
-    #[error("'{name}' validation failed{}.", count(problems))]
-    Validation { name: String, text: String, problems: Vec<Problem> },
+    #[error("'{name}' validation failed{}{}.", within(revision), count(problems))]
+    Validation { name: String, text: String, problems: Vec<Problem>, revision: Option<String> },
     /// A template, `vars` or a generated name could not be resolved.
     #[error("{0}")]
     Resolve(String),
@@ -39,6 +39,20 @@ pub struct Problem {
     pub path: Vec<String>,
 }
 
+impl Error {
+    /// The same, of the file as it was in a revision.
+    pub fn in_revision(mut self, name: &str) -> Error {
+        if let Error::Syntax { revision, .. } | Error::Validation { revision, .. } = &mut self {
+            *revision = Some(name.to_owned());
+        }
+        self
+    }
+}
+
+fn within(revision: &Option<String>) -> String {
+    revision.as_ref().map(|name| format!(" in revision '{name}'")).unwrap_or_default()
+}
+
 fn count(problems: &[Problem]) -> String {
     if problems.len() > 1 { format!(": {} errors", problems.len()) } else { String::new() }
 }
@@ -56,6 +70,7 @@ fn syntax(text: &str, name: &str, source: trackway_yaml::Error) -> Error {
         text: text.to_owned(),
         conflict: text.lines().any(marker),
         source: Box::new(source),
+        revision: None,
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn check(schema: &Schema, data: &Value, name: &str, text: &str) -> Re
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Error::Validation { name: name.to_owned(), text: text.to_owned(), problems })
+    Err(Error::Validation { name: name.to_owned(), text: text.to_owned(), problems, revision: None })
 }
 
 fn fields(named: Vec<(&'static str, Schema)>) -> Fields {

@@ -120,7 +120,7 @@ impl Browser {
             // As DVC 3.67: of a commit all is seen, from the top of the work tree.
             Some(rev) => {
                 let git = Git::discover(url)?;
-                let git = git.ok_or_else(|| Error::dvc(format!("SCM error: {} is not a git repository", url.display())))?;
+                let git = git.ok_or_else(|| Error::dvc(format!("{} is not a git repository", url.display())))?;
                 let tree: GitTree = git.tree(git.resolve(rev)?)?;
                 (git.root().to_owned(), Files::of_commit(tree, git.root()))
             }
@@ -242,11 +242,7 @@ impl Browser {
             Some(stat) if stat.is_dir => {
                 for (name, kind) in self.files.list(dir)? {
                     let path = dir.join(&name);
-                    let found = match kind {
-                        crate::files::EntryKind::Other => self.files.stat_link(&path)?,
-                        _ => self.files.stat(&path)?,
-                    };
-                    let Some(found) = found else { continue };
+                    let Some(found) = self.files.stat_listed(&path, kind)? else { continue };
                     if !tracked.ignore.skip(dir, &name, found.is_dir) {
                         both.entry(name).or_default().0 = Some(found);
                     }

@@ -53,7 +53,12 @@ pub struct DiffOptions {
 
 impl Repo {
     pub fn diff(&self, options: &DiffOptions, progress: &dyn Progress) -> Result<Diff> {
-        let git = self.required_git()?;
+        let Some(git) = self.git()? else {
+            return Err(Error::dvc(
+                "Only supported for Git repositories. If you're seeing this error in a Git repo, try updating the DVC configuration \
+                 with `dvc config core.no_scm false`.",
+            ));
+        };
         if git.head()?.is_none() {
             return Ok(Diff::default());
         }

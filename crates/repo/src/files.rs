@@ -105,14 +105,13 @@ impl Files {
         }
     }
 
-    /// The same of a link that may lead nowhere: then it is a file without content.
-    pub fn stat_link(&self, path: &Path) -> Result<Option<FileStat>> {
-        match self.stat(path)? {
-            None if self.is_work_tree() && path.is_symlink() => {
-                Ok(Some(FileStat { is_dir: false, size: 0, is_exec: true }))
-            }
-            found => Ok(found),
+    /// The same of something in a listing. As DVC 3.67 lists links: as files, of the size of what they lead to.
+    pub fn stat_listed(&self, path: &Path, kind: EntryKind) -> Result<Option<FileStat>> {
+        let found = self.stat(path)?;
+        if kind != EntryKind::Other || !self.is_work_tree() {
+            return Ok(found);
         }
+        Ok(Some(FileStat { is_dir: false, is_exec: false, size: found.map_or(0, |found| found.size) }))
     }
 
     /// What lies in a folder, in the order in which the file system or git tells it. A missing folder has nothing.

@@ -171,6 +171,10 @@ impl Copying {
     fn run(&self, files: &Files) -> Result<()> {
         match &self.source {
             Source::Here(path) => match files {
+                // As DVC 3.67: of a link to a folder, an empty folder.
+                Files::WorkTree if path.is_dir() => {
+                    std::fs::create_dir_all(&self.to).map_err(|error| Error::io(&self.to, error))
+                }
                 Files::WorkTree => {
                     let mut from = File::open(path).map_err(|error| Error::io(path, error))?;
                     self.write(&mut from)

@@ -211,7 +211,7 @@ impl<'r> Index<'r> {
             return self.load_pipeline(path, |yaml| yaml.names());
         }
         let text = self.text(path)?.unwrap_or_default();
-        let file = DvcFile::parse(&text, &self.repo.show_in_messages(path))?;
+        let file = DvcFile::parse(&text, &self.repo.show_in_messages(path)).map_err(|error| self.of_revision(error))?;
         let stage = Stage::of_dvc_file(self.repo, path, file, Some(text));
         self.check_outs(&stage)?;
         Ok(vec![Arc::new(stage)])
@@ -237,11 +237,15 @@ impl<'r> Index<'r> {
             bool_optional: config.get("parsing.bool").and_then(ConfigValue::as_text) == Some("boolean_optional"),
             list_append: config.get("parsing.list").and_then(ConfigValue::as_text) == Some("append"),
         };
-        let yaml = DvcYaml::parse(&text, &self.repo.show_in_messages(path), &place)?;
+        let yaml = DvcYaml::parse(&text, &self.repo.show_in_messages(path), &place)
+            .map_err(|error| self.of_revision(error))?;
         self.note_top_level(&yaml, folder);
         let lock_path = folder.join(LOCK_FILE);
         let lock = match self.text(&lock_path)? {
-            Some(text) => Some(LockFile::parse(&text, &self.repo.show_in_messages(&lock_path))?),
+            Some(text) => {
+                let lock = LockFile::parse(&text, &self.repo.show_in_messages(&lock_path));
+                Some(lock.map_err(|error| self.of_revision(error))?)
+            }
             None => None,
         };
         let mut stages = Vec::new();
@@ -289,6 +293,14 @@ impl<'r> Index<'r> {
                     None => top.plots.extend(name.as_str().map(absolute)),
                 }
             }
+        }
+    }
+
+    /// As DVC 3.67: where a file of a commit is wrong, the commit is named.
+    fn of_revision(&self, error: trackway_dvcfile::Error) -> trackway_dvcfile::Error {
+        match &self.files {
+            Files::WorkTree => error,
+            Files::Commit { tree, .. } => error.in_revision(&tree.commit().short()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use trackway_repo::Error;
 use trackway_repo::browse::{self, Browser};
 use trackway_repo::config::{ConfigValue, Overrides, Table, read_file};
 
@@ -32,7 +33,10 @@ impl Elsewhere {
     /// The repository at `url`, opened to be looked at.
     pub fn open(&self, url: &OsStr, context: &Context) -> Result<Browser, Failure> {
         let config = match &self.config {
-            Some(file) if !file.is_empty() => read_file(&context.folder.join(file))?,
+            Some(file) if !file.is_empty() => match std::fs::metadata(context.folder.join(file)) {
+                Err(source) => return Err(Error::Io { path: file.into(), source }.into()),
+                Ok(_) => read_file(&context.folder.join(file))?,
+            },
             _ => Table::default(),
         };
         let text = |(name, value): &(String, String)| (name.clone(), ConfigValue::Text(value.clone()));
