@@ -176,17 +176,6 @@ def leaves_the_old_cache_alone(args, where, stock, ours) -> bool:
     )
 
 
-KNOWN: list[Known] = [
-    Known("status changes no modes: stock's takes the executable bit from objects of the cache, and so from files linked to them",
-          keeps_the_executable_bit),
-    Known("a checkout that fails leaves what is there and what could be made; stock removes the whole output", keeps_what_stock_removes),
-    Known("a corrupted object is named and not checked out", names_a_corrupted_object),
-    Known("of several targets none is forgotten: stock does only some of them when they are of both kinds", forgets_some_targets),
-    Known("a folder that is as it is recorded needs no list from the cache", needs_no_list),
-    Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
-    Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),
-
-
 def path_behind_options(args, where, stock, ours) -> bool:
     """`list . --rev v1 d`"""
     options = [at for at, arg in enumerate(args) if arg.startswith("-")]
@@ -196,6 +185,14 @@ def path_behind_options(args, where, stock, ours) -> bool:
 
 
 KNOWN: list[Known] = [
+    Known("status changes no modes: stock's takes the executable bit from objects of the cache, and so from files linked to them",
+          keeps_the_executable_bit),
+    Known("a checkout that fails leaves what is there and what could be made; stock removes the whole output", keeps_what_stock_removes),
+    Known("a corrupted object is named and not checked out", names_a_corrupted_object),
+    Known("of several targets none is forgotten: stock does only some of them when they are of both kinds", forgets_some_targets),
+    Known("a folder that is as it is recorded needs no list from the cache", needs_no_list),
+    Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
+    Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),
     Known("the path may stand behind options too; stock's parser has taken `no path` by then", path_behind_options),
     Known("comments in .dvc/config stay, and a name that cannot be quoted does not empty it", keeps_the_configuration),
     Known("an object that the remote lacks is pushed although the remote has its folder's list: stock looks for the list alone",
