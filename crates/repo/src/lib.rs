@@ -5,6 +5,9 @@
 //!   `dvc.lock`; targets are understood here (`target.rs`, `graph.rs`).
 //! - A file a command: `add.rs`, `checkout.rs`, `status.rs`, …, each a method of [`Repo`] that returns what it did. Nothing
 //!   here prints, and nothing reads the environment but what [`config::Environment`] holds.
+//! - What commands share: `files.rs` reads the work tree or a commit alike, `worktree.rs` and `snapshot.rs` look at outputs,
+//!   `used.rs` and `reach.rs` say which objects are needed, `dvc_file.rs` writes stages back.
+//! - `gc.rs` is stock's collection; `tidy.rs` (trash, budget), `fsck.rs` and `cache_status.rs` are ours.
 //! - `config/` has DVC's configuration and our own settings; `ignore.rs` is `.dvcignore`, `gitignore.rs` the upkeep of
 //!   `.gitignore`, `scm.rs` what is left for git to commit.
 //! - `lock.rs` and `rwlock.rs` are stock DVC's locks, `links.rs` its table of what checkouts made.
