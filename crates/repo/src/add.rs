@@ -73,8 +73,8 @@ impl Repo {
         adding.truncate(done);
         self.flush_caches_of(adding.iter().map(|one| &one.stage.outs[one.out]))?;
         let _lock = self.lock()?;
+        dvc_file::write_all(self, adding.iter().map(|one| &one.stage))?;
         for one in &adding {
-            dvc_file::write(self, &one.stage)?;
             scm.track(&one.stage.path);
             added.files.push(self.show_from_cwd(&one.stage.path));
         }

@@ -110,9 +110,17 @@ impl Repo {
         if !options.force {
             self.refuse_unsaved(&steps)?;
         }
+        let mut made = Vec::new();
+        let mut taken = Ok(());
         for step in &steps {
-            self.take(step, progress, &mut done)?;
+            taken = self.take(step, progress, &mut done, &mut made);
+            if taken.is_err() {
+                break;
+            }
         }
+        // Also after a failure: what was made by then is ours to remove again.
+        self.remember_links(&made)?;
+        taken?;
         for list in [&mut done.modified, &mut done.added, &mut done.deleted] {
             // Folders first, each group by its letters.
             list.sort_by_key(|path| (!path.ends_with('/'), path.clone()));
@@ -141,7 +149,13 @@ impl Repo {
         )))
     }
 
-    fn take(&self, step: &Step, progress: &dyn Progress, done: &mut CheckedOut) -> Result<()> {
+    fn take(
+        &self,
+        step: &Step,
+        progress: &dyn Progress,
+        done: &mut CheckedOut,
+        made: &mut Vec<(PathBuf, Option<Content>)>,
+    ) -> Result<()> {
         match &step.impossible {
             // Better than DVC 3.67, which removes what is there: nothing would come in its place.
             Some(why) => {
@@ -176,7 +190,7 @@ impl Repo {
             }
             return Ok(());
         }
-        self.remember_links(&[(step.out.path.clone(), outcome.content)])?;
+        made.push((step.out.path.clone(), outcome.content));
         let only_relinked = step.plan.changes.iter().all(|change| change.kind == ChangeKind::Relinked)
             && step.plan.make_dirs.is_empty()
             && step.plan.remove_dirs.is_empty();
@@ -215,7 +229,9 @@ impl Repo {
             self.refuse_unsaved(std::slice::from_ref(&step))?;
         }
         let mut done = CheckedOut::default();
-        self.take(&step, progress, &mut done)?;
+        let mut made = Vec::new();
+        self.take(&step, progress, &mut done, &mut made)?;
+        self.remember_links(&made)?;
         self.state().flush();
         match done.failed.is_empty() {
             true => Ok(()),

@@ -10,35 +10,48 @@ use crate::output::{Dependency, Output};
 use crate::paths::LOCK_FILE;
 use crate::repo::Repo;
 use crate::stage::{Stage, StageKind};
-use crate::write;
+use crate::write::{self, Batch};
 
 /// Writes what the stage records: its `.dvc` file, or its entry in `dvc.lock`. Fails if the file is not what was read.
 pub fn write(repo: &Repo, stage: &Stage) -> Result<()> {
     match &stage.kind {
-        StageKind::Single { text, .. } => {
-            let now = Files::WorkTree.read(&stage.path)?;
-            if now.as_deref() != text.as_deref().map(str::as_bytes) {
-                return Err(Error::dvc(format!(
-                    "'{}' was changed by another command meanwhile; nothing was written to it. Run the command again.",
-                    repo.show_from_cwd(&stage.path)
-                )));
-            }
-            let file = stage.to_dvc_file().expect("a .dvc file's stage has one");
-            write::replace(&stage.path, file.dump(text.as_deref())?.as_bytes())
+        StageKind::Single { .. } => {
+            let mut batch = Batch::default();
+            write_dvc_file(repo, stage, &mut batch)?;
+            batch.finish()
         }
         StageKind::Pipeline { .. } => write_lock(repo, &[stage]),
     }
 }
 
-/// The same for several stages; those of one `dvc.lock` that follow each other are written at once.
-pub fn write_all(repo: &Repo, stages: &[Stage]) -> Result<()> {
+fn write_dvc_file(repo: &Repo, stage: &Stage, batch: &mut Batch) -> Result<()> {
+    let StageKind::Single { text, .. } = &stage.kind else { return Ok(()) };
+    let now = Files::WorkTree.read(&stage.path)?;
+    if now.as_deref() != text.as_deref().map(str::as_bytes) {
+        return Err(Error::dvc(format!(
+            "'{}' was changed by another command meanwhile; nothing was written to it. Run the command again.",
+            repo.show_from_cwd(&stage.path)
+        )));
+    }
+    let file = stage.to_dvc_file().expect("a .dvc file's stage has one");
+    batch.replace(&stage.path, file.dump(text.as_deref())?.as_bytes())
+}
+
+/// The same for several stages. All `.dvc` files are replaced together; steps of one `dvc.yaml` that follow each other are
+/// written to its lock at once.
+pub fn write_all<'s>(repo: &Repo, stages: impl IntoIterator<Item = &'s Stage>) -> Result<()> {
+    let stages: Vec<&Stage> = stages.into_iter().collect();
+    let mut batch = Batch::default();
     for group in stages.chunk_by(|one, next| one.path == next.path) {
         match &group[0].kind {
-            StageKind::Single { .. } => group.iter().try_for_each(|stage| write(repo, stage))?,
-            StageKind::Pipeline { .. } => write_lock(repo, &group.iter().collect::<Vec<_>>())?,
+            StageKind::Single { .. } => {
+                // Whatever names the same file twice means its last state.
+                write_dvc_file(repo, group[group.len() - 1], &mut batch)?;
+            }
+            StageKind::Pipeline { .. } => write_lock(repo, group)?,
         }
     }
-    Ok(())
+    batch.finish()
 }
 
 /// Writes the entries of steps of one `dvc.yaml`, and says so as DVC does.
