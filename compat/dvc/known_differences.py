@@ -160,6 +160,28 @@ def takes_names_that_are_not_utf8(args, where, stock, ours) -> bool:
     )
 
 
+def tells_of_outputs_elsewhere(args, where, stock, ours) -> bool:
+    if args[:1] != ["status"]:
+        return False
+    if where == "stderr":
+        return lines_of(TROUBLES.sub("", stock)) == ["ERROR: unexpected error"] and ours.strip() == ""
+    if where == "stdout":
+        return stock == "" and "<root>/ext" in ours
+    return where == "exit code" and stock == 255 and ours == 0
+
+
+def takes_a_date_for_text(args, where, stock, ours) -> bool:
+    if args[:1] != ["commit"]:
+        return False
+    if where == "stderr":
+        return "Unsupported value of type 'date'" in stock and ours.strip() == ""
+    if where == "stdout":
+        return stock == "" and "lock file 'dvc.lock'" in ours
+    if where == "exit code":
+        return stock == 255 and ours == 0
+    return all(sides_of(difference)[0] == "is not there" for difference in stock) and any("/dvc.lock'" in difference for difference in stock)
+
+
 def needs_no_list(args, where, stock, ours) -> bool:
     if args[:1] != ["checkout"]:
         return False
@@ -190,6 +212,8 @@ KNOWN: list[Known] = [
     Known("a checkout that fails leaves what is there and what could be made; stock removes the whole output", keeps_what_stock_removes),
     Known("a corrupted object is named and not checked out", names_a_corrupted_object),
     Known("of several targets none is forgotten: stock does only some of them when they are of both kinds", forgets_some_targets),
+    Known("the status of outputs outside of the repository is told; stock breaks off", tells_of_outputs_elsewhere),
+    Known("a date in a parameters file is taken as it is written; stock breaks off", takes_a_date_for_text),
     Known("a folder that is as it is recorded needs no list from the cache", needs_no_list),
     Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
     Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),

@@ -171,7 +171,7 @@ impl Repo {
         }
         // What a file of that name says beside its outputs is kept.
         if files::Files::WorkTree.kind(&file)?.is_some()
-            && let Some(old) = index.load_file(&file)?.into_iter().next()
+            && let Some(old) = index.load(&file)?.into_iter().next()
         {
             stage = restore(stage, &old);
         }

@@ -255,6 +255,10 @@ impl WorkTree<'_> {
                 None => scan_into(path, &scanning, cache, &saving),
             };
             match taken {
+                Ok(None) => {
+                    self.repo.warn(format!("No file hash info found for '{}'. It won't be created.", path.display()));
+                    return Err(Error::io(path, std::io::Error::from_raw_os_error(2)));
+                }
                 Ok(content) => linked.push((path.to_owned(), content)),
                 Err(trackway_store::Error::Unlinkable { .. }) => failed.push(out.path.display().to_string()),
                 Err(error) => return Err(error.into()),

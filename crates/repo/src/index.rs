@@ -184,7 +184,7 @@ impl<'r> Index<'r> {
 
     /// In the order in which DVC complains: missing, ignored, badly named, no file, ignored by git.
     fn check_file(&self, path: &Path) -> Result<()> {
-        let ignored = self.ignore.why_no_output(path).is_some();
+        let ignored = self.ignore.is_ignored(path, false);
         let file = paths::show(path);
         if ignored || self.files.kind(path)?.is_none() {
             let why = if ignored { "is dvc-ignored" } else { "does not exist" };
@@ -206,7 +206,8 @@ impl<'r> Index<'r> {
         Ok(())
     }
 
-    fn load(&self, path: &Path) -> Result<Vec<Arc<Stage>>> {
+    /// The same without asking whether it may be named as a target: what is known to be there.
+    pub(crate) fn load(&self, path: &Path) -> Result<Vec<Arc<Stage>>> {
         if path.file_name() == Some(OsStr::new(PROJECT_FILE)) {
             return self.load_pipeline(path, |yaml| yaml.names());
         }

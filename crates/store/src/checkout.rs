@@ -564,6 +564,12 @@ impl Run<'_> {
         let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let object = self.cache.stat(oid).ok().flatten();
+        // Where clones do not work, a copy is not what the next type makes.
+        let next_is_link =
+            matches!(self.cache.link_types(), [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..]);
+        if self.linker.current() == LinkType::Reflink && next_is_link {
+            return Ok(false);
+        }
         Ok(match self.linker.current() {
             LinkType::Hardlink => regular && object.is_some_and(|object| object.st_ino == stat.st_ino),
             LinkType::Symlink => {
