@@ -30,7 +30,12 @@ pub struct ElsewhereOptions {
 }
 
 impl Repo {
-    pub fn add_from_elsewhere(&self, source: &str, options: &ElsewhereOptions, progress: &dyn Progress) -> Result<Added> {
+    pub fn add_from_elsewhere(
+        &self,
+        source: &str,
+        options: &ElsewhereOptions,
+        progress: &dyn Progress,
+    ) -> Result<Added> {
         let _working = self.working_lock()?;
         let target = match &options.out {
             Some(out) => self.place_for(source, out, options.force)?,
@@ -96,15 +101,10 @@ impl Repo {
 
     /// Into a remote, nothing of it into the cache. As DVC 3.67 what the remote has already is written again only if its
     /// size is another.
-    fn send(
-        &self,
-        from: &Path,
-        remote: &Remote,
-        jobs: Option<usize>,
-        progress: &dyn Progress,
-    ) -> Result<Content> {
+    fn send(&self, from: &Path, remote: &Remote, jobs: Option<usize>, progress: &dyn Progress) -> Result<Content> {
         let state = State::disabled();
-        let content = scan(from, &ScanOptions { progress, ..ScanOptions::new(&state) })?.ok_or_else(|| no_such_file(from))?;
+        let content =
+            scan(from, &ScanOptions { progress, ..ScanOptions::new(&state) })?.ok_or_else(|| no_such_file(from))?;
         let depot = remote.depot(HashName::Md5)?;
         let files: Vec<_> = match &content {
             Content::File(_) => vec![(from.to_owned(), content.oid(), content.size())],

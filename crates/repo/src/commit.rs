@@ -15,6 +15,9 @@ use crate::stage::{Stage, StageKind};
 use crate::status::dependency_status;
 use crate::worktree::WorkTree;
 
+/// A path that is linked to the cache now, and what lies there.
+type Linked = (PathBuf, Option<Content>);
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommitOptions {
     pub follow: Follow,
@@ -48,7 +51,7 @@ impl Repo {
         let tree = self.work_tree(progress)?;
         let mut scm = ScmChanges::new(self);
         let mut committed = Vec::new();
-        let mut linked: Vec<(PathBuf, Option<Content>)> = Vec::new();
+        let mut linked: Vec<Linked> = Vec::new();
         let mut outcome = Ok(());
         for one in &selected {
             outcome = tree.commit(one, options, ask, &mut scm).map(|(stage, paths)| {
@@ -94,7 +97,7 @@ impl WorkTree<'_> {
         options: CommitOptions,
         ask: &dyn Fn(&str) -> bool,
         scm: &mut ScmChanges<'_>,
-    ) -> Result<(Stage, Vec<(PathBuf, Option<Content>)>)> {
+    ) -> Result<(Stage, Vec<Linked>)> {
         let mut stage = Stage::clone(stage);
         let question = if options.force { None } else { self.changes(&stage)? };
         if options.force || question.is_some() {
@@ -231,7 +234,7 @@ impl WorkTree<'_> {
     }
 
     /// Puts the outputs, or the part of one that a target names, into the cache. Gives the paths that are linked to it now.
-    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<(PathBuf, Option<Content>)>> {
+    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<Linked>> {
         let mut linked = Vec::new();
         let mut failed = Vec::new();
         for out in stage.outs_at(filter) {

@@ -48,7 +48,7 @@ pub enum Error {
     DuplicateOutput { output: String, stages: Vec<String> },
     /// An output inside of another.
     #[error("{message}")]
-    Overlap { parent: OverlappingOutput, child: OverlappingOutput, message: String },
+    Overlap { parent: Box<OverlappingOutput>, child: Box<OverlappingOutput>, message: String },
     /// A YAML file that cannot be understood; the message has the place.
     #[error("{0}")]
     Invalid(String),

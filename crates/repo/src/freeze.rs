@@ -30,12 +30,14 @@ impl Repo {
     /// The one stage that a target names: not an output, as only stages can be frozen.
     fn one_stage(&self, target: &str) -> Result<Stage> {
         let parsed = Target::parse(target)?;
-        if parsed.name.is_none() && parsed.file.as_deref().is_some_and(|file| file.ends_with(crate::paths::PROJECT_FILE)) {
+        if parsed.name.is_none()
+            && parsed.file.as_deref().is_some_and(|file| file.ends_with(crate::paths::PROJECT_FILE))
+        {
             // As DVC 3.67: the file has to be there before it is said that one of its stages must be named.
-            self.index()?.from_target(&parsed)?;
+            self.index()?.stages_of(&parsed)?;
             return Err(Error::dvc("Stage name not provided.Please specify the name as: `dvc.yaml:stage_name`"));
         }
-        let stages = self.index()?.from_target(&parsed)?;
+        let stages = self.index()?.stages_of(&parsed)?;
         match stages.as_slice() {
             [stage] => Ok(Stage::clone(stage)),
             // The name of a group is not that of a stage.

@@ -85,7 +85,7 @@ fn overlap(repo: &Repo, stages: &[Arc<Stage>], parent: Place, child: Place) -> E
         "The output paths:\n'{}'('{}')\n'{}'('{}')\noverlap and are thus in the same tracked directory.\nTo keep reproducibility, outputs should be in separate tracked directories or tracked individually.",
         parent.output, parent.stage, child.output, child.stage
     );
-    Error::Overlap { parent, child, message }
+    Error::Overlap { parent: Box::new(parent), child: Box::new(child), message }
 }
 
 /// The stages and the edges from each to those whose outputs it needs.

@@ -316,7 +316,7 @@ impl<'r> Index<'r> {
     }
 
     /// The stages that a file and a name stand for: one, those of a group, or all of the file.
-    pub(crate) fn from_target(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
+    pub(crate) fn stages_of(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
         self.load_target(target, true)
     }
 
@@ -361,7 +361,7 @@ impl<'r> Index<'r> {
         match &target.file {
             None if !is_folder => stages = self.stages_named_here(&target)?,
             Some(file) if !follow.with_deps && paths::is_dvc_file_name(Path::new(file)) => {
-                stages = self.from_target(&target)?;
+                stages = self.stages_of(&target)?;
             }
             _ => {}
         }
@@ -379,7 +379,7 @@ impl<'r> Index<'r> {
             let inside = self.graph()?.in_order().into_iter().filter(|&number| paths::is_in(&stages[number].path, &path));
             return Ok(inside.map(|number| Selected::whole(&stages[number])).collect());
         }
-        let found = self.from_target(&target).map_err(|error| match error {
+        let found = self.stages_of(&target).map_err(|error| match error {
             // It may have been meant as a stage's name; say that neither is there.
             Error::NoDvcFile { .. } if target.file.as_deref().is_some_and(|file| paths::is_dvc_file_name(Path::new(file))) => error,
             error @ (Error::NoDvcFile { .. } | Error::NoStage { .. }) => {
@@ -400,7 +400,7 @@ impl<'r> Index<'r> {
         if self.files.kind(&self.repo.absolute(Path::new(PROJECT_FILE)))?.is_none() {
             return Ok(Vec::new());
         }
-        match self.from_target(target) {
+        match self.stages_of(target) {
             Err(Error::NoStage { .. }) => Ok(Vec::new()),
             found => found,
         }
@@ -452,10 +452,10 @@ pub(crate) fn refuse_output(ignore: &DvcIgnore, out: &Output) -> Result<()> {
     if paths::is_dvc_file_name(Path::new(&out.def_path)) {
         return Err(Error::dvc(format!("DVC file '{}' cannot be an output.", out.def_path)));
     }
-    if out.is_in_repo() {
-        if let Some(why) = ignore.why_no_output(&out.path) {
-            return Err(Error::dvc(format!("Path '{}' is ignored by {why}", out.path.display())));
-        }
+    if out.is_in_repo()
+        && let Some(why) = ignore.why_no_output(&out.path)
+    {
+        return Err(Error::dvc(format!("Path '{}' is ignored by {why}", out.path.display())));
     }
     Ok(())
 }

@@ -89,10 +89,11 @@ impl Repo {
             }
             tree.save(&mut stage, true, &mut scm)?;
             self.save_run(&stage)?;
-            tree.put_into_cache(&stage, None, crate::commit::CommitOptions {
-                allow_missing: true,
-                ..Default::default()
-            })?;
+            tree.put_into_cache(
+                &stage,
+                None,
+                crate::commit::CommitOptions { allow_missing: true, ..Default::default() },
+            )?;
             changed.push(stage);
         }
         self.flush_caches_of(changed.iter().flat_map(|stage| &stage.outs).filter(|out| out.use_cache))?;
