@@ -34,10 +34,10 @@ impl Repo {
             && parsed.file.as_deref().is_some_and(|file| file.ends_with(crate::paths::PROJECT_FILE))
         {
             // As DVC 3.67: the file has to be there before it is said that one of its stages must be named.
-            self.index()?.stages_of(&parsed)?;
+            self.index()?.stages_named_by(&parsed)?;
             return Err(Error::dvc("Stage name not provided.Please specify the name as: `dvc.yaml:stage_name`"));
         }
-        let stages = self.index()?.stages_of(&parsed)?;
+        let stages = self.index()?.stages_named_by(&parsed)?;
         match stages.as_slice() {
             [stage] => Ok(Stage::clone(stage)),
             // The name of a group is not that of a stage.

@@ -316,7 +316,7 @@ impl<'r> Index<'r> {
     }
 
     /// The stages that a file and a name stand for: one, those of a group, or all of the file.
-    pub(crate) fn stages_of(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
+    pub(crate) fn stages_named_by(&self, target: &Target) -> Result<Vec<Arc<Stage>>> {
         self.load_target(target, true)
     }
 
@@ -361,7 +361,7 @@ impl<'r> Index<'r> {
         match &target.file {
             None if !is_folder => stages = self.stages_named_here(&target)?,
             Some(file) if !follow.with_deps && paths::is_dvc_file_name(Path::new(file)) => {
-                stages = self.stages_of(&target)?;
+                stages = self.stages_named_by(&target)?;
             }
             _ => {}
         }
@@ -379,7 +379,7 @@ impl<'r> Index<'r> {
             let inside = self.graph()?.in_order().into_iter().filter(|&number| paths::is_in(&stages[number].path, &path));
             return Ok(inside.map(|number| Selected::whole(&stages[number])).collect());
         }
-        let found = self.stages_of(&target).map_err(|error| match error {
+        let found = self.stages_named_by(&target).map_err(|error| match error {
             // It may have been meant as a stage's name; say that neither is there.
             Error::NoDvcFile { .. } if target.file.as_deref().is_some_and(|file| paths::is_dvc_file_name(Path::new(file))) => error,
             error @ (Error::NoDvcFile { .. } | Error::NoStage { .. }) => {
@@ -400,7 +400,7 @@ impl<'r> Index<'r> {
         if self.files.kind(&self.repo.absolute(Path::new(PROJECT_FILE)))?.is_none() {
             return Ok(Vec::new());
         }
-        match self.stages_of(target) {
+        match self.stages_named_by(target) {
             Err(Error::NoStage { .. }) => Ok(Vec::new()),
             found => found,
         }
