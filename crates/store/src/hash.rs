@@ -95,6 +95,11 @@ pub(crate) fn hash_stream(
     progress: &dyn Progress,
 ) -> Result<(Oid, u64)> {
     if size >= BIG {
+        if let Some(copy) = &copy
+            && let Some(done) = copy_then_hash(name, file, copy, path, progress)?
+        {
+            return Ok(done);
+        }
         return hash_big(name, file, path, copy, progress);
     }
     let mut bytes = Vec::with_capacity(size as usize + 1);
@@ -159,6 +164,83 @@ fn hash_big(
     })
 }
 
+/// How much the kernel copies before it is hashed, and before the disk is told to begin.
+const STEP: usize = 8 << 20;
+const WRITE_OUT: u64 = 64 << 20;
+
+/// The kernel copies, and another thread hashes the copy behind it: what is hashed is what will be kept. `None` where the
+/// kernel does not copy; nothing was written then.
+fn copy_then_hash(
+    name: HashName,
+    file: &File,
+    copy: &File,
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<(Oid, u64)>> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::FileExt;
+
+    // A copy that cannot be read back has no such second half.
+    if !rustix::fs::fcntl_getfl(copy).is_ok_and(|flags| flags.contains(OFlags::RDWR)) {
+        return Ok(None);
+    }
+    let mut first = match rustix::fs::copy_file_range(file, None, copy, None, STEP) {
+        // Of files in /proc and the like the kernel says that they are empty.
+        Ok(0) | Err(_) => return Ok(None),
+        Ok(count) => Some(count),
+    };
+    let (copied, ready) = sync_channel::<u64>(1 << 16);
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(move || -> std::io::Result<[u8; 16]> {
+            let (mut hasher, mut part, mut at) = (Hasher::new(name), vec![0; PART], 0u64);
+            for end in ready {
+                while at < end {
+                    let want = usize::try_from(end - at).unwrap_or(PART).min(PART);
+                    match copy.read_at(&mut part[..want], at) {
+                        Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                        Ok(len) => {
+                            hasher.update(&part[..len]);
+                            at += len as u64;
+                        }
+                        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Ok(hasher.finish())
+        });
+        let (mut total, mut written) = (0, 0);
+        let outcome = loop {
+            if progress.cancelled() {
+                break Err(Error::Cancelled);
+            }
+            let count = match first.take().map_or_else(|| rustix::fs::copy_file_range(file, None, copy, None, STEP), Ok)
+            {
+                Ok(0) => break Ok(()),
+                Ok(count) => count as u64,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(errno) => break Err(Error::io("copying", path, errno)),
+            };
+            total += count;
+            progress.add(0, count);
+            if copied.send(total).is_err() {
+                break Ok(());
+            }
+            if total - written >= WRITE_OUT {
+                // Starts to write it out, without waiting: there is less to wait for at the end.
+                let len = std::num::NonZeroU64::new(total - written);
+                let _ = rustix::fs::fadvise(copy, written, len, rustix::fs::Advice::DontNeed);
+                written = total;
+            }
+        };
+        drop(copied);
+        let hashed = hashing.join().map_err(|_| Error::Cancelled)?;
+        outcome?;
+        let md5 = hashed.map_err(|error| Error::io("reading the copy of", path, error))?;
+        Ok(Some((Oid::file(md5), total)))
+    })
+}
+
 /// Fills the part unless the file ends.
 fn read_part(file: &mut File, part: &mut [u8]) -> std::io::Result<usize> {
     let mut len = 0;
@@ -171,4 +253,36 @@ fn read_part(file: &mut File, part: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_hashed_as_it_is_written_whatever_its_length() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in [BIG as usize, BIG as usize + 1, STEP, STEP * 3 + 12345, WRITE_OUT as usize + STEP + 1] {
+            let bytes: Vec<u8> = (0..size as u32).flat_map(|i| [(i / 251) as u8, i as u8]).take(size).collect();
+            let path = dir.path().join("source");
+            std::fs::write(&path, &bytes).unwrap();
+            for name in [HashName::Md5, HashName::Md5Dos2Unix] {
+                let target = dir.path().join("target");
+                let mut copy =
+                    File::options().read(true).write(true).create(true).truncate(true).open(&target).unwrap();
+                let mut file = File::open(&path).unwrap();
+                let done =
+                    hash_stream(name, &mut file, size as u64, &path, Some(&mut copy), &crate::NoProgress).unwrap();
+                assert_eq!(done, (hash_bytes(name, &bytes), size as u64));
+                assert!(std::fs::read(&target).unwrap() == bytes, "{size}");
+                // One that cannot be read back goes the other way, to the same end.
+                let mut copy = File::create(&target).unwrap();
+                let mut file = File::open(&path).unwrap();
+                let again =
+                    hash_stream(name, &mut file, size as u64, &path, Some(&mut copy), &crate::NoProgress).unwrap();
+                assert_eq!(again, done);
+                assert!(std::fs::read(&target).unwrap() == bytes, "{size}");
+            }
+        }
+    }
 }

@@ -317,7 +317,7 @@ impl<'a> Linker<'a> {
 
 /// A new file with the mode that the umask leaves.
 fn create(dir: BorrowedFd<'_>, name: &[u8]) -> std::result::Result<File, Errno> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o666)).map(File::from)
 }
 
