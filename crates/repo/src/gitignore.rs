@@ -41,7 +41,8 @@ const OWN: [&str; 3] = ["config.local", "tmp", "cache"];
 /// Whether the `.gitignore` in a `.dvc` folder has its usual lines.
 pub fn has_own_lines(dvc_dir: &Path) -> bool {
     let known = fs::read(dvc_dir.join(FILE_NAME)).unwrap_or_default();
-    OWN.iter().all(|name| known.split(|byte| *byte == b'\n').any(|line| line.strip_prefix(b"/") == Some(name.as_bytes())))
+    OWN.iter()
+        .all(|name| known.split(|byte| *byte == b'\n').any(|line| line.strip_prefix(b"/") == Some(name.as_bytes())))
 }
 
 /// Has git ignore what of a `.dvc` folder it must not see.

@@ -60,7 +60,9 @@ impl Repo {
         }
         let our = &ours.outs[0];
         let base = ancestor.outs.first();
-        for (other, stage) in base.map(|out| (out, ancestor)).into_iter().chain([(our, &*ours), (&theirs.outs[0], theirs)]) {
+        for (other, stage) in
+            base.map(|out| (out, ancestor)).into_iter().chain([(our, &*ours), (&theirs.outs[0], theirs)])
+        {
             refuse_unlike(our, ours, other, stage)?;
         }
         let tree = |out: &Output| -> Result<Tree> {

@@ -102,9 +102,10 @@ impl Repo {
             _ => to.to_owned(),
         };
         index.graph()?;
-        let found = index.stages()?.iter().find(|stage| {
-            stage.outs.iter().any(|out| out.place != Place::Url && out.path == source)
-        });
+        let found = index
+            .stages()?
+            .iter()
+            .find(|stage| stage.outs.iter().any(|out| out.place != Place::Url && out.path == source));
         let Some(stage) = found else {
             return Err(Error::NoOutput(self.show_from_cwd(&source)));
         };
@@ -130,12 +131,15 @@ impl Repo {
 
     /// The `.dvc` file goes with the data.
     fn renamed_stage(&self, index: &Index<'_>, old: &Stage, to: &str) -> Result<Stage> {
-        let (folder, name) = to.rsplit_once('/').map_or(("", to), |(folder, name)| (if folder.is_empty() { "/" } else { folder }, name));
-        let shown_file = format!("{}{DVC_FILE_SUFFIX}", if folder.is_empty() { name.to_owned() } else { join(folder, name) });
+        let (folder, name) =
+            to.rsplit_once('/').map_or(("", to), |(folder, name)| (if folder.is_empty() { "/" } else { folder }, name));
+        let shown_file =
+            format!("{}{DVC_FILE_SUFFIX}", if folder.is_empty() { name.to_owned() } else { join(folder, name) });
         let wdir = self.absolute(Path::new(folder));
         let file = wdir.join(format!("{name}{DVC_FILE_SUFFIX}"));
         self.check_new_file(&file, &wdir)?;
-        let mut new = Stage::of_dvc_file(self, &file, DvcFile { outs: vec![Out::new(name)], ..DvcFile::default() }, None);
+        let mut new =
+            Stage::of_dvc_file(self, &file, DvcFile { outs: vec![Out::new(name)], ..DvcFile::default() }, None);
         new.wdir = wdir;
         self.carry_over(old, &mut new)?;
         let ignored = self.dvcignore()?.is_ignored(&file, false);

@@ -28,7 +28,8 @@ impl Repo {
             for stage in &stages {
                 refuse_parametrized(self, stage, "remove")?;
             }
-            let writes: Vec<PathBuf> = stages.iter().flat_map(|stage| stage.outs.iter().map(|out| out.path.clone())).collect();
+            let writes: Vec<PathBuf> =
+                stages.iter().flat_map(|stage| stage.outs.iter().map(|out| out.path.clone())).collect();
             self.make_way(&[], &writes)?;
             stages
         };

@@ -1,7 +1,6 @@
 //! What the git hooks that `install` writes call. People do not type it, so stock has no help for it.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::context::Context;
@@ -65,7 +64,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     match args.hook {
         Hook::PreCommit(_) => Ok(super::run(context.style, &["status".into()])),
         Hook::PrePush(_) => Ok(super::run(context.style, &["push".into()])),
-        Hook::PostCheckout(passed) if changes_the_data(&passed.args) => {
+        Hook::PostCheckout(passed) if changes_the_data(&passed.args) && !is_rebasing(context) => {
             Ok(super::run(context.style, &["checkout".into()]))
         }
         Hook::PostCheckout(_) => Ok(ExitCode::SUCCESS),
@@ -80,9 +79,16 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Git says with `1` that a revision was checked out and not a file; the pre-commit tool says it in a variable. In the middle of
-/// a rebase or a merge a checkout of data could fail and break it. Git runs hooks in the work tree's root.
+/// Git says with `1` that a revision was checked out and not a file; the pre-commit tool says it in a variable.
 fn changes_the_data(args: &[OsString]) -> bool {
     let flag = std::env::var_os("PRE_COMMIT_CHECKOUT_TYPE").or_else(|| args.get(2).cloned());
-    flag.is_some_and(|flag| flag == "1") && !Path::new(".git/rebase-merge").is_dir()
+    flag.is_some_and(|flag| flag == "1")
+}
+
+/// In the middle of a rebase a checkout of data could fail and break it. Git runs hooks in the work tree's root. Of a second
+/// work tree or a submodule git's folder is elsewhere, where stock does not look.
+fn is_rebasing(context: &Context) -> bool {
+    let here = context.folder.join(".git");
+    let git_dir = context.repo().ok().and_then(|repo| Some(repo.git().ok()??.git_dir().to_owned()));
+    [Some(here), git_dir].into_iter().flatten().any(|folder| folder.join("rebase-merge").is_dir())
 }

@@ -187,11 +187,15 @@ fn context(style: Style, options: &Options, quiet: bool, verbose: u8) -> Result<
 
 /// The parser of what stands in front of the command.
 fn top(style: Style) -> clap::Command {
+    with_top(style, words::with_common(clap::Command::new(style.program())))
+}
+
+fn with_top(style: Style, command: clap::Command) -> clap::Command {
     let about = match style {
         Style::Dvc => "Data version control, by Trackway.",
         Style::Trackway => "Tracks experiments, models and data: one binary that speaks MLflow's and DVC's languages.",
     };
-    words::with_common(clap::Command::new(style.program()))
+    command
         .about(about)
         .arg(Arg::new("version").short('V').long("version").action(ArgAction::SetTrue).help("Print the version"))
         .arg(
@@ -211,7 +215,9 @@ fn top(style: Style) -> clap::Command {
 
 /// All commands with all their arguments, for shells that complete them.
 pub fn whole(style: Style) -> clap::Command {
-    table::all(style).fold(top(style), |top, command| {
+    // What is hidden from the help is no help to who types either.
+    let top = with_top(style, words::with_visible(clap::Command::new(style.program())));
+    table::all(style).fold(top, |top, command| {
         let parser = clap::Command::new(command.name)
             .visible_aliases(command.aliases)
             .about(command.about)

@@ -38,17 +38,33 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// `-q`, `-v` and the developer's switches, which every command of stock takes. Those that profile or debug the Python
-/// interpreter are taken and mean nothing here.
 /// As Python's argparse: `-3` is a value where no option looks like a number.
 fn with_negative_numbers(command: Command) -> Command {
     let command = command.mut_args(|arg| if arg.is_positional() { arg.allow_negative_numbers(true) } else { arg });
     command.mut_subcommands(with_negative_numbers)
 }
 
+/// `-q`, `-v` and the developer's switches, which every command of stock takes. Those that profile or debug the Python
+/// interpreter are taken and mean nothing here.
 pub fn with_common(command: Command) -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true).global(true);
     let value = |name: &'static str| Arg::new(name).long(name).num_args(1).value_name(name).hide(true).global(true);
+    with_visible(command)
+        .arg(flag("cprofile"))
+        .arg(value("cprofile-dump"))
+        .arg(flag("yappi"))
+        .arg(flag("yappi-separate-threads"))
+        .arg(flag("viztracer"))
+        .arg(value("viztracer-depth").value_parser(int).allow_negative_numbers(true))
+        .arg(flag("viztracer-async"))
+        .arg(flag("pdb"))
+        .arg(flag("instrument"))
+        .arg(flag("instrument-open"))
+        .arg(flag("show-stack").alias("ss"))
+}
+
+/// The options of every command that people are told of.
+pub fn with_visible(command: Command) -> Command {
     command
         .infer_long_args(true)
         .args_override_self(true)
@@ -64,17 +80,6 @@ pub fn with_common(command: Command) -> Command {
                 .conflicts_with("quiet")
                 .help("Say more"),
         )
-        .arg(flag("cprofile"))
-        .arg(value("cprofile-dump"))
-        .arg(flag("yappi"))
-        .arg(flag("yappi-separate-threads"))
-        .arg(flag("viztracer"))
-        .arg(value("viztracer-depth").value_parser(int).allow_negative_numbers(true))
-        .arg(flag("viztracer-async"))
-        .arg(flag("pdb"))
-        .arg(flag("instrument"))
-        .arg(flag("instrument-open"))
-        .arg(flag("show-stack").alias("ss"))
 }
 
 /// Parses with `command`, whose name is how it was called. All arguments that nobody knows are reported together, as stock does.
