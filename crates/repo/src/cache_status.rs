@@ -108,7 +108,8 @@ impl Repo {
         reached: &mut HashSet<Hash>,
     ) -> Result<()> {
         if !share.root.join(DVC_DIR).is_dir() {
-            share.unreadable = Some(format!("it is gone; `trackway cache forget '{}'` takes it off the list", share.root.display()));
+            share.unreadable =
+                Some(format!("it is gone; `trackway cache forget '{}'` takes it off the list", share.root.display()));
             return Ok(());
         }
         let repo = self.open_project(&share.root)?;
@@ -124,7 +125,9 @@ impl Repo {
             };
             for stage in index.stages()? {
                 for out in stage.outs.iter().filter(|out| out.use_cache) {
-                    let Some(need) = Need::of(&repo, stage, out, None).filter(|need| seen.insert(need.hash)) else { continue };
+                    let Some(need) = Need::of(&repo, stage, out, None).filter(|need| seen.insert(need.hash)) else {
+                        continue;
+                    };
                     visit(need.hash);
                     if let Ok(Some(tree)) = need.tree(&repo, &mut trees) {
                         tree.iter().for_each(|entry| visit(need.file(entry.oid)));

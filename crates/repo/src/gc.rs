@@ -99,7 +99,9 @@ impl Repo {
             for remote in &remotes {
                 let mut folders = list_folders(&remote.path)?;
                 folders.iter_mut().for_each(|folder| folder.retain_unused(&remote.used));
-                swept.push(sweep(SweptPlace::Remote, folders, options.dry, |folders| delete_folders(folders, progress))?);
+                swept.push(sweep(SweptPlace::Remote, folders, options.dry, |folders| {
+                    delete_folders(folders, progress)
+                })?);
             }
         }
         Ok(swept)
@@ -130,7 +132,13 @@ impl Repo {
     }
 
     /// The same for who has the cache's lock already.
-    pub(crate) fn lock_projects(&self, cache: &Cache, alone: WritersLock, held: &[&Path], patient: bool) -> Result<Alone> {
+    pub(crate) fn lock_projects(
+        &self,
+        cache: &Cache,
+        alone: WritersLock,
+        held: &[&Path],
+        patient: bool,
+    ) -> Result<Alone> {
         let mut projects = Vec::new();
         for root in cache.projects()? {
             if root != self.root() && !held.contains(&root.as_path()) && root.join(".dvc").is_dir() {
@@ -138,7 +146,8 @@ impl Repo {
                 projects.push(match patient {
                     true => project.lock()?,
                     false => {
-                        let lock = Lock::try_acquire(&project.tmp_dir().join("lock"), project.config().hardlink_lock())?;
+                        let lock =
+                            Lock::try_acquire(&project.tmp_dir().join("lock"), project.config().hardlink_lock())?;
                         lock.ok_or(crate::lock::LockError::Busy { holder: None })?
                     }
                 });

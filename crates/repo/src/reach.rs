@@ -75,7 +75,13 @@ impl Reached {
 
 impl Reach<'_> {
     /// Adds what the work tree and the revisions of one repository reach.
-    pub fn collect(&mut self, repo: &Repo, options: &RevisionOptions, trees: &mut Trees, reached: &mut Reached) -> Result<()> {
+    pub fn collect(
+        &mut self,
+        repo: &Repo,
+        options: &RevisionOptions,
+        trees: &mut Trees,
+        reached: &mut Reached,
+    ) -> Result<()> {
         // The work tree comes before anything is asked of git, as in DVC.
         if options.work_tree {
             self.index(repo, &repo.index()?, WORK_TREE, trees, reached)?;
@@ -124,7 +130,14 @@ impl Reach<'_> {
         Ok(())
     }
 
-    fn output(&mut self, repo: &Repo, stage: &Stage, out: &Output, trees: &mut Trees, reached: &mut Reached) -> Result<()> {
+    fn output(
+        &mut self,
+        repo: &Repo,
+        stage: &Stage,
+        out: &Output,
+        trees: &mut Trees,
+        reached: &mut Reached,
+    ) -> Result<()> {
         let Some(need) = Need::of(repo, stage, out, None) else {
             match &out.recorded {
                 Recorded::Unusable(text) => {

@@ -185,14 +185,22 @@ impl Repo {
         crate::repo::find_root(&self.absolute(path))
     }
 
-    fn tidy_alone(&self, options: &TidyOptions, named: &[PathBuf], progress: &dyn Progress, _alone: Alone) -> Result<Tidied> {
+    fn tidy_alone(
+        &self,
+        options: &TidyOptions,
+        named: &[PathBuf],
+        progress: &dyn Progress,
+        _alone: Alone,
+    ) -> Result<Tidied> {
         let projects = self.projects_of_cache(named)?;
         let mut items = self.items()?;
         let mut total: u64 = items.iter().map(|item| item.stored.size).sum();
         let mut tidied = Tidied { cache_bytes: total, ..Tidied::default() };
         let fits = options.max_size.is_some_and(|max| total <= max);
         // The trash goes before anything that may still be of use.
-        if !(options.is_only_budget() || options.pushed && options.newest.is_none() && options.max_size.is_some()) || !fits {
+        if !(options.is_only_budget() || options.pushed && options.newest.is_none() && options.max_size.is_some())
+            || !fits
+        {
             let repos: Vec<&Repo> = std::iter::once(self).chain(&projects).collect();
             let had_trash = !self.cache(HashName::Md5)?.trash()?.is_empty();
             let kept = self.kept(&repos, options, &items, &mut tidied)?;
@@ -269,7 +277,13 @@ impl Repo {
         Ok(items)
     }
 
-    fn kept(&self, repos: &[&Repo], options: &TidyOptions, items: &[Item], tidied: &mut Tidied) -> Result<HashSet<Hash>> {
+    fn kept(
+        &self,
+        repos: &[&Repo],
+        options: &TidyOptions,
+        items: &[Item],
+        tidied: &mut Tidied,
+    ) -> Result<HashSet<Hash>> {
         let mut trees = Trees::default();
         let mut reached = Reached::default();
         // The work trees first. What they need must be known.
@@ -349,7 +363,8 @@ impl Repo {
             let Some(git) = repo.git()? else { continue };
             let mut commits = match options.revisions.asks_git() && options.max_size.is_some() {
                 true => {
-                    let revisions = RevisionOptions { work_tree: false, ..self.revisions_for(repo, &options.revisions) };
+                    let revisions =
+                        RevisionOptions { work_tree: false, ..self.revisions_for(repo, &options.revisions) };
                     repo.revisions(&revisions)?.iter().filter_map(|revision| revision.commit).collect()
                 }
                 false => git.all_commits()?,
@@ -367,7 +382,12 @@ impl Repo {
     }
 
     /// Leaves out what is young, and what no remote has where that is asked for.
-    fn spare_young_and_unpushed(&self, taken: &mut Vec<&Item>, options: &TidyOptions, tidied: &mut Tidied) -> Result<()> {
+    fn spare_young_and_unpushed(
+        &self,
+        taken: &mut Vec<&Item>,
+        options: &TidyOptions,
+        tidied: &mut Tidied,
+    ) -> Result<()> {
         let before = taken.len();
         taken.retain(|item| age_of(&item.stored, options.now) >= options.min_age);
         if options.pushed {
@@ -432,7 +452,11 @@ impl Repo {
                     visit(commit, need.hash, &need.name);
                     if let Ok(Some(tree)) = need.tree(self, &mut trees) {
                         for entry in tree.iter() {
-                            visit(commit, need.file(entry.oid), &format!("{}/{}", need.name, entry.os_path().display()));
+                            visit(
+                                commit,
+                                need.file(entry.oid),
+                                &format!("{}/{}", need.name, entry.os_path().display()),
+                            );
                         }
                     }
                 }
@@ -490,7 +514,8 @@ impl Repo {
             tidied.freed(going.iter(), options);
             if !options.dry {
                 for kind in KINDS {
-                    let oids: Vec<_> = going.iter().filter(|item| item.hash.name == kind).map(|item| item.hash.oid).collect();
+                    let oids: Vec<_> =
+                        going.iter().filter(|item| item.hash.name == kind).map(|item| item.hash.oid).collect();
                     if !oids.is_empty() {
                         self.cache(kind)?.delete_from_trash(&batch, &oids, progress)?;
                     }

@@ -457,9 +457,7 @@ fn fsck_finds_a_flipped_bit_in_any_object_and_repairs_it() {
     project.add("d", "d/one", "1");
     project.add("d", "d/two", "2");
     project.commit("d");
-    let fsck = |repair| {
-        project.repo().fsck(&FsckOptions { repair, ..FsckOptions::default() }, &NoProgress).unwrap()
-    };
+    let fsck = |repair| project.repo().fsck(&FsckOptions { repair, ..FsckOptions::default() }, &NoProgress).unwrap();
     assert!(fsck(false).is_clean());
     let needed = project.needs(None, &{
         let mut lists = BTreeMap::new();

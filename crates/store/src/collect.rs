@@ -143,36 +143,42 @@ impl Folder {
         objects.chain(foreign)
     }
 
-    /// Deletes all of it. What is gone already counts as deleted.
-    fn delete(&self, progress: &dyn Progress) -> Result<()> {
+    /// Deletes the lists of directories, or all else. What is gone already counts as deleted.
+    fn delete(&self, lists: bool, progress: &dyn Progress) -> Result<()> {
+        let objects = || self.objects.iter().filter(|oid| oid.is_dir() == lists);
+        if objects().next().is_none() && (lists || self.foreign.is_empty()) {
+            return Ok(());
+        }
         let dir = match open_dir(CWD.as_fd(), self.path.as_os_str().as_bytes()) {
             Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(Error::io("opening", &self.path, errno)),
         };
-        let unlink = |name: &[u8]| match rustix::fs::unlinkat(&dir, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(Error::io("deleting", self.path.join(OsStr::from_bytes(name)), errno)),
+        let unlink = |name: &[u8]| {
+            progress.add(1, 0);
+            match rustix::fs::unlinkat(&dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(errno) => Err(Error::io("deleting", self.path.join(OsStr::from_bytes(name)), errno)),
+            }
         };
-        // A directory's list goes before its files: without it nothing says that they should be there.
-        for lists in [true, false] {
-            for oid in self.objects.iter().filter(|oid| oid.is_dir() == lists) {
-                if progress.cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                unlink(&Place::of(oid).as_str().as_bytes()[3..])?;
-                if lists {
-                    // Beside such an object DVC 0 kept its folder, unpacked.
-                    let unpacked = self.path.join(format!("{}.unpacked", &Place::of(oid).as_str()[3..]));
-                    if rustix::fs::statat(&dir, unpacked.file_name().unwrap_or_default(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                        std::fs::remove_dir_all(&unpacked).map_err(|error| Error::io("deleting", &unpacked, error))?;
-                    }
+        for oid in objects() {
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            unlink(&Place::of(oid).as_str().as_bytes()[3..])?;
+            if lists {
+                // Beside such an object DVC 0 kept its folder, unpacked.
+                let unpacked = format!("{}.unpacked", &Place::of(oid).as_str()[3..]);
+                if rustix::fs::statat(&dir, &unpacked, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                    let unpacked = self.path.join(unpacked);
+                    std::fs::remove_dir_all(&unpacked).map_err(|error| Error::io("deleting", &unpacked, error))?;
                 }
             }
         }
-        self.foreign.iter().try_for_each(|name| unlink(name.as_bytes()))?;
-        progress.add(self.len() as u64, 0);
-        Ok(())
+        match lists {
+            true => Ok(()),
+            false => self.foreign.iter().try_for_each(|name| unlink(name.as_bytes())),
+        }
     }
 }
 
@@ -180,8 +186,10 @@ impl Folder {
 pub fn delete_folders(folders: &[Folder], progress: &dyn Progress) -> Result<()> {
     let total: usize = folders.iter().map(Folder::len).sum();
     progress.start("removing", Some(total as u64), None);
-    // All lists first, so that an end in between leaves no list without its files.
-    let done = folders.par_iter().try_for_each(|folder| folder.delete(progress));
+    // All lists first: without its list nothing says that a file should be there.
+    let done = [true, false]
+        .into_iter()
+        .try_for_each(|lists| folders.par_iter().try_for_each(|folder| folder.delete(lists, progress)));
     progress.finish();
     done
 }

@@ -92,7 +92,8 @@ impl Cache {
     pub fn move_to_trash(&self, oids: &[Oid], batch: &Batch, progress: &dyn Progress) -> Result<usize> {
         let Some(objects) = self.objects_fd() else { return Ok(0) };
         let target = batch.objects(self);
-        self.by_folder(oids, "removing", progress, |name, oids| {
+        // A directory's list goes before its files: without it nothing says that they should be there.
+        self.by_folder(oids, "removing", Lists::First, progress, |name, oids| {
             let to = target.join(name);
             self.make_dirs(&to).map_err(|error| Error::io("making the folder", &to, error))?;
             let open = |at, path: &[u8]| rustix::fs::openat(at, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
@@ -103,27 +104,19 @@ impl Cache {
                 Err(errno) => return Err(Error::io("opening", self.objects_dir().join(name), errno)),
             };
             let mut moved = 0;
-            // A directory's list goes before its files: without it nothing says that they should be there.
-            for lists in [true, false] {
-                for oid in oids.iter().filter(|oid| oid.is_dir() == lists) {
-                    if progress.cancelled() {
-                        return Err(Error::Cancelled);
-                    }
-                    moved += usize::from(self.move_one(oid, from_fd.as_fd(), to_fd.as_fd())?);
-                    progress.add(1, 0);
+            for oid in oids {
+                if progress.cancelled() {
+                    return Err(Error::Cancelled);
                 }
+                moved += usize::from(self.move_one(oid, from_fd.as_fd(), to_fd.as_fd())?);
+                progress.add(1, 0);
             }
             Ok(moved)
         })
     }
 
     /// Renames an object between two folders. What was known to be right still is.
-    fn move_one(
-        &self,
-        oid: &Oid,
-        from: rustix::fd::BorrowedFd<'_>,
-        to: rustix::fd::BorrowedFd<'_>,
-    ) -> Result<bool> {
+    fn move_one(&self, oid: &Oid, from: rustix::fd::BorrowedFd<'_>, to: rustix::fd::BorrowedFd<'_>) -> Result<bool> {
         let place = Place::of(oid);
         let name = &place.as_str()[3..];
         let look = |at| rustix::fs::statat(at, name, AtFlags::empty()).map(|stat| Stamp::of(&stat));
@@ -147,14 +140,20 @@ impl Cache {
         &self,
         oids: &[Oid],
         what: &'static str,
+        lists: Lists,
         progress: &dyn Progress,
         work: impl Fn(&str, &[Oid]) -> Result<usize> + Sync,
     ) -> Result<usize> {
         let mut sorted = oids.to_vec();
         sorted.sort_unstable();
-        let groups: Vec<&[Oid]> = sorted.chunk_by(|a, b| a.bytes()[0] == b.bytes()[0]).collect();
         progress.start(what, Some(oids.len() as u64), None);
-        let done = groups.par_iter().map(|group| work(&Place::of(&group[0]).as_str()[..2], group)).sum();
+        let (dirs, files): (Vec<Oid>, Vec<Oid>) = sorted.iter().partition(|oid| oid.is_dir());
+        let run = |oids: &[Oid]| -> Result<usize> {
+            let groups: Vec<&[Oid]> = oids.chunk_by(|a, b| a.bytes()[0] == b.bytes()[0]).collect();
+            groups.par_iter().map(|group| work(&Place::of(&group[0]).as_str()[..2], group)).sum()
+        };
+        let (first, last) = if lists == Lists::First { (&dirs, &files) } else { (&files, &dirs) };
+        let done = run(first).and_then(|done| Ok(done + run(last)?));
         progress.finish();
         done
     }
@@ -167,7 +166,8 @@ impl Cache {
             oids.extend_from_slice(folder.objects());
         }
         let open = |at, path: &[u8]| rustix::fs::openat(at, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let restored = self.by_folder(&oids, "restoring", progress, |name, oids| {
+        // The files of a directory come before its list.
+        let restored = self.by_folder(&oids, "restoring", Lists::Last, progress, |name, oids| {
             let from = from.join(name);
             let from_fd = match open(CWD, from.as_os_str().as_bytes()) {
                 Ok(fd) => fd,
@@ -179,21 +179,20 @@ impl Cache {
             let to = self.objects_dir().join(name);
             let to_fd = open(CWD, to.as_os_str().as_bytes()).map_err(|errno| Error::io("opening", &to, errno))?;
             let mut back = 0;
-            // The files of a directory come before its list.
-            for lists in [false, true] {
-                for oid in oids.iter().filter(|oid| oid.is_dir() == lists) {
-                    // What came into the cache again meanwhile stays.
-                    if self.stat_in_place(oid)?.is_none() {
-                        back += usize::from(self.move_one(oid, from_fd.as_fd(), to_fd.as_fd())?);
-                    }
-                    progress.add(1, 0);
+            for oid in oids {
+                // What came into the cache again meanwhile stays.
+                if self.stat_in_place(oid)?.is_none() {
+                    back += usize::from(self.move_one(oid, from_fd.as_fd(), to_fd.as_fd())?);
                 }
+                progress.add(1, 0);
             }
             Ok(back)
         })?;
         self.remember_unsynced_many();
         match std::fs::remove_dir_all(&from) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("deleting", &from, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("deleting", &from, error));
+            }
             _ => {}
         }
         // Only when nothing of the other kind is left in it.
@@ -246,7 +245,7 @@ impl Cache {
     /// Deletes objects of one collection in the trash, for good; tells how many there were.
     pub fn delete_from_trash(&self, batch: &Batch, oids: &[Oid], progress: &dyn Progress) -> Result<usize> {
         let dir = batch.objects(self);
-        let deleted = self.by_folder(oids, "removing", progress, |name, oids| {
+        let deleted = self.by_folder(oids, "removing", Lists::First, progress, |name, oids| {
             let mut deleted = 0;
             for oid in oids {
                 match std::fs::remove_file(dir.join(name).join(&Place::of(oid).as_str()[3..])) {
@@ -274,6 +273,13 @@ impl Cache {
         self.forget(oid);
         Ok(path)
     }
+}
+
+/// When the lists of directories are moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    First,
+    Last,
 }
 
 impl InTrash {

@@ -151,7 +151,8 @@ fn the_settings_are_what_a_plain_collection_does() -> Result {
 #[test]
 fn a_damaged_object_is_found_set_aside_and_repaired() -> Result {
     let place = Place::with_versions(3)?;
-    let object = place.ok(&["gc", "-A", "--dry", "--json"]).and(walk_first(&place.repo().join(".dvc/cache/files/md5")))?;
+    let object =
+        place.ok(&["gc", "-A", "--dry", "--json"]).and(walk_first(&place.repo().join(".dvc/cache/files/md5")))?;
     let good = fs::read(&object)?;
     fs::remove_file(&object)?;
     fs::write(&object, "damaged")?;

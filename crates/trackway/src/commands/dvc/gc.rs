@@ -228,13 +228,14 @@ pub fn revisions(args: &Scope) -> Result<RevisionOptions, Failure> {
 /// `2024-05-06` as the moment at which that day began here, in seconds since 1970; else what Python says of it.
 fn midnight(text: &str) -> Result<i64, Failure> {
     let no_match = || Failure::unexpected(format!("time data '{text}' does not match format '%Y-%m-%d'"));
-    let digits = |text: &str, most: usize| {
-        text.bytes().take(most).take_while(u8::is_ascii_digit).count()
-    };
-    let (year, rest) = text.split_once('-').filter(|(year, _)| digits(year, 4) == 4 && year.len() == 4).ok_or_else(no_match)?;
+    let digits = |text: &str, most: usize| text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let (year, rest) =
+        text.split_once('-').filter(|(year, _)| digits(year, 4) == 4 && year.len() == 4).ok_or_else(no_match)?;
     // Python takes as many digits as make a month or a day, and leaves the rest to what follows.
     let take = |text: &str, range: std::ops::RangeInclusive<i8>| {
-        (1..=digits(text, 2)).rev().find_map(|len| text[..len].parse().ok().filter(|n| range.contains(n)).map(|n: i8| (n, len)))
+        (1..=digits(text, 2))
+            .rev()
+            .find_map(|len| text[..len].parse().ok().filter(|n| range.contains(n)).map(|n: i8| (n, len)))
     };
     let (month, len) = take(rest, 1..=12).ok_or_else(no_match)?;
     let rest = rest[len..].strip_prefix('-').ok_or_else(no_match)?;

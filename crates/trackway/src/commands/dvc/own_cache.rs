@@ -90,9 +90,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             keep(context, &changes, if user { Scope::User } else { Scope::Repo }, json)?;
         }
         Command::Projects { json } => {
-            let projects = context.on_repo(|repo| {
-                Ok(repo.cache(HashName::Md5)?.projects().map_err(trackway_repo::Error::from)?)
-            })?;
+            let projects = context
+                .on_repo(|repo| Ok(repo.cache(HashName::Md5)?.projects().map_err(trackway_repo::Error::from)?))?;
             let shown: Vec<String> = projects.iter().map(|path| path.to_string_lossy().into_owned()).collect();
             if json {
                 context.terminal.json(&shown)?;

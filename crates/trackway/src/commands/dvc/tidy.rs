@@ -134,7 +134,13 @@ fn tell(tidied: &Tidied, args: &Args, context: &Context) -> Result<(), Failure> 
         return context.terminal.json(&as_json(tidied, args.dry));
     }
     for gone in &tidied.gone {
-        context.terminal.line(format!("{}  {:>6}  {:>5}  {}", gone.hash.oid, size(gone.size), days(gone.age), why(gone)))?;
+        context.terminal.line(format!(
+            "{}  {:>6}  {:>5}  {}",
+            gone.hash.oid,
+            size(gone.size),
+            days(gone.age),
+            why(gone)
+        ))?;
     }
     for line in lines(tidied, args) {
         context.terminal.line(line)?;
@@ -154,7 +160,9 @@ fn lines(tidied: &Tidied, args: &Args) -> Vec<String> {
             lines.push(format!("Removed {count} ({bytes}): with them in the trash the budget would be exceeded."));
         }
         (_, false, false) => lines.push(match tidied.until.and_then(date) {
-            Some(until) => format!("Moved {count} ({bytes}) to the trash. `trackway gc --undo` puts them back, until {until}."),
+            Some(until) => {
+                format!("Moved {count} ({bytes}) to the trash. `trackway gc --undo` puts them back, until {until}.")
+            }
             None => format!("Moved {count} ({bytes}) to the trash. `trackway gc --undo` puts them back."),
         }),
     }
