@@ -89,9 +89,6 @@ fn save_found(
         hardlink: AtomicBool::new(save.relink && cache.link_types().first() == Some(&LinkType::Hardlink)),
         single: matches!(found, Found::File { .. }),
     };
-    if saver.save.relink {
-        save.state.clear_temps();
-    }
     match &mut found {
         Found::File { path, record } => {
             let path: &Path = path;
@@ -161,7 +158,8 @@ impl Saver<'_> {
         // the first one makes of it.
         let types = if self.single { &types[..1] } else { types };
         // Where clones do not work, that is what the next type makes.
-        let next_is_link = matches!(self.cache.link_types(), [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..]);
+        let next_is_link =
+            matches!(self.cache.link_types(), [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..]);
         if self.single && next_is_link && !symlink && !linked {
             return true;
         }
@@ -342,7 +340,7 @@ impl Saver<'_> {
             Some(made) => made?,
             None => {
                 let cut = relative.iter().rposition(|byte| *byte == b'/').map_or(0, |cut| cut + 1);
-                let unique = format!(".trackway-{}-{:x}.tmp", std::process::id(), record.stamp.ino);
+                let unique = self.save.state.temp_beside(path);
                 let name = [&relative[..cut], unique.as_bytes()].concat();
                 let _ = rustix::fs::unlinkat(root, &name, AtFlags::empty());
                 self.linker.make(oid, root, &name, path)?;

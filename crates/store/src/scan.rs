@@ -231,6 +231,7 @@ pub(crate) fn walk(path: &Path, options: &ScanOptions<'_>, hints: &Hints) -> Res
             Ok(Some(Found::File { path: path.to_owned(), record }))
         }
         FileType::Directory => {
+            options.state.clear_temps();
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = rustix::fs::openat(CWD, path, flags, Mode::empty())
                 .map_err(|errno| Error::io("opening", path, errno))?;

@@ -5,10 +5,11 @@
 //! each checkout under way (`checkout-<md5 of its path>`). Formats: docs/formats/work-tree-state.md. All of it may be
 //! deleted at any time; what is damaged counts as absent, what cannot be written is not remembered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,10 @@ pub struct State {
     dir: Option<PathBuf>,
     files: Mutex<Option<Files>>,
     counter: AtomicU64,
+    opened: i64,
+    cleared: AtomicBool,
+    /// Folders of the work tree that hold temporary files of ours.
+    strangers: Mutex<HashSet<PathBuf>>,
 }
 
 #[derive(Default)]
@@ -316,12 +321,23 @@ impl Files {
 impl State {
     /// Keeps its files in `dir` (`.dvc/tmp/trackway`), which need not exist; where it cannot write it remembers nothing.
     pub fn open(dir: &Path) -> State {
-        State { dir: Some(dir.to_owned()), files: Mutex::default(), counter: AtomicU64::new(0) }
+        State::at(Some(dir.to_owned()))
     }
 
     /// Remembers nothing.
     pub fn disabled() -> State {
-        State { dir: None, files: Mutex::default(), counter: AtomicU64::new(0) }
+        State::at(None)
+    }
+
+    fn at(dir: Option<PathBuf>) -> State {
+        State {
+            dir,
+            files: Mutex::default(),
+            counter: AtomicU64::new(0),
+            opened: now(),
+            cleared: AtomicBool::new(false),
+            strangers: Mutex::default(),
+        }
     }
 
     fn file_for(&self, kind: &str, path: &Path) -> Option<PathBuf> {
@@ -437,20 +453,66 @@ impl State {
         Some(dir.join(format!("{}-{:x}-{count}", std::process::id(), now())))
     }
 
-    /// Removes temporary files that a killed process left.
+    /// The same beside the file that is to be replaced, for a work tree on another file system: the folder is noted, so
+    /// that what a kill leaves there is found again. `full` is the file's path.
+    pub(crate) fn temp_beside(&self, full: &Path) -> String {
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let folder = full.parent().unwrap_or(Path::new("/"));
+        let mut noted = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = self.dir.as_ref().filter(|_| !noted.contains(folder)) {
+            let note = dir.join("relink").join(format!("{}-{:x}-in-{count}", std::process::id(), now()));
+            self.write(&note, folder.as_os_str().as_bytes());
+            noted.insert(folder.to_owned());
+        }
+        format!("{STRANGER}{}-{:x}-{count}.tmp", std::process::id(), self.opened)
+    }
+
+    /// Removes temporary files that a killed process left; once.
     pub(crate) fn clear_temps(&self) {
-        let Some(dir) = &self.dir else { return };
+        let Some(dir) = self.dir.as_ref().filter(|_| !self.cleared.swap(true, Ordering::Relaxed)) else { return };
         for entry in std::fs::read_dir(dir.join("relink")).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let pid = name.to_str().and_then(|name| name.split('-').next()?.parse::<i32>().ok());
-            let alive = pid
-                .and_then(rustix::process::Pid::from_raw)
-                .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
-            if !alive {
+            let Some((pid, time)) = name.to_str().and_then(owner) else { continue };
+            if self.is_at_work(pid, time) {
+                continue;
+            }
+            if name.as_bytes().windows(4).any(|part| part == b"-in-") {
+                let folder = std::fs::read(entry.path()).unwrap_or_default();
+                self.clear_strangers(Path::new(OsStr::from_bytes(&folder)), pid);
+            }
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+
+    /// In a folder of the work tree: only what bears such a process's own name.
+    fn clear_strangers(&self, folder: &Path, pid: u32) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(STRANGER)?.strip_suffix(".tmp"));
+            if rest.and_then(owner).is_some_and(|(owner, time)| owner == pid && !self.is_at_work(owner, time)) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
+
+    /// Whether the process runs that had this id at that time. Another one may have its id by now; this one may.
+    fn is_at_work(&self, pid: u32, time: i64) -> bool {
+        if pid == std::process::id() {
+            return time >= self.opened;
+        }
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    }
+}
+
+/// How the temporary files in a work tree on another file system begin.
+const STRANGER: &str = ".trackway-relink-";
+
+/// The process and the time that a temporary file's name begins with.
+fn owner(name: &str) -> Option<(u32, i64)> {
+    let mut parts = name.split('-');
+    let pid = parts.next()?.parse().ok()?;
+    Some((pid, i64::from_str_radix(parts.next()?, 16).ok()?))
 }
 
 impl Drop for State {
@@ -509,6 +571,29 @@ mod tests {
             assert!(Listing::from_bytes(&bad, b"/data").is_none(), "byte {at}");
             assert!(Listing::from_bytes(&bytes[..at], b"/data").is_none(), "length {at}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_relink_left_beside_its_files_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let state = State::open(&dir.path().join("state"));
+        let names: Vec<String> = (0..2).map(|_| state.temp_beside(&data.join("file"))).collect();
+        assert_eq!(std::fs::read_dir(dir.path().join("state/relink")).unwrap().count(), 1);
+        let foreign = [".trackway-relink-1-0-0.tmp", ".trackway-relink-.tmp", "file", ".trackway-1.tmp"];
+        for name in names.iter().map(String::as_str).chain(foreign) {
+            std::fs::write(data.join(name), "x").unwrap();
+        }
+        let there = |name: &str| data.join(name).exists();
+        state.clear_temps();
+        assert!(names.iter().all(|name| there(name)), "our own are in use");
+        // Another run, whose process happens to have the same id.
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        State::open(&dir.path().join("state")).clear_temps();
+        assert!(!names.iter().any(|name| there(name)));
+        assert!(foreign.iter().all(|name| there(name)));
+        assert_eq!(std::fs::read_dir(dir.path().join("state/relink")).unwrap().count(), 0);
     }
 
     #[test]

@@ -226,8 +226,12 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], mode: Option<u32>) -> std::i
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mode = std::fs::Permissions::from_mode(mode.unwrap_or(0o644));
-    let mut temp = tempfile::Builder::new().prefix(".tmp-").permissions(mode).tempfile_in(dir)?;
+    let permissions = std::fs::Permissions::from_mode(mode.unwrap_or(0o644));
+    let mut temp = tempfile::Builder::new().prefix(".tmp-").permissions(permissions.clone()).tempfile_in(dir)?;
+    if mode.is_some() {
+        // A group's files are the group's whatever the umask of the one who writes.
+        temp.as_file().set_permissions(permissions)?;
+    }
     temp.write_all(bytes)?;
     temp.persist(path)?;
     Ok(())

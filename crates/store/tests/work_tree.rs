@@ -518,3 +518,54 @@ fn switching_between_revisions_reads_no_object_again() {
     fs::remove_file(place.data().join("a")).unwrap();
     assert_eq!(check_out(first), 5);
 }
+
+#[test]
+fn an_old_layout_and_a_shared_cache_keep_their_own_records_and_modes() {
+    for (layout, own) in [(Layout::V3, "trackway/verified"), (Layout::V2, "trackway/verified-v2")] {
+        let mut place = Place::new(&[LinkType::Copy]);
+        let root = place.root.join("shared");
+        let options = CacheOptions { root: root.clone(), layout, link_types: vec![LinkType::Copy], shared: true };
+        place.cache = Cache::open(options).unwrap();
+        // DVC 2 hashes text as if its lines ended in \n.
+        place.write("data/text", "one\r\ntwo\r\n");
+        for i in 0..600 {
+            place.write(&format!("data/f{i}"), &format!("{i}"));
+        }
+        let content = place.add();
+        place.cache.flush().unwrap();
+        let text = if layout == Layout::V2 { "one\ntwo\n" } else { "one\r\ntwo\r\n" };
+        let oid = trackway_store::hash_bytes(trackway_store::HashName::Md5, text.as_bytes());
+        let object = place.cache.path(&oid);
+        assert!(object.exists(), "{layout:?}");
+        assert_eq!((mode(&object), mode(object.parent().unwrap())), (0o444, 0o2775));
+        assert_eq!(mode(&root.join(own)), 0o2775);
+        let shard = fs::read_dir(root.join(own)).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(mode(&shard), 0o664);
+        assert!(place.cache.holds(&content.oid()).unwrap());
+        fs::remove_file(&object).unwrap();
+        assert!(!place.cache.holds(&content.oid()).unwrap());
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_read_all_the_same() {
+    let mut place = Place::new(&[LinkType::Copy]);
+    for i in 0..600 {
+        place.write(&format!("data/f{i}"), &format!("{i}"));
+    }
+    let oid = place.add().oid();
+    place.cache.flush().unwrap();
+    // Files where folders would have to be made: also root can write nothing there.
+    let own = place.root.join("cache/trackway");
+    place.cache = cache_at(&place.root.join("nowhere"), &[]);
+    fs::remove_dir_all(&own).unwrap();
+    fs::write(&own, "").unwrap();
+    place.cache = cache_at(&place.root, &[LinkType::Copy]);
+    assert!(place.cache.holds(&oid).unwrap());
+    fs::remove_dir_all(place.data()).unwrap();
+    let outcome = place.check_out(oid);
+    assert_eq!((outcome.files, outcome.failed.len()), (600, 0));
+    place.cache.flush().unwrap();
+    assert_eq!(place.scan().unwrap().oid(), oid);
+    assert_eq!(fs::read(&own).unwrap(), b"");
+}
