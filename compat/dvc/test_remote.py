@@ -145,13 +145,14 @@ CASES = cases(
     > remote add '' /x/y
     > remote add 'A' /x
     > remote add 'q"q' /x
-    > remote add 'é' /x
     > remote add 'a]b' /x
     > remote list
     > remote default A
     > remote default a
     > remote remove A
     > remote add "it's" /x
+    # names that are not ASCII
+    > remote add 'é' /x
     # comments are kept
     $ printf '# top\n[core]\n    remote = r  # default\n\n# the store\n["remote \\"r\\""]\n    # where\n    url = ../x ; y\n' > .dvc/config; printf "# top\n[core]\n    remote = r # x\n['remote \"r\"']\n    # where\n    url = ../x\n" > .dvc/config
     > remote list
