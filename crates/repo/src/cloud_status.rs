@@ -6,10 +6,10 @@ use trackway_store::{Hash, HashName, Oid};
 use crate::error::{Error, Result};
 use crate::fetch::ignore_without_remote;
 use crate::index::Selected;
+use crate::output::Output;
 use crate::remotes::{TransferOptions, shown};
 use crate::repo::Repo;
 use crate::stage::Stage;
-use crate::output::Output;
 use crate::used::{Need, Trees};
 
 /// Names of outputs and of the files in them, each with `deleted` (only the remote has it), `new` (only the cache) or
@@ -39,14 +39,16 @@ impl Repo {
             for revision in &revisions {
                 let index = &revision.index;
                 let selected = index.select_all(targets, options.follow);
-                let collected = selected.and_then(|selected| self.compared(&selected)).map_err(|error| match error {
-                    Error::Config(crate::config::ConfigError::Unexpected(_)) => error,
-                    error => Error::caused(format!("Failed to collect '{}'", revision.names.join(",")), error),
-                })?;
+                let collected =
+                    selected.and_then(|selected| self.compared(&selected)).map_err(|error| match error {
+                        Error::Config(crate::config::ConfigError::Unexpected(_)) => error,
+                        error => Error::caused(format!("Failed to collect '{}'", revision.names.join(",")), error),
+                    })?;
                 needs.extend(collected);
             }
             if needs.is_empty() {
-                status.nothing_tracked = revisions.first().map(|first| first.index.stages()).transpose()?.is_some_and(<[_]>::is_empty);
+                status.nothing_tracked =
+                    revisions.first().map(|first| first.index.stages()).transpose()?.is_some_and(<[_]>::is_empty);
             }
         }
         let mut trees = Trees::default();

@@ -69,7 +69,10 @@ impl TransferFailure {
                 format!("[Errno {number}] {text}: '{}'", path.display())
             }
             trackway_store::Error::Corrupt { path, actual, .. } => {
-                format!("it is corrupted and stays where it is: the content of '{}' has the hash {actual}", path.display())
+                format!(
+                    "it is corrupted and stays where it is: the content of '{}' has the hash {actual}",
+                    path.display()
+                )
             }
             other => other.to_string(),
         };
@@ -101,7 +104,10 @@ impl Repo {
                 if !all_in_cache(self, need, &mut trees)? {
                     done.failures.push(TransferFailure {
                         oid: need.hash.oid,
-                        reason: format!("'{}' is imported from another repository, which this build does not reach yet", need.name),
+                        reason: format!(
+                            "'{}' is imported from another repository, which this build does not reach yet",
+                            need.name
+                        ),
                     });
                 }
                 continue;

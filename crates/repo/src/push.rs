@@ -45,7 +45,8 @@ impl Repo {
             }
         }
         let targets = if options.glob { expand(self.cwd(), targets)? } else { targets.to_vec() };
-        let collected = self.collect(&targets, &options.transfer, |_, selected| self.pushed_from(&selected, default))?;
+        let collected =
+            self.collect(&targets, &options.transfer, |_, selected| self.pushed_from(&selected, default))?;
         // As DVC 3.67: that a remote is missing is the work tree's fault, and found when the rest is done.
         let asked = collected.first().map(|first| first.remotes.clone()).unwrap_or_default();
         let mut trees = Trees::default();

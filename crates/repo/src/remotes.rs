@@ -97,7 +97,9 @@ impl Repo {
     pub(crate) fn object_remote(&self, name: Option<&str>, command: &str) -> Result<Remote> {
         let remote = self.remote(name, command)?;
         if remote.is_cloud_versioned() {
-            return Err(Error::dvc(format!("config file error: '{command}' is unsupported for cloud versioned remotes")));
+            return Err(Error::dvc(format!(
+                "config file error: '{command}' is unsupported for cloud versioned remotes"
+            )));
         }
         remote.reached_folder()?;
         Ok(remote)
@@ -173,7 +175,8 @@ pub(crate) struct Batches {
 impl Batches {
     pub fn of(&mut self, remote: &Remote, hash_name: HashName) -> Result<&mut Batch> {
         let depot = remote.depot(hash_name)?;
-        let known = self.list.iter().position(|batch| batch.depot.place() == depot.place() && batch.hash_name == hash_name);
+        let known =
+            self.list.iter().position(|batch| batch.depot.place() == depot.place() && batch.hash_name == hash_name);
         let at = known.unwrap_or_else(|| {
             let empty = (indexmap::IndexSet::new(), indexmap::IndexMap::new());
             self.list.push(Batch { depot, hash_name, files: empty.0, folders: empty.1, broken: Vec::new() });
@@ -212,7 +215,8 @@ impl Batch {
         }
         if need.has_tree_object() {
             let list = self.folders.entry(need.hash.oid);
-            let list = list.or_insert_with(|| transfer::FolderList { oid: need.hash.oid, trees: Vec::new(), bytes: None });
+            let list =
+                list.or_insert_with(|| transfer::FolderList { oid: need.hash.oid, trees: Vec::new(), bytes: None });
             list.trees.extend(tree);
             list.bytes = list.bytes.take().or(bytes);
         }
@@ -257,8 +261,12 @@ pub fn shown(hash: Hash) -> String {
 pub(crate) fn copy_run_cache(from: &Path, to: &Path) -> Result<usize> {
     let mut count = 0;
     for (folder, key) in names_in(from)?.into_iter().filter(|(_, name)| is_hex(name, 2)) {
-        for (folder, key) in names_in(&folder)?.into_iter().filter(|(_, name)| is_hex(name, 64) && name.starts_with(&key)) {
-            for (path, value) in names_in(&folder)?.into_iter().filter(|(path, name)| is_hex(name, 64) && path.is_file()) {
+        for (folder, key) in
+            names_in(&folder)?.into_iter().filter(|(_, name)| is_hex(name, 64) && name.starts_with(&key))
+        {
+            for (path, value) in
+                names_in(&folder)?.into_iter().filter(|(path, name)| is_hex(name, 64) && path.is_file())
+            {
                 let target_folder = to.join(&key[..2]).join(&key);
                 let target = target_folder.join(&value);
                 count += 1;

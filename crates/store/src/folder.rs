@@ -92,7 +92,8 @@ impl Folder {
         if self.list_shard(first.bytes()[0])?.len() * 256 > oids.len() * LIST_UP_TO {
             return oids.par_iter().map(|oid| Ok(self.size(oid)?.is_some())).collect();
         }
-        let shards: Vec<HashSet<Oid>> = (0..=255u8).into_par_iter().map(|shard| self.list_shard(shard)).collect::<Result<_>>()?;
+        let shards: Vec<HashSet<Oid>> =
+            (0..=255u8).into_par_iter().map(|shard| self.list_shard(shard)).collect::<Result<_>>()?;
         Ok(oids.iter().map(|oid| shards[usize::from(oid.bytes()[0])].contains(oid)).collect())
     }
 
@@ -370,7 +371,8 @@ fn copy(from: &mut File, to: &mut File, size: u64, path: &Path, progress: &dyn P
 }
 
 fn remove_leftover(path: &Path) {
-    let age = std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+    let age =
+        std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
     if age.is_some_and(|age| age > LEFTOVER_AGE) {
         let _ = std::fs::remove_file(path);
     }

@@ -140,7 +140,8 @@ pub struct Failed {
 /// Work that is done by several threads at once: as many as there are processors, or as many as the person wants.
 pub fn with_jobs<T: Send>(jobs: Option<usize>, work: impl FnOnce() -> T + Send) -> T {
     const MOST: usize = 256;
-    match jobs.filter(|jobs| *jobs > 0).map(|jobs| rayon::ThreadPoolBuilder::new().num_threads(jobs.min(MOST)).build()) {
+    match jobs.filter(|jobs| *jobs > 0).map(|jobs| rayon::ThreadPoolBuilder::new().num_threads(jobs.min(MOST)).build())
+    {
         Some(Ok(pool)) => pool.install(work),
         _ => work(),
     }
@@ -167,9 +168,7 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
     let missing: HashSet<Oid> = done.missing.iter().copied().collect();
     let mut ready = Vec::new();
     for folder in cargo.folders.iter().filter(|folder| lists.contains(&folder.oid)) {
-        let holds = |oids: &HashSet<Oid>| {
-            !oids.is_empty() && folder.files().any(|oid| oids.contains(&oid))
-        };
+        let holds = |oids: &HashSet<Oid>| !oids.is_empty() && folder.files().any(|oid| oids.contains(&oid));
         if holds(&failed) {
             done.failed.push(Failed { oid: folder.oid, error: None });
         } else if !holds(&missing) {
@@ -213,10 +212,9 @@ fn each(oids: &[Oid], work: &(dyn Fn(&Oid) -> Result<()> + Sync), progress: &dyn
         match work(oid) {
             Ok(()) => progress.add(1, 0),
             Err(error) if ends_all(&error) => return Err(error),
-            Err(error) => failed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Failed { oid: *oid, error: Some(error) }),
+            Err(error) => {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(Failed { oid: *oid, error: Some(error) })
+            }
         }
         Ok(())
     })?;

@@ -43,9 +43,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         glob: args.glob,
     };
     let progress = context.terminal.progress();
-    let pushed = context.on_repo(|repo| {
-        repo.push(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING))
-    })?;
+    let pushed = context
+        .on_repo(|repo| repo.push(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(DOING)))?;
     drop(progress);
     transfer::tell_failures(&pushed, DOING, "upload", context)?;
     transfer::tell_counts(&[("pushed", pushed.objects)], args.remote.as_deref(), context)?;
