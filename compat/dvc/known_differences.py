@@ -243,7 +243,7 @@ KNOWN: list[Known] = [
         where == "stderr" and " file structure is corrupted: " in stock and ours.strip("\n") in re.sub("(file structure is corrupted):.*", r"\1", stock)
     )),
     Known("names that are not ASCII can be written in any locale", lambda args, where, stock, ours: (
-        args[:2] == ["remote", "add"] and not "".join(args).isascii() and (where, stock, ours) == ("exit code", 255, 0)
+        args[:2] == ["remote", "add"] and not "".join(args).isascii() and ((where, stock, ours) == ("exit code", 255, 0) or where in ("stderr", "files"))
     )),
     Known("comments in a configuration stay", keeps_comments),
     Known("a configuration that cannot be written stays as it was; stock empties it", stock_empties_the_config),
