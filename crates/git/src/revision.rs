@@ -1,6 +1,6 @@
 //! Names to commits, and the commits that names stand for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use gix::ObjectId;
@@ -146,7 +146,8 @@ impl Git {
         Ok(found)
     }
 
-    /// Every commit that HEAD, a branch, a remote branch or a tag leads to, newest first. As DVC's `--all-commits`.
+    /// Every commit that HEAD, a branch, a remote branch or a tag leads to, newest first, and none before one that
+    /// came of it, also where clocks say the same. As DVC's `--all-commits`.
     pub fn all_commits(&self) -> Result<Vec<CommitId>> {
         let mut tips: Vec<ObjectId> = self.head()?.into_iter().map(|id| id.0).collect();
         for prefix in ["refs/heads/", "refs/remotes/", "refs/tags/"] {
@@ -161,7 +162,12 @@ impl Git {
         let failed = |error: gix::Error| Error::read("the history", error);
         let walk =
             repo.rev_walk(tips).sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all().map_err(failed)?;
-        walk.map(|info| Ok(CommitId(info.map_err(failed)?.id))).collect()
+        let mut commits = Vec::new();
+        for info in walk {
+            let info = info.map_err(failed)?;
+            commits.push((info.id, info.parent_ids.to_vec()));
+        }
+        Ok(children_first(commits))
     }
 
     /// `rev` and its first parents, `count` commits in all, each with the name by which DVC calls it (`main`,
@@ -251,4 +257,29 @@ fn reference(repo: &gix::Repository, name: &str) -> Option<ObjectId> {
 fn commit(repo: &gix::Repository, spec: &str) -> Option<ObjectId> {
     let object = repo.rev_parse_single(spec).ok()?.object().ok()?;
     Some(object.peel_to_commit().ok()?.id)
+}
+
+/// The same order, but for commits that would come before one of their children: these wait for it.
+fn children_first(commits: Vec<(ObjectId, Vec<ObjectId>)>) -> Vec<CommitId> {
+    let places: HashMap<ObjectId, usize> = commits.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+    let mut children = vec![0_usize; commits.len()];
+    for (_, parents) in &commits {
+        for parent in parents.iter().filter_map(|parent| places.get(parent)) {
+            children[*parent] += 1;
+        }
+    }
+    // By their place in the given order, the smallest first.
+    let mut free: BTreeSet<usize> = (0..commits.len()).filter(|place| children[*place] == 0).collect();
+    let mut ordered = Vec::with_capacity(commits.len());
+    while let Some(place) = free.pop_first() {
+        let (id, parents) = &commits[place];
+        ordered.push(CommitId(*id));
+        for parent in parents.iter().filter_map(|parent| places.get(parent)) {
+            children[*parent] -= 1;
+            if children[*parent] == 0 {
+                free.insert(*parent);
+            }
+        }
+    }
+    ordered
 }

@@ -249,7 +249,7 @@ fn compare_mixed<'a>(olds: &'a [Root<'_>], news: &'a [Root<'_>], how: Comparison
             let is_below = |folder: &&[u8]| {
                 folder.len() < key.0.len() && is_at_or_below(&key.0, folder) && is_at_or_below(folder, start)
             };
-            let unknown = old_unknown.iter().chain(&new_unknown).any(|folder| is_below(folder));
+            let unknown = old_unknown.iter().chain(&new_unknown).any(is_below);
             let (old, new) = (old.get(key).copied(), new.get(key).copied());
             let has_plain_folder = [&old, &new].into_iter().flatten().any(|item| item.is_dir && item.hash.is_none());
             if !how.hash_only && has_plain_folder {

@@ -250,15 +250,15 @@ fn locate(root: &Path, wdir: &Path, def_path: &str) -> (PathBuf, Place) {
 #[derive(Clone, Debug)]
 pub enum Dependency {
     /// A file or folder on this machine.
-    Data(Output),
+    Data(Box<Output>),
     /// Parameters in a file.
     Params(ParamsDependency),
     /// Something in another repository, of an import.
-    Repo { def_path: String, dep: Dep },
+    Repo { def_path: String, dep: Box<Dep> },
     /// A URL: its state is not known from here.
-    Url { output: Output, dep: Option<Dep> },
+    Url { output: Box<Output>, dep: Option<Box<Dep>> },
     /// A query to a database.
-    Db(Dep),
+    Db(Box<Dep>),
     /// A `ds://` name.
     Dataset(String),
 }

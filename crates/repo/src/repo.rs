@@ -18,6 +18,9 @@ use crate::paths::{self, DVC_DIR};
 use crate::rwlock::RwLock;
 use crate::site_cache::{self, SiteCache};
 
+/// Hears who holds a lock that is waited for, as far as that is known.
+type Waiting = dyn Fn(Option<&Holder>) + Send + Sync;
+
 /// Cheap to open: everything but the configuration is looked at when it is first needed.
 pub struct Repo {
     root: PathBuf,
@@ -26,7 +29,7 @@ pub struct Repo {
     config: Config,
     wait_for_lock: bool,
     command_line: String,
-    waiting: Option<Box<dyn Fn(Option<&Holder>) + Send + Sync>>,
+    waiting: Option<Box<Waiting>>,
     git: OnceLock<Option<Git>>,
     ignore: OnceLock<Arc<DvcIgnore>>,
     cache: OnceLock<Cache>,

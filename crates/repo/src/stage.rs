@@ -198,13 +198,13 @@ impl Stage {
 /// The dependency of an import.
 fn import_source(repo: &Repo, wdir: &Path, dep: &Dep) -> Dependency {
     if dep.db.is_some() {
-        return Dependency::Db(dep.clone());
+        return Dependency::Db(Box::new(dep.clone()));
     }
     if dep.path.starts_with("ds://") {
         return Dependency::Dataset(dep.path.clone());
     }
     if dep.repo.is_some() {
-        return Dependency::Repo { def_path: dep.path.clone(), dep: dep.clone() };
+        return Dependency::Repo { def_path: dep.path.clone(), dep: Box::new(dep.clone()) };
     }
     let output = Output::of_dependency(repo, wdir, &dep.path, &dep.info, dep.files.clone(), dep.fs_config.clone());
     file_or_url(output, Some(dep))
@@ -212,7 +212,7 @@ fn import_source(repo: &Repo, wdir: &Path, dep: &Dep) -> Dependency {
 
 fn file_or_url(output: Output, dep: Option<&Dep>) -> Dependency {
     match output.place {
-        Place::Url => Dependency::Url { output, dep: dep.cloned() },
-        _ => Dependency::Data(output),
+        Place::Url => Dependency::Url { output: Box::new(output), dep: dep.cloned().map(Box::new) },
+        _ => Dependency::Data(Box::new(output)),
     }
 }

@@ -27,7 +27,7 @@ impl Scratch {
     fn repo(&self) -> Repo {
         let site = self.root.join("../site").to_string_lossy().into_owned();
         let vars = [("DVC_SITE_CACHE_DIR".to_owned(), site), ("USER".to_owned(), "tester".to_owned())];
-        let environment = Environment::new(vars.into_iter(), Some(self.root.join("../home")), self.root.clone());
+        let environment = Environment::new(vars, Some(self.root.join("../home")), self.root.clone());
         Repo::discover(&environment).expect("a repository")
     }
 
