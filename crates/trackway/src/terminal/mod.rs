@@ -82,14 +82,6 @@ impl Terminal {
         out.write_all(text.as_ref()).and_then(|()| out.write_all(b"\n")).map_err(closed)
     }
 
-    /// The same without the line's end.
-    pub fn part(&self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-        if self.quiet {
-            return Ok(());
-        }
-        self.out.borrow_mut().write_all(text.as_ref()).map_err(closed)
-    }
-
     /// A line as stock's rich console lays it out: tabs become spaces, and it wraps at the terminal's width, or at
     /// `COLUMNS`, or at 80. The first `coloured` characters have the colour.
     pub fn wrapped(&self, text: &str, colour: Option<Colour>, coloured: usize) -> Result<(), Failure> {
@@ -138,12 +130,12 @@ impl Terminal {
     }
 
     /// What `-v` shows. As in DVC 3.67 it goes to stdout.
-    pub fn debug(&self, text: impl AsRef<str>) -> Result<(), Failure> {
+    pub fn debug(&self, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.verbose == 0 || self.quiet {
             return Ok(());
         }
         let level = self.paint("DEBUG", Colour::Blue);
-        self.always(format!("{level}: {}", text.as_ref()))
+        self.always(format!("{level}: {}", text()))
     }
 
     fn log(&self, level: &str, colour: Colour, text: &str) {

@@ -116,15 +116,10 @@ impl Context {
         let dvc_dir = trackway_repo::find_root(&self.folder).ok().map(|root| root.join(".dvc"));
         Ok(Levels::open(dvc_dir.as_deref(), &self.environment())?)
     }
-
-    /// A command, or a part of one, that has no code behind it yet.
-    pub fn not_built(&self, command: &str) -> Failure {
-        Failure::dvc_not_built(&format!("{} {command}", self.style.program()))
-    }
 }
 
 /// As other tools are told that we work here.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     words.join(" ")
 }

@@ -182,7 +182,11 @@ fn context(style: Style, options: &Options, quiet: bool, verbose: u8) -> Result<
         std::env::set_current_dir(folder)
             .map_err(|error| Failure::unexpected(crate::failure::as_python(&error, folder)))?;
     }
-    Context::new(style, Terminal::new(quiet, verbose), options.wait_for_lock)
+    let context = Context::new(style, Terminal::new(quiet, verbose), options.wait_for_lock)?;
+    // As stock begins under `-v`. What happens inside is not told.
+    context.terminal.debug(|| format!("Trackway {}, as DVC {}", env!("CARGO_PKG_VERSION"), version::COMPATIBLE))?;
+    context.terminal.debug(|| format!("command: {}", context::command_line()))?;
+    Ok(context)
 }
 
 /// The parser of what stands in front of the command.
