@@ -217,6 +217,14 @@ KNOWN: list[Known] = [
     Known("a folder that is as it is recorded needs no list from the cache", needs_no_list),
     Known("names that are not UTF-8 are taken inside of a folder, and refused in words elsewhere", takes_names_that_are_not_utf8),
     Known("a folder that is hashed anew leaves no list in the 2.x cache", leaves_the_old_cache_alone),
+    Known("`get --force` replaces a folder that it has made before; stock puts the new one inside of it", lambda args, where, stock, ours: (
+        args[:1] == ["get"] and bool({"-f", "--force"} & set(args)) and where == "files" and all(
+            sides_of(difference)[1] == "is not there" for difference in stock
+        )
+    )),
+    Known("a setting that is not `name=value` is a mistake on the command line like others", lambda args, where, stock, ours: (
+        "--remote-config" in args and (where == "exit code" and (stock, ours) == (255, 254) or where == "stdout" and "Usage: dvc" in ours)
+    )),
     Known("the path may stand behind options too; stock's parser has taken `no path` by then", path_behind_options),
     Known("comments in .dvc/config stay, and a name that cannot be quoted does not empty it", keeps_the_configuration),
     Known("an object that the remote lacks is pushed although the remote has its folder's list: stock looks for the list alone",

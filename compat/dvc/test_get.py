@@ -30,10 +30,10 @@ CASES = cases(
     > get . nope --rev v1
     > get . f --rev nope -o f9
     > get . d --rev v1 -o d2 -j 1
+    > get . . -o <root>/all
     > get . d -o d1
     > get . d -o d1 -f
     > get . f -o f2 -q
-    > get . . -o $ROOT/all
     # another revision
     $ mkdir d; echo 1 > d/a; echo f > f; echo g > g
     > add -q d f
@@ -54,7 +54,7 @@ CASES = cases(
     $ mkdir -p d/s; echo 1 > d/a; echo 2 > d/s/b; echo f > f; echo g > g
     > add -q d f
     $ git add -A; git commit -qm one; git tag v1; rm -r d f; mkdir ../work
-    cd work
+    cd ../work
     > get ../repo d
     > get ../repo f
     > get ../repo g
@@ -69,9 +69,9 @@ CASES = cases(
     $ mkdir d; echo 1 > d/a; echo f > f; echo g > g
     > add -q d f
     $ git add -A; git commit -qm one; rm -rf .dvc/cache
-    > get . d -o d1
     > get . f -o f1
     $ rm -rf d f $ROOT/site
+    > get . d -o d1
     > get . f -o f2
     > get . g -o g2
     # from a remote
@@ -98,19 +98,19 @@ CASES = cases(
     > get . d --show-url
     > get . d/a --show-url
     > get . g --show-url
-    > remote add -q s s3://bucket/path
+    > remote add -q s ../store
     > get . f --show-url --remote s
     > get . d/a --show-url --remote s
     > remote default s
     > get . f --show-url
     # a repository in the repository
     $ mkdir sub
-    cd repo/sub
+    cd sub
     > init -q --subdir
     $ mkdir d; echo 1 > d/a; echo s > sf
     > add -q d sf
     $ git add -A; git commit -qm one; rm -r d sf
-    cd repo
+    cd .
     > get . sub/d -o d1
     > get . sub/sf -o s1
     > get sub d -o d2

@@ -126,14 +126,14 @@ CASES = cases(
     > list . --dvc-only
     # list: a repository in the repository
     $ mkdir -p sub s; echo g > s/g
-    cd repo/sub
+    cd sub
     > init -q --subdir
     $ mkdir d; echo 1 > d/a; echo s > sf; echo b > .dvcignore; echo b > b
     > add -q d sf
     $ git add -A; git commit -qm one
     > list .
     > list . -R
-    cd repo
+    cd .
     > list .
     > list . -R
     > list . sub

@@ -173,6 +173,16 @@ impl Browser {
         path
     }
 
+    /// A path's names as Python shows a tuple of them: `('d', 'a')`, and `('d',)` of one.
+    pub fn key(&self, path: &Path) -> String {
+        let names = path.strip_prefix(&self.root).unwrap_or(path).components();
+        let names: Vec<String> = names.map(|name| python_repr(&name.as_os_str().to_string_lossy())).collect();
+        match names.as_slice() {
+            [one] => format!("({one},)"),
+            _ => format!("({})", names.join(", ")),
+        }
+    }
+
     /// The repository that a path lies in: the innermost folder with a `.dvc`.
     pub fn tracked(&self, path: &Path) -> Result<Arc<Tracked>> {
         let mut root = self.root.clone();
@@ -253,6 +263,15 @@ impl Browser {
         }
         if stat.is_none() && known.is_none() {
             return Ok(None);
+        }
+        if let Some(out) = tracked.out_at(dir).filter(|out| stat.is_none() && out.is_dir && tracked.tree(out).is_none()) {
+            // Nobody is to take it for an empty folder.
+            let place = out.hash.map(|hash| tracked.repo.cache(hash.name).map(|cache| cache.path(&hash.oid))).transpose()?;
+            return Err(Error::unforeseen(format!(
+                "failed to load directory {}: [Errno 2] No such file or directory: '{}'",
+                self.key(&out.path),
+                place.unwrap_or_default().display()
+            )));
         }
         let infos = both.into_iter().filter_map(|(name, (stat, known))| Some((name, Info::of(stat, known)?)));
         Ok(Some(infos.collect()))
@@ -357,6 +376,13 @@ impl Tracked {
         }
         Ok(found)
     }
+}
+
+fn python_repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let escaped = text.replace('\\', "\\\\");
+    let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
+    format!("{quote}{escaped}{quote}")
 }
 
 /// `.dvc`, `dvc.yaml` and `.dvcignore`, which are no data.

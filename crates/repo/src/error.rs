@@ -99,6 +99,11 @@ impl Error {
         Error::Dvc(message.into())
     }
 
+    /// What stock DVC did not foresee, and no command of it catches; in its words.
+    pub fn unforeseen(message: impl Into<String>) -> Error {
+        Error::Io { path: PathBuf::new(), source: std::io::Error::other(message.into()) }
+    }
+
     pub fn io(path: &Path, source: std::io::Error) -> Error {
         Error::Io { path: path.to_owned(), source }
     }

@@ -137,7 +137,8 @@ impl Browser {
     pub fn object_url(&self, typed: &str) -> Result<String> {
         let path = self.place(typed);
         let info = self.info(&path)?.filter(|info| info.tracked.is_some());
-        let info = info.ok_or_else(|| Error::dvc(format!("Unable to find DVC file with output '{typed}'")))?;
+        let key = || self.key(&path);
+        let info = info.ok_or_else(|| Error::dvc(format!("Unable to find DVC file with output '{typed}': {}", key())))?;
         let tracked = self.tracked(&path)?;
         let repo = &tracked.repo;
         let named = tracked.out_at(&path).and_then(|out| out.remote.clone());
@@ -164,7 +165,7 @@ fn two_and_thirty(hash: &Hash) -> String {
 }
 
 fn no_storage(shown: &str) -> Error {
-    Error::dvc(format!("unexpected error - [Errno 2] No storage files available: '{shown}'"))
+    Error::unforeseen(format!("[Errno 2] No storage files available: '{shown}'"))
 }
 
 impl Copying {

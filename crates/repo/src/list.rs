@@ -34,7 +34,7 @@ impl Browser {
         let info = self.info(&path)?.ok_or_else(|| self.missing(&path))?;
         let depth = options.depth.filter(|_| options.recursive);
         if depth.is_some_and(|depth| depth < 0) {
-            return Err(Error::dvc("unexpected error - maxdepth must be at least 1"));
+            return Err(Error::unforeseen("maxdepth must be at least 1"));
         }
         if depth == Some(0) || !info.is_dir {
             let name = Path::new(typed).file_name().map_or(".".to_owned(), |name| name.to_string_lossy().into_owned());

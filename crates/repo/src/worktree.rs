@@ -107,10 +107,11 @@ impl WorkTree<'_> {
 pub fn missing(repo: &Repo, hashes: &[Hash]) -> Result<Vec<usize>> {
     let (cache, legacy) = (repo.cache(HashName::Md5)?, repo.cache(HashName::Md5Dos2Unix)?);
     let has = |hash: &Hash| match hash.name {
-        HashName::Md5 => cache.contains(&hash.oid),
-        HashName::Md5Dos2Unix => legacy.contains(&hash.oid),
+        HashName::Md5 => cache.has(&hash.oid),
+        HashName::Md5Dos2Unix => legacy.has(&hash.oid),
     };
-    Ok(hashes.par_iter().enumerate().filter(|(_, hash)| !has(hash)).map(|(at, _)| at).collect())
+    let found: Vec<bool> = hashes.par_iter().map(has).collect::<Result<_, _>>()?;
+    Ok(found.iter().enumerate().filter(|(_, there)| !**there).map(|(at, _)| at).collect())
 }
 
 impl Filter for DvcIgnore {

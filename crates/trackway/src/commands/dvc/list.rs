@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -63,29 +64,34 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     }
     let path = context.targets(args.path.as_slice())?.pop().unwrap_or_default();
     let options = ListOptions { recursive: args.recursive, dvc_only: args.dvc_only, depth: args.level };
-    let caught = |failure: Failure| match failure {
-        // As DVC 3.67, which tells that there is no such file without saying who asked.
+    let caught = |failure: Failure| failure.caught(&format!("failed to list '{}'", args.url.to_string_lossy()));
+    let browser = args.elsewhere.open(&args.url, context).map_err(|failure| match failure {
+        // As DVC 3.67, which tells that there is no such file without saying who asked: here `--config`.
         Failure::Repo(error) => match *error {
             Error::Io { path, source } if source.kind() == ErrorKind::NotFound => {
-                let inner = path.components().skip(1).map(|name| python_repr(&name.as_os_str().to_string_lossy()));
-                let key = if args.elsewhere.rev().is_some() { format!(": {}", tuple(inner.collect())) } else { String::new() };
-                Failure::failed(format!("{}{key}", as_python(&source, &path)))
+                Failure::failed(as_python(&source, &path))
             }
-            error => Failure::from(error).caught(&format!("failed to list '{}'", args.url.to_string_lossy())),
+            error => caught(error.into()),
         },
-        other => other.caught(&format!("failed to list '{}'", args.url.to_string_lossy())),
+        other => caught(other),
+    })?;
+    let caught = |error: Error| match error {
+        Error::Io { path, source } if source.kind() == ErrorKind::NotFound => {
+            let key = args.elsewhere.rev().map(|_| format!(": {}", browser.key(&browser.root().join(inner(&path)))));
+            Failure::failed(format!("{}{}", as_python(&source, &path), key.unwrap_or_default()))
+        }
+        error => caught(error.into()),
     };
-    let browser = args.elsewhere.open(&args.url, context).map_err(caught)?;
     let colours = Colours::new(context);
     let columns = Columns { size: args.size, hash: args.show_hash };
     if args.tree {
-        let branch = browser.list_tree(&path, options).map_err(|error| caught(error.into()))?;
+        let branch = browser.list_tree(&path, options).map_err(caught)?;
         let mut rows = Vec::new();
         columns.tree(&branch, "", "", &colours, &mut rows);
         context.terminal.line(columns.table(&rows))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let listed = browser.list_paths(&path, options).map_err(|error| caught(error.into()))?;
+    let listed = browser.list_paths(&path, options).map_err(caught)?;
     if args.json {
         context.terminal.json(&listed.iter().map(Json::of).collect::<Vec<_>>())?;
     } else if !listed.is_empty() {
@@ -96,19 +102,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `('a', 'b')`, and `('a',)` of one.
-fn tuple(items: Vec<String>) -> String {
-    match items.as_slice() {
-        [one] => format!("({one},)"),
-        _ => format!("({})", items.join(", ")),
-    }
-}
-
-fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let escaped = text.replace('\\', "\\\\");
-    let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
-    format!("{quote}{escaped}{quote}")
+fn inner(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
 }
 
 #[derive(Clone, Copy)]
