@@ -264,9 +264,11 @@ impl Browser {
         if stat.is_none() && known.is_none() {
             return Ok(None);
         }
-        if let Some(out) = tracked.out_at(dir).filter(|out| stat.is_none() && out.is_dir && tracked.tree(out).is_none()) {
+        if let Some(out) = tracked.out_at(dir).filter(|out| stat.is_none() && out.is_dir && tracked.tree(out).is_none())
+        {
             // Nobody is to take it for an empty folder.
-            let place = out.hash.map(|hash| tracked.repo.cache(hash.name).map(|cache| cache.path(&hash.oid))).transpose()?;
+            let place =
+                out.hash.map(|hash| tracked.repo.cache(hash.name).map(|cache| cache.path(&hash.oid))).transpose()?;
             return Err(Error::unforeseen(format!(
                 "failed to load directory {}: [Errno 2] No such file or directory: '{}'",
                 self.key(&out.path),
@@ -357,7 +359,9 @@ impl Tracked {
             let Some(tree) = self.tree(out).and_then(|tree| tree.subtree(inner)) else { return Ok(found) };
             for entry in tree.iter() {
                 let (name, info) = match entry.path.iter().position(|byte| *byte == b'/') {
-                    Some(end) => (&entry.path[..end], TrackedInfo { is_out: true, hash: None, size: None, is_dir: true }),
+                    Some(end) => {
+                        (&entry.path[..end], TrackedInfo { is_out: true, hash: None, size: None, is_dir: true })
+                    }
                     None => {
                         let hash = out.hash.map(|hash| Hash { name: hash.name, oid: entry.oid });
                         (entry.path, TrackedInfo { is_out: true, hash, size: None, is_dir: false })

@@ -8,13 +8,12 @@ use trackway_git::Untracked;
 use trackway_store::{Hash, Oid, Progress};
 
 use crate::config::ConfigError;
-use crate::differences::{Change, Comparison, Item, Kind, compare, items_in, with_renames};
+use crate::differences::{Change, Comparison, Item, Kind, compare, items_in, not_in_cache, with_renames};
 use crate::error::{Error, Result};
 use crate::index::Selected;
 use crate::paths;
 use crate::repo::Repo;
 use crate::snapshot::{Place, Snapshot, inner, is_at_or_below, places};
-use crate::worktree;
 
 /// Paths are relative to the repository's root; folders have `/` behind their names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,8 +75,8 @@ impl Repo {
 
         let mut held: Vec<Item<'_>> = Vec::new();
         let (uncommitted, unchanged) = changes(&recorded, &found, options, &only, &mut |item| held.push(item));
-        let hashes: Vec<Hash> = held.iter().filter_map(|item| item.hash).collect();
-        status.not_in_cache = worktree::missing(self, &hashes)?.into_iter().map(|at| held[at].shown()).collect();
+        let missing = not_in_cache(self, &recorded, &held)?;
+        status.not_in_cache = missing.into_iter().map(|at| held[at].shown()).collect();
         status.uncommitted = uncommitted;
         if options.not_in_remote {
             status.not_in_remote = self.not_in_remote(&selected, options, &only)?;

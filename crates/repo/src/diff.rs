@@ -4,13 +4,12 @@ use std::collections::HashSet;
 
 use trackway_store::{Hash, Progress};
 
-use crate::differences::{Change, Comparison, Item, Kind, compare, with_renames};
+use crate::differences::{Change, Comparison, Item, Kind, compare, not_in_cache, with_renames};
 use crate::error::{Error, Result};
 use crate::index::{Follow, Index, Selected};
 use crate::repo::Repo;
 use crate::revisions::WORK_TREE;
 use crate::snapshot::{Place, Snapshot, places};
-use crate::worktree;
 
 /// What differs, each list in the order of its paths.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,17 +64,25 @@ impl Repo {
         let new = options.new.as_deref().filter(|rev| *rev != WORK_TREE);
         let old_commit = match options.old.as_str() {
             // As DVC 3.67, which has nothing to compare then.
-            WORK_TREE => return new.map_or(Ok(()), |rev| git.resolve(rev).map(drop)).map(|()| Diff::default()).map_err(Error::from),
+            WORK_TREE => {
+                return new
+                    .map_or(Ok(()), |rev| git.resolve(rev).map(drop))
+                    .map(|()| Diff::default())
+                    .map_err(Error::from);
+            }
             rev => git.resolve(rev)?,
         };
         let new_commit = new.map(|rev| git.resolve(rev)).transpose()?;
         if new_commit == Some(old_commit) {
             return Ok(Diff::default());
         }
-        let (old_index, new_index) = (self.index_of(old_commit, &options.old)?, match new_commit {
-            Some(commit) => self.index_of(commit, options.new.as_deref().unwrap_or_default())?,
-            None => Some(self.index()?),
-        });
+        let (old_index, new_index) = (
+            self.index_of(old_commit, &options.old)?,
+            match new_commit {
+                Some(commit) => self.index_of(commit, options.new.as_deref().unwrap_or_default())?,
+                None => Some(self.index()?),
+            },
+        );
         let (Some(old_index), Some(new_index)) = (old_index, new_index) else {
             return Ok(Diff::default());
         };
@@ -104,10 +111,10 @@ impl Repo {
         self.list_differences(&old, &new, how)
     }
 
-    fn list_differences(&self, old: &Snapshot<'_>, new: &Snapshot<'_>, how: Comparison) -> Result<Diff> {
+    fn list_differences(&self, old_snapshot: &Snapshot<'_>, new: &Snapshot<'_>, how: Comparison) -> Result<Diff> {
         let mut changes: Vec<Change<'_>> = Vec::new();
         let mut held: Vec<Item<'_>> = Vec::new();
-        compare(old, new, how, &mut |change| {
+        compare(old_snapshot, new, how, &mut |change| {
             // As DVC 3.67: a folder without a hash of its own is only the way to what is in it.
             let is_plain_folder = |item: &Option<Item<'_>>| item.is_some_and(|item| item.is_dir && item.hash.is_none());
             if is_plain_folder(&change.old) || is_plain_folder(&change.new) {
@@ -133,14 +140,12 @@ impl Repo {
                 Kind::Unchanged | Kind::Unknown => {}
             }
         }
-        let hashes: Vec<Hash> = held.iter().filter_map(|item| item.hash).collect();
-        let missing = worktree::missing(self, &hashes)?;
+        let missing = not_in_cache(self, old_snapshot, &held)?;
         diff.not_in_cache = missing
             .into_iter()
             .map(|at| Entry { path: held[at].shown(), new_path: None, hash: held[at].hash, new_hash: None })
             .collect();
-        let lists =
-            [&mut diff.added, &mut diff.deleted, &mut diff.modified, &mut diff.renamed, &mut diff.not_in_cache];
+        let lists = [&mut diff.added, &mut diff.deleted, &mut diff.modified, &mut diff.renamed, &mut diff.not_in_cache];
         for list in lists {
             list.sort_by(|a, b| a.path.cmp(&b.path));
         }

@@ -3,11 +3,13 @@
 //! Both sides are sorted, and are walked together; of two lists of files only what differs is looked at twice.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
 use trackway_store::{Hash, HashName, Oid, Tree};
 
+use crate::error::Result;
+use crate::repo::Repo;
 use crate::snapshot::{Root, Snapshot, by_names, is_at_or_below};
 
 /// One side of a change.
@@ -96,12 +98,7 @@ impl Change<'_> {
 static EMPTY: LazyLock<Tree> = LazyLock::new(Tree::default);
 
 /// Calls `visit` for every difference, without looking for renames.
-pub fn compare<'a>(
-    old: &'a Snapshot<'_>,
-    new: &'a Snapshot<'_>,
-    how: Comparison,
-    visit: &mut dyn FnMut(Change<'a>),
-) {
+pub fn compare<'a>(old: &'a Snapshot<'_>, new: &'a Snapshot<'_>, how: Comparison, visit: &mut dyn FnMut(Change<'a>)) {
     let (mut i, mut j) = (0, 0);
     while i < old.roots.len() || j < new.roots.len() {
         let first = match (old.roots.get(i), new.roots.get(j)) {
@@ -292,6 +289,29 @@ fn kind(old: Option<&Item<'_>>, new: Option<&Item<'_>>, hash_only: bool) -> Kind
         _ if by_hash == Kind::Unchanged => Kind::Unchanged,
         _ => Kind::Modified,
     }
+}
+
+/// Which of the snapshot's items the cache lacks, by their numbers. The files of a folder are asked for together.
+pub fn not_in_cache(repo: &Repo, snapshot: &Snapshot<'_>, items: &[Item<'_>]) -> Result<Vec<usize>> {
+    let mut lacking: HashMap<&[u8], Option<HashSet<Oid>>> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let Some(hash) = item.hash else { continue };
+        let cache = repo.cache(hash.name)?;
+        if !item.inner.is_empty() && !lacking.contains_key(item.root) {
+            let root = snapshot.roots.iter().find(|root| root.path == item.root);
+            let missing = root.and_then(Root::tree).map(|tree| cache.missing(tree)).transpose()?;
+            lacking.insert(item.root, missing.map(|oids| oids.into_iter().collect()));
+        }
+        let is_there = match lacking.get(item.root).filter(|_| !item.inner.is_empty()) {
+            Some(Some(lacking)) => !lacking.contains(&hash.oid),
+            _ => cache.contains(&hash.oid),
+        };
+        if !is_there {
+            found.push(at);
+        }
+    }
+    Ok(found)
 }
 
 /// Makes pairs of what was deleted in one place and added in another, in the order of the paths. As DVC 3.67: first come what

@@ -40,7 +40,9 @@ impl Browser {
                 None if !info.is_dir => sum = sum.saturating_add(info.size.unwrap_or(0)),
                 None => {
                     let inside = self.list(&path, false)?.unwrap_or_default().into_iter();
-                    waiting.extend(inside.filter(|(name, _)| !is_of_dvc(name)).map(|(name, info)| (path.join(name), info)));
+                    waiting.extend(
+                        inside.filter(|(name, _)| !is_of_dvc(name)).map(|(name, info)| (path.join(name), info)),
+                    );
                 }
             }
         }

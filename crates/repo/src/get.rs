@@ -42,13 +42,21 @@ pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> 
 enum Source {
     /// In the work tree, or in the commit that is looked at.
     Here(PathBuf),
-    Object { tracked: Arc<Tracked>, hash: Hash, remote: Option<String>, shown: String },
+    Object {
+        tracked: Arc<Tracked>,
+        hash: Hash,
+        remote: Option<String>,
+        shown: String,
+    },
 }
 
 struct Copying {
     source: Source,
     to: PathBuf,
 }
+
+/// Folders and files, relative to where they go.
+type Plan = (Vec<PathBuf>, Vec<(Source, PathBuf)>);
 
 impl Browser {
     /// Copies what `typed` names to `to`, with so many files at once. A new folder appears when it is complete.
@@ -69,7 +77,8 @@ impl Browser {
             true => None,
             false => {
                 let mode = std::fs::Permissions::from_mode(0o777);
-                let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempdir_in(parent);
+                let new =
+                    tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempdir_in(parent);
                 Some(new.map_err(failed)?)
             }
         };
@@ -102,7 +111,7 @@ impl Browser {
     }
 
     /// The folders and files in a folder, relative to it. As DVC 3.67, `.dvc` files and the like stay behind.
-    fn plan(&self, path: &Path, shown: &Path) -> Result<(Vec<PathBuf>, Vec<(Source, PathBuf)>)> {
+    fn plan(&self, path: &Path, shown: &Path) -> Result<Plan> {
         let (mut folders, mut files) = (Vec::new(), Vec::new());
         let mut waiting = vec![(path.to_owned(), PathBuf::new())];
         while let Some((dir, inner)) = waiting.pop() {
@@ -138,11 +147,13 @@ impl Browser {
         let path = self.place(typed);
         let info = self.info(&path)?.filter(|info| info.tracked.is_some());
         let key = || self.key(&path);
-        let info = info.ok_or_else(|| Error::dvc(format!("Unable to find DVC file with output '{typed}': {}", key())))?;
+        let info =
+            info.ok_or_else(|| Error::dvc(format!("Unable to find DVC file with output '{typed}': {}", key())))?;
         let tracked = self.tracked(&path)?;
         let repo = &tracked.repo;
         let named = tracked.out_at(&path).and_then(|out| out.remote.clone());
-        let hash = info.hash().ok_or_else(|| Error::dvc(format!("no remote specified in {}", repo.root().display())))?;
+        let hash =
+            info.hash().ok_or_else(|| Error::dvc(format!("no remote specified in {}", repo.root().display())))?;
         let place = match hash.name {
             HashName::Md5 => format!("files/md5/{}", two_and_thirty(&hash)),
             HashName::Md5Dos2Unix => two_and_thirty(&hash),

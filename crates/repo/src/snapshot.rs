@@ -33,9 +33,17 @@ pub struct Root<'r> {
 enum Inside<'r> {
     Nothing,
     /// An object, read when it is asked for.
-    Object { repo: &'r Repo, hash: Hash, remote: Option<String>, read: OnceLock<Option<Tree>> },
+    Object {
+        repo: &'r Repo,
+        hash: Hash,
+        remote: Option<String>,
+        read: OnceLock<Option<Tree>>,
+    },
     Listed(Tree),
-    Found { content: Content, tree: OnceLock<Option<Arc<Tree>>> },
+    Found {
+        content: Content,
+        tree: OnceLock<Option<Arc<Tree>>>,
+    },
 }
 
 /// An output in the cache, or the part of it that a target names, which one can look for in any revision.
@@ -52,7 +60,9 @@ impl Root<'_> {
     pub fn tree(&self) -> Option<&Tree> {
         match &self.inside {
             Inside::Nothing => None,
-            Inside::Object { repo, hash, remote, read } => read.get_or_init(|| repo.list_of_folder(*hash, remote.as_deref())).as_ref(),
+            Inside::Object { repo, hash, remote, read } => {
+                read.get_or_init(|| repo.list_of_folder(*hash, remote.as_deref())).as_ref()
+            }
             Inside::Listed(tree) => Some(tree),
             Inside::Found { content, tree } => tree.get_or_init(|| content.tree()).as_deref(),
         }
@@ -104,7 +114,9 @@ impl<'r> Snapshot<'r> {
                 let is_dir = listed.is_some() || hash.is_some_and(|hash| hash.oid.is_dir());
                 let inside = match (listed, hash) {
                     (Some(tree), _) => Inside::Listed(tree),
-                    (None, Some(hash)) if is_dir => Inside::Object { repo, hash, remote: out.remote.clone(), read: OnceLock::new() },
+                    (None, Some(hash)) if is_dir => {
+                        Inside::Object { repo, hash, remote: out.remote.clone(), read: OnceLock::new() }
+                    }
                     _ => Inside::Nothing,
                 };
                 let whole = Root { path: inner(repo, &out.path), hash, is_dir, inside };

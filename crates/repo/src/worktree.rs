@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use trackway_store::{Content, Filter, Hash, HashName, Progress, ScanOptions, scan};
 
 use crate::error::{Error, Result};
@@ -101,17 +100,6 @@ impl WorkTree<'_> {
             None => Ok(false),
         }
     }
-}
-
-/// Which of these objects the cache lacks, by their numbers. Of folders only the lists are looked for.
-pub fn missing(repo: &Repo, hashes: &[Hash]) -> Result<Vec<usize>> {
-    let (cache, legacy) = (repo.cache(HashName::Md5)?, repo.cache(HashName::Md5Dos2Unix)?);
-    let has = |hash: &Hash| match hash.name {
-        HashName::Md5 => cache.has(&hash.oid),
-        HashName::Md5Dos2Unix => legacy.has(&hash.oid),
-    };
-    let found: Vec<bool> = hashes.par_iter().map(has).collect::<Result<_, _>>()?;
-    Ok(found.iter().enumerate().filter(|(_, there)| !**there).map(|(at, _)| at).collect())
 }
 
 impl Filter for DvcIgnore {

@@ -46,7 +46,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let caught = |failure: Failure| match &failure {
-        Failure::Repo(error) if matches!(**error, Error::Clone(_)) => failure.caught(&format!("failed to get '{path}'")),
+        Failure::Repo(error) if matches!(**error, Error::Clone(_)) => {
+            failure.caught(&format!("failed to get '{path}'"))
+        }
         _ => failure.caught(&format!("failed to get '{path}' from '{}'", args.url.to_string_lossy())),
     };
     let out = args.out.flatten().map(PathBuf::from);
