@@ -20,7 +20,7 @@ pub fn destroy(repo: Repo, progress: &dyn Progress) -> Result<()> {
     // All data first: whoever is interrupted here has lost nothing.
     for out in stages.iter().flat_map(|stage| &stage.outs) {
         if out.use_cache && out.path.symlink_metadata().is_ok() {
-            trackway_store::unprotect(&out.path, repo.config().cache_shared_group(), progress)?;
+            trackway_store::unprotect(&out.path, repo.config().cache_shared_group(), &repo.own_dir(), progress)?;
         }
     }
     let files: BTreeSet<PathBuf> = stages.iter().map(|stage| stage.path.clone()).collect();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use trackway_dvcfile::{DvcFile, Out};
 use trackway_store::{Progress, SaveOptions, save, scan, scan_into};
 
@@ -17,6 +18,7 @@ use crate::repo::Repo;
 use crate::scm::{ScmChanges, ToCommit};
 use crate::stage::{Stage, StageKind};
 use crate::worktree::WorkTree;
+use crate::write;
 
 /// What is to be done, after all checks.
 struct Moving {
@@ -39,6 +41,12 @@ impl Repo {
     /// as `mv` does.
     pub fn move_output(&self, from: &str, to: &str, overwrite: bool, progress: &dyn Progress) -> Result<ToCommit> {
         let _working = self.working_lock()?;
+        let journal = Journal::at(self);
+        if let Some(cut_short) = journal.read()
+            && let Some(done) = self.settle(&journal, &cut_short, from, to)?
+        {
+            return Ok(done);
+        }
         let moving = {
             let _lock = self.lock()?;
             let moving = self.plan_move(&self.index()?, from, to)?;
@@ -59,11 +67,22 @@ impl Repo {
         }
 
         let exists = source.symlink_metadata().is_ok() && !tree.is_ignored(moving.from());
+        journal.write(&CutShort {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            source: source.clone(),
+            target: target.clone(),
+            old_file: moving.old.path.clone(),
+            new_file: moving.new.path.clone(),
+            old_text: Files::WorkTree.read(&moving.old.path)?.unwrap_or_default(),
+            kept_from_git: is_kept_from_git(&moving.new, moving.to()),
+        })?;
         if exists {
             rename(&source, &target)?;
             // Nothing refers to the new place yet: a failure leaves all as it was.
             if let Err(error) = tree.take_in_moved(moving.to()) {
                 rename(&target, &source)?;
+                journal.clear()?;
                 return Err(error);
             }
             self.state().forget(&source);
@@ -79,11 +98,44 @@ impl Repo {
         }
         scm.track(&moving.new.path);
         let to_commit = scm.finish()?;
+        journal.clear()?;
         if exists && moving.to().use_cache {
             self.remember_links(&[(target, None)])?;
         }
         self.state().flush();
         Ok(to_commit)
+    }
+
+    /// A move that was killed is brought to an end if its file was written, else taken back. `Some` if it was the one that is
+    /// asked for now and is done by that.
+    fn settle(&self, journal: &Journal, cut_short: &CutShort, from: &str, to: &str) -> Result<Option<ToCommit>> {
+        let _lock = self.lock()?;
+        let CutShort { source, target, old_file, new_file, old_text, .. } = cut_short;
+        let written = match old_file == new_file {
+            true => Files::WorkTree.read(old_file)?.is_some_and(|text| text != *old_text),
+            false => new_file.exists(),
+        };
+        if !written {
+            if source.symlink_metadata().is_err() && target.symlink_metadata().is_ok() {
+                rename(target, source)?;
+            }
+            journal.clear()?;
+            return Ok(None);
+        }
+        let mut scm = ScmChanges::new(self);
+        if old_file != new_file {
+            dvc_file::remove(old_file)?;
+            scm.track(old_file);
+        }
+        if cut_short.kept_from_git {
+            scm.unignore(source);
+            scm.ignore(target)?;
+        }
+        scm.track(new_file);
+        self.state().forget(source);
+        let to_commit = scm.finish()?;
+        journal.clear()?;
+        Ok((cut_short.from == from && cut_short.to == to).then_some(to_commit))
     }
 
     /// Finds the stage and makes the new one, with the checks of DVC 3.67 in its order.
@@ -323,4 +375,41 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a move was about to do, kept while it does it.
+#[derive(Serialize, Deserialize)]
+struct CutShort {
+    /// As the person named them.
+    from: String,
+    to: String,
+    source: PathBuf,
+    target: PathBuf,
+    old_file: PathBuf,
+    new_file: PathBuf,
+    old_text: Vec<u8>,
+    kept_from_git: bool,
+}
+
+struct Journal(PathBuf);
+
+impl Journal {
+    fn at(repo: &Repo) -> Journal {
+        Journal(repo.own_dir().join("move.json"))
+    }
+
+    /// What a killed move left. A file that cannot be understood is no journal of ours.
+    fn read(&self) -> Option<CutShort> {
+        serde_json::from_slice(&std::fs::read(&self.0).ok()?).ok()
+    }
+
+    fn write(&self, cut_short: &CutShort) -> Result<()> {
+        // A path that is not UTF-8 has no JSON; such a move is not kept.
+        let Ok(json) = serde_json::to_vec(cut_short) else { return Ok(()) };
+        write::replace(&self.0, &json)
+    }
+
+    fn clear(&self) -> Result<()> {
+        dvc_file::remove(&self.0)
+    }
 }

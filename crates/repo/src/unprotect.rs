@@ -25,7 +25,7 @@ impl Repo {
             return Ok(());
         }
         if !paths::is_in_or_eq(self.root(), path) {
-            return Ok(trackway_store::unprotect(path, self.config().cache_shared_group(), progress)?);
+            return Ok(trackway_store::unprotect(path, self.config().cache_shared_group(), &self.own_dir(), progress)?);
         }
         // The repository itself, or a folder around it.
         let failed = |error| Error::io(path, error);

@@ -347,12 +347,13 @@ pub(crate) fn is_right(check: &Check) -> bool {
 }
 
 /// Makes the file, or every file of the directory at `path`, one of its own that may be written, as DVC's `unprotect`. In a
+/// Copies are written in `room` where that is on the same file system.
 /// `shared` cache's repository the group may write too.
-pub fn unprotect(path: &Path, shared: bool, progress: &dyn Progress) -> Result<()> {
+pub fn unprotect(path: &Path, shared: bool, room: &Path, progress: &dyn Progress) -> Result<()> {
     let mode = if shared { 0o664 } else { 0o666 & !umask() };
     let looked = std::fs::metadata(path).map_err(|error| Error::io("looking at", path, error))?;
     if !looked.is_dir() {
-        return unprotect_file(path, mode, progress);
+        return unprotect_file(path, mode, room, progress);
     }
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -364,14 +365,14 @@ pub fn unprotect(path: &Path, shared: bool, progress: &dyn Progress) -> Result<(
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if !(kind.is_symlink() && entry.path().is_dir()) {
-                unprotect_file(&entry.path(), mode, progress)?;
+                unprotect_file(&entry.path(), mode, room, progress)?;
             }
         }
     }
     Ok(())
 }
 
-fn unprotect_file(path: &Path, mode: u32, progress: &dyn Progress) -> Result<()> {
+fn unprotect_file(path: &Path, mode: u32, room: &Path, progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() {
         return Err(Error::Cancelled);
     }
@@ -380,6 +381,9 @@ fn unprotect_file(path: &Path, mode: u32, progress: &dyn Progress) -> Result<()>
     let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
     if is_link || stat.st_nlink > 1 {
         let dir = path.parent().unwrap_or(Path::new("."));
+        let device = |dir: &Path| rustix::fs::stat(dir).map(|stat| stat.st_dev).ok();
+        // Among the person's files only where no other place will do: a kill would leave it there.
+        let dir = if device(room).is_some_and(|room| Some(room) == device(dir)) { room } else { dir };
         let mut source = File::open(path).map_err(|error| Error::io("opening", path, error))?;
         let mut temp = tempfile::Builder::new()
             .prefix(".trackway-")
