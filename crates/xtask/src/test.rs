@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::project::Project;
 use crate::steps::Steps;
-use crate::{Part, node, process, python};
+use crate::{Part, debian, node, process, python};
 
 /// Small programs by which Python tests reach into a room, and the variables that name them.
 const EXAMPLES: [(&str, &str); 3] = [
@@ -91,6 +91,10 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
     let Some((python, variables)) = clients(project, steps, "compat tests") else {
         return;
     };
+    let traced = steps.step("strace, installed", |_| debian::ensure("strace", "--version", &["strace"], project.ci));
+    if !traced {
+        return steps.not_run("compat tests", "strace could not be installed");
+    }
     steps.step("compat tests", |closing| {
         let colour = if colour() == "always" { "--color=yes" } else { "--color=no" };
         let mut pytest = Command::new(python);
