@@ -251,7 +251,13 @@ KNOWN: list[Known] = [
         where == "stderr" and " file structure is corrupted: " in stock and ours.strip("\n") in re.sub("(file structure is corrupted):.*", r"\1", stock)
     )),
     Known("names that are not ASCII can be written in any locale", lambda args, where, stock, ours: (
-        args[:2] == ["remote", "add"] and not "".join(args).isascii() and ((where, stock, ours) == ("exit code", 255, 0) or where in ("stderr", "files"))
+        (args[:2] == ["remote", "add"] or args[:1] == ["config"]) and not "".join(args).isascii() and ((where, stock, ours) == ("exit code", 255, 0) or where in ("stderr", "files"))
+    )),
+    Known("a value together with -u is named as the mistake; stock prints its whole help", lambda args, where, stock, ours: (
+        args[:1] == ["config"] and "-u" in args and (where == "stdout" and stock.startswith("usage: dvc config") or where == "stderr" and "-u/--unset" in ours)
+    )),
+    Known("a stage that cannot be removed keeps its line in .gitignore, which stock takes out before it fails", lambda args, where, stock, ours: (
+        args[:1] == ["remove"] and only_paths("/.gitignore'")(args, where, stock, ours)
     )),
     Known("comments in a configuration stay", keeps_comments),
     Known("a configuration that cannot be written stays as it was; stock empties it", stock_empties_the_config),

@@ -160,7 +160,8 @@ impl Repo {
         let file = wdir.join(name);
         self.check_new_file(&file, &wdir)?;
 
-        let mut stage = Stage::of_dvc_file(self, &file, DvcFile { outs: vec![Out::new(written)], ..DvcFile::default() }, None);
+        let mut stage =
+            Stage::of_dvc_file(self, &file, DvcFile { outs: vec![Out::new(written)], ..DvcFile::default() }, None);
         let out = &stage.outs[0];
         refuse_output(&*self.dvcignore()?, out)?;
         if out.place != Place::Repo {
@@ -305,7 +306,9 @@ pub(crate) fn no_such_file(path: &Path) -> Error {
 /// `add` expects that a file may be missing (a link inside of a folder that leads nowhere); other commands do not.
 pub(crate) fn missing_file(error: Error) -> Error {
     match error {
-        Error::Store(trackway_store::Error::Io { path, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+        Error::Store(trackway_store::Error::Io { path, source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
             no_such_file(&path)
         }
         other => other,
@@ -319,8 +322,10 @@ fn inner_path<'p>(out: &Output, path: &'p Path) -> &'p [u8] {
 
 /// What the old stage says that has nothing to do with its data.
 fn restore(mut stage: Stage, old: &Stage) -> Stage {
-    if let (crate::stage::StageKind::Single { file, text }, crate::stage::StageKind::Single { file: old_file, text: old_text }) =
-        (&mut stage.kind, &old.kind)
+    if let (
+        crate::stage::StageKind::Single { file, text },
+        crate::stage::StageKind::Single { file: old_file, text: old_text },
+    ) = (&mut stage.kind, &old.kind)
     {
         file.meta = old_file.meta.clone();
         file.desc = old_file.desc.clone();

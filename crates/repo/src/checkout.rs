@@ -73,7 +73,12 @@ impl Repo {
     /// nothing tracks any more goes.
     ///
     /// What could not be made is in [`CheckedOut::failed`]; the rest was done.
-    pub fn checkout(&self, targets: &[String], options: CheckoutOptions, progress: &dyn Progress) -> Result<CheckedOut> {
+    pub fn checkout(
+        &self,
+        targets: &[String],
+        options: CheckoutOptions,
+        progress: &dyn Progress,
+    ) -> Result<CheckedOut> {
         let _working = self.working_lock()?;
         let mut done = CheckedOut::default();
         let tree = self.work_tree(progress)?;
@@ -81,7 +86,8 @@ impl Repo {
             let _lock = self.lock()?;
             let index = self.index()?;
             if targets.is_empty() {
-                let used: Vec<_> = index.stages()?.iter().flat_map(|stage| stage.outs.iter().map(|out| out.path.clone())).collect();
+                let used: Vec<_> =
+                    index.stages()?.iter().flat_map(|stage| stage.outs.iter().map(|out| out.path.clone())).collect();
                 let mut links = self.links()?;
                 let unused = links.unused(&used, &*self.dvcignore()?)?;
                 done.deleted = unused.iter().map(|gone| self.show_output(&gone.path)).collect();
@@ -97,7 +103,8 @@ impl Repo {
                 let found = index.select(Some(target), options.follow).map_err(|error| suggest_git(error, target))?;
                 selected.extend(found);
             }
-            let paths: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
+            let paths: Vec<_> =
+                selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
             self.make_way(&[], &paths)?;
             selected
         };
@@ -213,9 +220,11 @@ impl Repo {
         let dangles = path.is_symlink() && !path.exists();
         let makes_dir = step.plan.make_dirs.iter().any(|dir| dir.as_os_str().is_empty());
         let cache = self.cache(step.hash_name)?;
-        let makes_file = step.plan.changes.iter().any(|change| {
-            change.path.as_os_str().is_empty() && change.new.is_some_and(|oid| cache.contains(&oid))
-        });
+        let makes_file = step
+            .plan
+            .changes
+            .iter()
+            .any(|change| change.path.as_os_str().is_empty() && change.new.is_some_and(|oid| cache.contains(&oid)));
         if dangles && (makes_dir || makes_file) {
             std::fs::remove_file(path).map_err(|error| Error::io(path, error))?;
         }
@@ -252,7 +261,7 @@ impl WorkTree<'_> {
         let path = part.unwrap_or(&out.path).to_owned();
         let old = match self.is_ignored(out) {
             true => None,
-            false => scan(&path, &self.scan_options(out.hash_name)?)?,
+            false => scan(&path, &self.lenient_scan_options(out.hash_name)?)?,
         };
         let existed = out.path.symlink_metadata().is_ok();
         let step = |plan, removal, impossible| Step {

@@ -44,7 +44,8 @@ impl Repo {
             let _lock = self.lock()?;
             let mut selected = self.index()?.select(target, options.follow)?;
             selected.retain(|one| !options.data_only || one.stage.is_data_source());
-            let writes: Vec<_> = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
+            let writes: Vec<_> =
+                selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| out.path.clone())).collect();
             self.make_way(&[], &writes)?;
             selected
         };
@@ -108,7 +109,7 @@ impl WorkTree<'_> {
                 )));
             }
             self.save(&mut stage, options.allow_missing, scm)?;
-            self.repo.save_run(&stage)?;
+            self.repo.save_run(&stage, self)?;
         }
         let linked = self.put_into_cache(&stage, filter.as_deref(), options)?;
         Ok((stage, linked))
@@ -234,7 +235,12 @@ impl WorkTree<'_> {
     }
 
     /// Puts the outputs, or the part of one that a target names, into the cache. Gives the paths that are linked to it now.
-    pub(crate) fn put_into_cache(&self, stage: &Stage, filter: Option<&Path>, options: CommitOptions) -> Result<Vec<Linked>> {
+    pub(crate) fn put_into_cache(
+        &self,
+        stage: &Stage,
+        filter: Option<&Path>,
+        options: CommitOptions,
+    ) -> Result<Vec<Linked>> {
         let mut linked = Vec::new();
         let mut failed = Vec::new();
         for out in stage.outs_at(filter) {
@@ -249,8 +255,7 @@ impl WorkTree<'_> {
             }
             let cache = self.repo.cache(out.hash_name)?;
             let scanning = self.scan_options(out.hash_name)?;
-            let saving =
-                SaveOptions { relink: !options.no_relink, state: self.repo.state(), progress: self.progress };
+            let saving = SaveOptions { relink: !options.no_relink, state: self.repo.state(), progress: self.progress };
             let part = filter.filter(|part| *part != out.path && out.is_dir_record());
             let path = part.unwrap_or(&out.path);
             let taken = match part {

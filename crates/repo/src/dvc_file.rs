@@ -84,12 +84,15 @@ pub fn write_pipeline_stage(repo: &Repo, stage: &Stage) -> Result<()> {
     };
     let text = Files::WorkTree.read(&stage.path)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let new = DvcYaml::edit(&text, &repo.show_in_messages(&stage.path), &StageEdit::Set(step)).map_err(|error| match error {
-        trackway_dvcfile::Error::Parametrized { action, .. } => {
-            Error::dvc(format!("cannot {action} a parametrized {}", stage.display(repo)))
-        }
-        other => other.into(),
-    })?;
+    let new =
+        DvcYaml::edit(&text, &repo.show_in_messages(&stage.path), &StageEdit::Set(step)).map_err(
+            |error| match error {
+                trackway_dvcfile::Error::Parametrized { action, .. } => {
+                    Error::dvc(format!("cannot {action} a parametrized {}", stage.display(repo)))
+                }
+                other => other.into(),
+            },
+        )?;
     repo.note(format!("Modifying stage '{}' in '{}'", step.name, repo.show_from_cwd(&stage.path)));
     match new {
         Some(text) => write::replace(&stage.path, text.as_bytes()),
@@ -133,7 +136,9 @@ pub(crate) fn lock_entry(stage: &Stage) -> LockEntry {
     for dep in &stage.deps {
         match dep {
             Dependency::Data(out) | Dependency::Url { output: out, .. } => deps.push(item(out)),
-            Dependency::Params(dep) => params.extend(dep.locked.clone().map(|values| (dep.params.path.clone(), values))),
+            Dependency::Params(dep) => {
+                params.extend(dep.locked.clone().map(|values| (dep.params.path.clone(), values)))
+            }
             Dependency::Repo { .. } | Dependency::Db(_) | Dependency::Dataset(_) => {}
         }
     }

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trackway_dvcfile::{DvcFile, DvcYaml, LockFile, Place, PipelineStage, ReadError};
+use trackway_dvcfile::{DvcFile, DvcYaml, LockFile, PipelineStage, Place, ReadError};
 
 use crate::config::ConfigValue;
 use crate::error::{Error, Result};
@@ -71,7 +71,16 @@ impl<'r> Index<'r> {
     }
 
     fn new(repo: &'r Repo, files: Files, ignore: Arc<DvcIgnore>, rev: Option<String>) -> Index<'r> {
-        Index { repo, files, ignore, rev, stages: OnceCell::new(), outs: OnceCell::new(), graph: OnceCell::new(), top_level: RefCell::default() }
+        Index {
+            repo,
+            files,
+            ignore,
+            rev,
+            stages: OnceCell::new(),
+            outs: OnceCell::new(),
+            graph: OnceCell::new(),
+            top_level: RefCell::default(),
+        }
     }
 
     pub fn repo(&self) -> &'r Repo {
@@ -285,7 +294,8 @@ impl<'r> Index<'r> {
                 top.plots.push(absolute(path));
             }
             for (name, properties) in plot.as_map().into_iter().flat_map(|map| map.iter()) {
-                let axis = |axis: &str| properties.as_map().and_then(|map| map.get(axis)).and_then(|files| files.as_map());
+                let axis =
+                    |axis: &str| properties.as_map().and_then(|map| map.get(axis)).and_then(|files| files.as_map());
                 match axis("y") {
                     Some(files) => {
                         let files = files.iter().chain(axis("x").into_iter().flat_map(|files| files.iter()));
@@ -330,7 +340,9 @@ impl<'r> Index<'r> {
         let path = self.repo.absolute(Path::new(named_file));
         self.check_file(&path).map_err(|error| match error {
             // Where the person named no file, DVC shows the name it looked for, without the way to it.
-            Error::NoDvcFile { why, .. } if target.file.is_none() => Error::NoDvcFile { file: named_file.to_owned(), why },
+            Error::NoDvcFile { why, .. } if target.file.is_none() => {
+                Error::NoDvcFile { file: named_file.to_owned(), why }
+            }
             other => other,
         })?;
         let Some(name) = target.name.as_deref() else {
@@ -376,12 +388,17 @@ impl<'r> Index<'r> {
         }
         if is_folder {
             let stages = self.stages()?;
-            let inside = self.graph()?.in_order().into_iter().filter(|&number| paths::is_in(&stages[number].path, &path));
+            let inside =
+                self.graph()?.in_order().into_iter().filter(|&number| paths::is_in(&stages[number].path, &path));
             return Ok(inside.map(|number| Selected::whole(&stages[number])).collect());
         }
         let found = self.stages_named_by(&target).map_err(|error| match error {
             // It may have been meant as a stage's name; say that neither is there.
-            Error::NoDvcFile { .. } if target.file.as_deref().is_some_and(|file| paths::is_dvc_file_name(Path::new(file))) => error,
+            Error::NoDvcFile { .. }
+                if target.file.as_deref().is_some_and(|file| paths::is_dvc_file_name(Path::new(file))) =>
+            {
+                error
+            }
             error @ (Error::NoDvcFile { .. } | Error::NoStage { .. }) => {
                 let file = match &error {
                     Error::NoDvcFile { file, .. } | Error::NoStage { file, .. } => file.clone(),

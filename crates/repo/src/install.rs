@@ -64,7 +64,8 @@ fn write_hook(folder: &Path, name: &str, text: &str) -> Result<()> {
 
 /// Where the shell is, as DVC 3.67 finds it.
 fn shell(path: &str) -> PathBuf {
-    let runs = |file: &PathBuf| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let runs =
+        |file: &PathBuf| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
     path.split(':')
         .filter(|folder| !folder.is_empty())
         .map(|folder| Path::new(folder).join(OsStr::new("sh")))

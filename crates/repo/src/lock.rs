@@ -84,11 +84,7 @@ enum Held {
 impl Lock {
     /// Takes the lock at `path`, waiting up to three seconds, or without end. `waiting` is called once, when the first
     /// attempt has failed, with the holder as far as it is known.
-    pub fn acquire(
-        path: &Path,
-        options: LockOptions,
-        waiting: impl FnMut(Option<&Holder>),
-    ) -> Result<Lock, LockError> {
+    pub fn acquire(path: &Path, options: LockOptions, waiting: impl FnMut(Option<&Holder>)) -> Result<Lock, LockError> {
         let failed = |error| LockError::File { path: path.to_owned(), error };
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(failed)?;

@@ -88,7 +88,7 @@ impl Repo {
                 }
             }
             tree.save(&mut stage, true, &mut scm)?;
-            self.save_run(&stage)?;
+            self.save_run(&stage, &tree)?;
             tree.put_into_cache(
                 &stage,
                 None,

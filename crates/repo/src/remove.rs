@@ -39,7 +39,12 @@ impl Repo {
                 if outs {
                     self.delete_output(out)?;
                 } else if out.use_cache && out.place != Place::Url && self.is_there(out)? {
-                    trackway_store::unprotect(&out.path, self.config().cache_shared_group(), &self.own_dir(), progress)?;
+                    trackway_store::unprotect(
+                        &out.path,
+                        self.config().cache_shared_group(),
+                        &self.own_dir(),
+                        progress,
+                    )?;
                 }
                 if out.use_cache && out.is_in_repo() || out.is_in_repo() && stage.is_repo_import() {
                     scm.unignore(&out.path);

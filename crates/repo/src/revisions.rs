@@ -79,7 +79,9 @@ impl Repo {
             // As DVC 3.67: without git there are no branches, tags and commits, but asking for one by name is an error.
             let names_some = options.num != 0 && options.revs.iter().any(|rev| rev != WORK_TREE);
             return match names_some || options.all_experiments {
-                true => Err(Error::dvc("Only supported for Git repositories. If you're seeing this error in a Git repo, try updating the DVC configuration with `dvc config core.no_scm false`.")),
+                true => Err(Error::dvc(
+                    "Only supported for Git repositories. If you're seeing this error in a Git repo, try updating the DVC configuration with `dvc config core.no_scm false`.",
+                )),
                 false => Ok(found),
             };
         };

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use trackway_store::{SaveOptions, scan_into};
+
 use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::output::{Dependency, Place};
 use crate::repo::Repo;
 use crate::stage::{Stage, StageKind};
+use crate::worktree::WorkTree;
 use crate::write;
 
 impl Repo {
@@ -16,9 +19,14 @@ impl Repo {
     }
 
     /// Remembers what a step read and wrote, if that can be told from files in this repository alone, as DVC 3.67 does.
-    pub(crate) fn save_run(&self, stage: &Stage) -> Result<()> {
+    pub(crate) fn save_run(&self, stage: &Stage, tree: &WorkTree<'_>) -> Result<()> {
         if !can_be_remembered(stage) {
             return Ok(());
+        }
+        // What git has and the cache does not is put there too, or the run could not be restored.
+        for out in stage.outs.iter().filter(|out| !out.use_cache) {
+            let saving = SaveOptions { relink: false, state: self.state(), progress: tree.progress };
+            scan_into(&out.path, &tree.scan_options(out.hash_name)?, self.cache(out.hash_name)?, &saving)?;
         }
         let entry = dvc_file::lock_entry(stage);
         let key = entry.run_key();

@@ -132,7 +132,7 @@ impl<'r> Snapshot<'r> {
     /// What lies at these places in the work tree.
     pub fn found(tree: &WorkTree<'r>, places: &[Place]) -> Result<Snapshot<'r>> {
         let look = |place: &Place| -> Result<Option<Root<'r>>> {
-            let content = scan(&place.path, &tree.scan_options(place.hash_name)?)?;
+            let content = scan(&place.path, &tree.lenient_scan_options(place.hash_name)?)?;
             Ok(content.map(|content| Root {
                 path: inner(tree.repo, &place.path),
                 // As DVC 3.67: a folder that is but a part of an output has no hash.

@@ -119,7 +119,9 @@ pub(crate) fn dependency_status(tree: &WorkTree<'_>, dep: &Dependency) -> Result
     let state = match dep {
         Dependency::Data(out) => tree.change(out)?.map(State::Is),
         Dependency::Params(params) => params_status(tree.repo, params)?,
-        Dependency::Repo { dep, .. } => imports::update_available(tree.repo, dep)?.then_some(State::Is("update available")),
+        Dependency::Repo { dep, .. } => {
+            imports::update_available(tree.repo, dep)?.then_some(State::Is("update available"))
+        }
         // Neither a URL's nor a database's state can be asked from here; a data set's is its entry in dvc.yaml.
         Dependency::Url { .. } | Dependency::Db(_) | Dependency::Dataset(_) => None,
     };

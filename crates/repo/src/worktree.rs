@@ -59,8 +59,15 @@ impl WorkTree<'_> {
             cache: Some(self.repo.cache(hash_name)?),
             filter: Some(&*self.ignore),
             hash_name,
+            lenient: false,
             progress: self.progress,
         })
+    }
+
+    /// For commands that compare or replace: as DVC 3.67, these stumble neither over broken links nor over a `.dvcignore`
+    /// inside of a folder.
+    pub fn lenient_scan_options(&self, hash_name: HashName) -> Result<ScanOptions<'_>> {
+        Ok(ScanOptions { lenient: true, ..self.scan_options(hash_name)? })
     }
 
     /// The content of an output, hashed as its record is.

@@ -542,7 +542,16 @@ impl Run<'_> {
                 self.cache.expect(oid, self.cache.check(oid, false, self.options.progress)?)?;
                 self.delete(dir, name, change, before, full)?;
             }
-            self.linker.make(oid, dir, name, full)?
+            match self.linker.make(oid, dir, name, full) {
+                // A link that leads nowhere is nobody's content; scanning did not see it.
+                Err(error)
+                    if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) && leads_nowhere(dir, name) =>
+                {
+                    unlink(dir, name).map_err(failed)?;
+                    self.linker.make(oid, dir, name, full)?
+                }
+                made => made?,
+            }
         };
         if is_single && self.plan.is_exec {
             let before = Stamp::of(&stat);
@@ -679,6 +688,13 @@ impl Run<'_> {
 
 fn last(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').map_or(path, |cut| &path[cut + 1..])
+}
+
+/// A symbolic link without anything behind it.
+fn leads_nowhere(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+        && rustix::fs::statat(dir, name, AtFlags::empty()).is_err_and(|errno| errno == Errno::NOENT)
 }
 
 fn unlink(dir: BorrowedFd<'_>, name: &[u8]) -> std::result::Result<(), Errno> {

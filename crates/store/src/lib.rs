@@ -50,4 +50,3 @@ pub use transfer::{Cargo, Depot, Transferred};
 pub use trash::Batch;
 pub use tree::{Difference, Entry, Pairs, Replacement, Tree};
 pub use writers::{WritersLock, writers_lock_path};
-

@@ -45,13 +45,23 @@ pub struct ScanOptions<'a> {
     pub cache: Option<&'a Cache>,
     pub filter: Option<&'a dyn Filter>,
     pub hash_name: HashName,
+    /// For comparing and replacing, not for recording: in a directory, a symbolic link that leads nowhere is left out and a
+    /// `.dvcignore` is a file like others. Otherwise they are errors, as DVC 3.67 has it.
+    pub lenient: bool,
     pub progress: &'a dyn Progress,
 }
 
 impl<'a> ScanOptions<'a> {
     /// MD5, no cache, no filter, no progress.
     pub fn new(state: &'a State) -> ScanOptions<'a> {
-        ScanOptions { state, cache: None, filter: None, hash_name: HashName::Md5, progress: &crate::NoProgress }
+        ScanOptions {
+            state,
+            cache: None,
+            filter: None,
+            hash_name: HashName::Md5,
+            lenient: false,
+            progress: &crate::NoProgress,
+        }
     }
 }
 
@@ -513,7 +523,10 @@ impl<'a> Walk<'a> {
         let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         if is_link {
             // As DVC 3.67: a link to a file is that file, one to a directory is left out, one to nothing is an error.
-            stat = rustix::fs::statat(fd, name, AtFlags::empty()).map_err(failed)?;
+            stat = match rustix::fs::statat(fd, name, AtFlags::empty()) {
+                Err(Errno::NOENT | Errno::NOTDIR) if self.options.lenient => return Ok(None),
+                stat => stat.map_err(failed)?,
+            };
         }
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
@@ -551,6 +564,7 @@ impl<'a> Walk<'a> {
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut children = Vec::new();
         let mut files = Vec::new();
+        let mut relist = false;
         for (name, kind) in &names {
             let mut kind = *kind;
             if kind == FileType::Unknown {
@@ -564,7 +578,11 @@ impl<'a> Walk<'a> {
                 }
             } else if !skips(name, false) {
                 if name == b".dvcignore" {
-                    return Err(Error::IgnoreFileInside { dir: here });
+                    if !self.options.lenient {
+                        return Err(Error::IgnoreFileInside { dir: here });
+                    }
+                    // Whoever is not lenient must meet it.
+                    relist = true;
                 }
                 files.push((name, kind));
             }
@@ -589,6 +607,9 @@ impl<'a> Walk<'a> {
             (file.name_start, file.name_len) = (folder.names.len() as u32, name.len() as u16);
             folder.names.extend_from_slice(name);
             folder.files.push(file);
+        }
+        if relist {
+            record.flags |= RELIST;
         }
         folder.record = record;
         Ok((Folder::New(folder), children))

@@ -308,7 +308,8 @@ impl Tree {
         if Tree::diff(ancestor, theirs).next().is_none() {
             return Ok(ours.clone());
         }
-        let refuse = |what: String| Err(Error::Merge { message: format!("unable to auto-merge the following paths:\n{what}") });
+        let refuse =
+            |what: String| Err(Error::Merge { message: format!("unable to auto-merge the following paths:\n{what}") });
         let shown = |entry: Entry<'_>| entry.os_path().display().to_string();
         let mut builder = Builder::new("that is being merged");
         let mut clashes = Vec::new();
@@ -328,8 +329,7 @@ impl Tree {
         // As DVC 3.67, which cannot tell that both sides removed a file from a conflict.
         let gone = ancestor.iter().find(|entry| ours.get(entry.path).is_none() && theirs.get(entry.path).is_none());
         if let Some(entry) = gone {
-            let parts: Vec<String> =
-                shown(entry).split('/').map(|part| format!("'{part}'")).collect();
+            let parts: Vec<String> = shown(entry).split('/').map(|part| format!("'{part}'")).collect();
             let comma = if parts.len() == 1 { "," } else { "" };
             return refuse(format!("both deleted: ({}{comma})", parts.join(", ")));
         }

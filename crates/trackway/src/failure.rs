@@ -154,7 +154,12 @@ fn lines(error: &Error) -> Option<String> {
 /// Whether stock has this for an error of its own. The rest it did not foresee, and no command of it catches that.
 fn is_of_dvc(error: &Error) -> bool {
     match error {
-        Error::Io { .. } | Error::Interrupted | Error::DvcIgnore(_) | Error::NoGit(_) | Error::Unexpected(_) | Error::Config(ConfigError::Unexpected(_)) => false,
+        Error::Io { .. }
+        | Error::Interrupted
+        | Error::DvcIgnore(_)
+        | Error::NoGit(_)
+        | Error::Unexpected(_)
+        | Error::Config(ConfigError::Unexpected(_)) => false,
         Error::Store(error) => !matches!(
             error,
             trackway_store::Error::Io { .. }

@@ -50,7 +50,9 @@ fn trackway(arguments: &[OsString]) -> ExitCode {
         "dvc" => dvc::run(Style::Dvc, &rest),
         "help" if rest.is_empty() => trackway(&help),
         "help" => trackway(&[rest, help.to_vec()].concat()),
-        name if dvc::table::find(Style::Trackway, name).is_some() => dvc::run_command(Style::Trackway, name, &rest, &options),
+        name if dvc::table::find(Style::Trackway, name).is_some() => {
+            dvc::run_command(Style::Trackway, name, &rest, &options)
+        }
         name => answered(Err(commands::unknown(name))),
     }
 }

@@ -94,12 +94,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     }
     let options = AddOptions { no_commit: args.no_commit, glob: args.glob, no_relink: args.no_relink };
     let progress = context.terminal.progress();
-    let added =
-        context.on_repo(|repo| {
-            let added = repo.add(&targets, options, &progress).map_err(|error| Failure::from(error).caught(""))?;
-            context.keep_in_bounds(repo);
-            Ok(added)
-        })?;
+    let added = context.on_repo(|repo| {
+        let added = repo.add(&targets, options, &progress).map_err(|error| Failure::from(error).caught(""))?;
+        context.keep_in_bounds(repo);
+        Ok(added)
+    })?;
     drop(progress);
     if !added.link_failures.is_empty() {
         context.terminal.notice(format!(

@@ -55,7 +55,9 @@ fn migrate(dvc_files: bool, dry: bool, context: &Context) -> Result<ExitCode, Fa
     let to_commit = context.on_repo(|repo| {
         if dry {
             let count = repo.count_legacy_objects()?;
-            context.terminal.line(format!("{count} files will be re-hashed and migrated to the DVC 3.0 cache location."))?;
+            context
+                .terminal
+                .line(format!("{count} files will be re-hashed and migrated to the DVC 3.0 cache location."))?;
         } else {
             let count = repo.migrate_cache(&progress)?;
             context.terminal.line(format!("Migrated {count} files to DVC 3.0 cache location."))?;

@@ -92,6 +92,10 @@ fn apply(args: &Args, levels: &mut Levels, context: &Context) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let Some(name) = &args.name else { return Err(Failure::failed("name argument is required")) };
+    if args.unset && args.value.is_some() {
+        let message = "a value makes no sense together with -u/--unset".to_owned();
+        return Err(Failure::Dvc { message, code: crate::failure::code::ARGUMENTS });
+    }
     match &args.value {
         _ if args.unset => levels.unset(name, level)?,
         Some(value) => levels.set(name, value, level)?,

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use trackway_repo::Repo;
-use trackway_repo::scm::ToCommit;
 use trackway_repo::config::{Environment, Levels};
+use trackway_repo::scm::ToCommit;
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -54,8 +54,8 @@ impl Context {
 
     /// The repository around the current folder. In our own manner a busy lock is waited for.
     pub fn repo(&self) -> Result<Repo, Failure> {
-        let repo =
-            Repo::discover(&self.environment())?.waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway)
+        let repo = Repo::discover(&self.environment())?
+            .waiting_for_lock(self.wait_for_lock || self.style == Style::Trackway)
             .called_as(command_line())
             .on_waiting(|holder| match holder {
                 Some(holder) => eprintln!("Waiting for {holder} to finish."),
@@ -94,10 +94,8 @@ impl Context {
         }
         let files: Vec<_> = to_commit.files.iter().map(|file| shlex::try_quote(file).unwrap_or(file.into())).collect();
         self.terminal.line(format!("\nTo track the changes with git, run:\n\n\tgit add {}", files.join(" ")))?;
-        self.terminal.line(format!(
-            "\nTo enable auto staging, run:\n\n\t{} config core.autostage true",
-            self.style.program()
-        ))
+        self.terminal
+            .line(format!("\nTo enable auto staging, run:\n\n\t{} config core.autostage true", self.style.program()))
     }
 
     /// Prints what the library has kept to be printed.

@@ -38,9 +38,9 @@ mod remove;
 mod root;
 mod status;
 pub mod table;
-mod tidy;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod transfer;
 mod unprotect;
 pub mod version;

@@ -157,7 +157,8 @@ struct Json<'a>(&'a Status);
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stages = self.0.stages.iter();
-        serializer.collect_map(stages.map(|(stage, changes)| (stage, changes.iter().map(JsonChange).collect::<Vec<_>>())))
+        serializer
+            .collect_map(stages.map(|(stage, changes)| (stage, changes.iter().map(JsonChange).collect::<Vec<_>>())))
     }
 }
 

@@ -115,7 +115,9 @@ pub fn find(style: Style, name: &str) -> Option<&'static Command> {
 
 /// All commands of one style, in stock's order; what only plain `trackway` has comes last.
 pub fn all(style: Style) -> impl Iterator<Item = &'static Command> {
-    let added = OWN.iter().filter(move |own| style == Style::Trackway && COMMANDS.iter().all(|command| command.name != own.name));
+    let added = OWN
+        .iter()
+        .filter(move |own| style == Style::Trackway && COMMANDS.iter().all(|command| command.name != own.name));
     COMMANDS.iter().map(move |command| find(style, command.name).unwrap_or(command)).chain(added)
 }
 

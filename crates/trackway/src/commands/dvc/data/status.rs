@@ -108,9 +108,7 @@ impl<'a> Section<'a> {
     /// What a person is told: the title, what to do about it, the colour.
     fn words(&self) -> (&'static str, &'static [&'static str], Option<Colour>) {
         match self.name {
-            "not_in_cache" => {
-                ("Not in cache", &["use \"dvc fetch <file>...\" to download files"], Some(Colour::Red))
-            }
+            "not_in_cache" => ("Not in cache", &["use \"dvc fetch <file>...\" to download files"], Some(Colour::Red)),
             "not_in_remote" => ("Not in remote", &["use \"dvc push <file>...\" to upload files"], Some(Colour::Red)),
             "committed" => (
                 "DVC committed changes",
@@ -185,11 +183,9 @@ impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Content::Paths(paths) => paths.serialize(serializer),
-            Content::Changes(changes) => {
-                serializer.collect_map(changes.0.iter().map(|(state, list)| {
-                    (state, list.iter().map(JsonChange).collect::<Vec<_>>())
-                }))
-            }
+            Content::Changes(changes) => serializer.collect_map(
+                changes.0.iter().map(|(state, list)| (state, list.iter().map(JsonChange).collect::<Vec<_>>())),
+            ),
         }
     }
 }
