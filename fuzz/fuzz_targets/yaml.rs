@@ -6,15 +6,14 @@ use libfuzzer_sys::fuzz_target;
 use trackway_yaml::{Document, emit, parse};
 
 fuzz_target!(|text: &str| {
-    if let Ok(value) = parse(text) {
-        if let Ok(again) = parse(&emit(&value)) {
-            let _ = emit(&again);
-        }
+    if let Ok(value) = parse(text)
+        && let Ok(again) = parse(&emit(&value))
+    {
+        let _ = emit(&again);
     }
-    if let Ok(document) = Document::parse(text) {
-        let once = document.to_string();
-        if let Ok(again) = Document::parse(&once) {
-            let _ = again.to_string();
-        }
+    if let Ok(document) = Document::parse(text)
+        && let Ok(again) = Document::parse(&document.to_string())
+    {
+        let _ = again.to_string();
     }
 });
