@@ -145,7 +145,7 @@ fn with_copies_the_file_stays_and_with_links_it_becomes_the_object() {
         }
         assert_eq!(place.scan().unwrap().oid(), added.oid());
         place.cache.verify(&added.oid()).unwrap();
-        unprotect(&place.data(), false, &place.data(), &NoProgress).unwrap();
+        unprotect(&place.data(), false, place.data().parent().unwrap(), &NoProgress).unwrap();
         assert_eq!((mode(&place.data()), fs::symlink_metadata(place.data()).unwrap().nlink()), (0o644, 1));
     }
 }
