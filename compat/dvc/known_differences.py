@@ -187,6 +187,8 @@ def needs_no_list(args, where, stock, ours) -> bool:
         return False
     if where == "stderr":
         return ours.strip() == "" and ("Checkout failed" in stock or "unsaved files" in stock)
+    if where == "stdout":
+        return "--relink" in args and "Relinked successfully" in ours and "Relinked successfully" not in stock
     return where == "exit code" and stock == 255 and ours == 0
 
 
@@ -258,6 +260,9 @@ KNOWN: list[Known] = [
     )),
     Known("a stage that cannot be removed keeps its line in .gitignore, which stock takes out before it fails", lambda args, where, stock, ours: (
         args[:1] == ["remove"] and only_paths("/.gitignore'")(args, where, stock, ours)
+    )),
+    Known("a stage of another revision is called what it is called in the work tree; stock shows a way through the root of the file system", lambda args, where, stock, ours: (
+        where == "stderr" and "is missing version info" in stock and "../dvc.yaml:" in stock and "is missing version info" in ours
     )),
     Known("comments in a configuration stay", keeps_comments),
     Known("a configuration that cannot be written stays as it was; stock empties it", stock_empties_the_config),
