@@ -56,7 +56,7 @@ SCENARIOS = {
     "move": scenario("move -q data moved", *TRACKED),
     "unprotect": scenario("unprotect -q data big", "config cache.type hardlink", *TRACKED),
     "push": scenario("push -q", *TWO_VERSIONS),
-    "push every commit": scenario("push -q -A", *TWO_VERSIONS),
+    "push every commit": scenario("push -A", *TWO_VERSIONS),
     "fetch": scenario("fetch -q", *TWO_VERSIONS, "push -q", "!no cache"),
     "pull": scenario("pull -q", *TWO_VERSIONS, "push -q", "!no cache", "!wipe"),
     "gc": scenario("gc -q -w -f", *TWO_VERSIONS),

@@ -7,6 +7,9 @@ use crate::{Error, Problem};
 /// Columns that DVC fills where it does not write to a terminal.
 pub const USUAL_WIDTH: usize = 80;
 
+/// Stock shows all of them. Nobody reads more, and each is looked for in the text again.
+const SHOWN: usize = 50;
+
 impl Error {
     /// What DVC prints in place of an `ERROR: ` line: for files that are no YAML or have a wrong form. `None` for all other errors. `width` is
     /// the terminal's.
@@ -84,6 +87,11 @@ impl Page {
 
     fn problems(&mut self, problems: &[Problem], text: &str, document: &Document) {
         for (index, problem) in problems.iter().enumerate() {
+            if index == SHOWN {
+                self.text("");
+                self.text(&format!("and {} more", problems.len() - SHOWN));
+                break;
+            }
             if index > 0 {
                 self.text("");
             }
