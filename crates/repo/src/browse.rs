@@ -176,7 +176,7 @@ impl Browser {
     /// A path's names as Python shows a tuple of them: `('d', 'a')`, and `('d',)` of one.
     pub fn key(&self, path: &Path) -> String {
         let names = path.strip_prefix(&self.root).unwrap_or(path).components();
-        let names: Vec<String> = names.map(|name| python_repr(&name.as_os_str().to_string_lossy())).collect();
+        let names: Vec<String> = names.map(|name| trackway_ini::repr(&name.as_os_str().to_string_lossy())).collect();
         match names.as_slice() {
             [one] => format!("({one},)"),
             _ => format!("({})", names.join(", ")),
@@ -380,13 +380,6 @@ impl Tracked {
         }
         Ok(found)
     }
-}
-
-fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let escaped = text.replace('\\', "\\\\");
-    let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
-    format!("{quote}{escaped}{quote}")
 }
 
 /// `.dvc`, `dvc.yaml` and `.dvcignore`, which are no data.

@@ -14,14 +14,7 @@ use crate::write::{self, Batch};
 
 /// Writes what the stage records: its `.dvc` file, or its entry in `dvc.lock`. Fails if the file is not what was read.
 pub fn write(repo: &Repo, stage: &Stage) -> Result<()> {
-    match &stage.kind {
-        StageKind::Single { .. } => {
-            let mut batch = Batch::default();
-            write_dvc_file(repo, stage, &mut batch)?;
-            batch.finish()
-        }
-        StageKind::Pipeline { .. } => write_lock(repo, &[stage]),
-    }
+    write_all(repo, [stage])
 }
 
 fn write_dvc_file(repo: &Repo, stage: &Stage, batch: &mut Batch) -> Result<()> {

@@ -36,7 +36,7 @@ pub enum Error {
     /// A stage that its file does not have.
     #[error("Stage '{name}' not found inside '{file}' file")]
     NoStage { file: String, name: String },
-    #[error("Unable to find DVC file with output {}", quoted(.0))]
+    #[error("Unable to find DVC file with output {}", trackway_ini::repr(.0))]
     NoOutput(String),
     #[error("'{target}' does not exist as an output or a stage name in '{file}': {cause}")]
     NoOutputOrStage { target: String, file: String, cause: Box<Error> },
@@ -112,11 +112,6 @@ impl Error {
     pub fn caused(outer: impl Into<String>, cause: Error) -> Error {
         Error::Caused { outer: outer.into(), cause: Box::new(cause) }
     }
-}
-
-/// As Python's `repr` of a string without odd characters.
-fn quoted(text: &str) -> String {
-    if text.contains('\'') && !text.contains('"') { format!("\"{text}\"") } else { format!("'{text}'") }
 }
 
 fn duplicated(output: &str, stages: &[String]) -> String {

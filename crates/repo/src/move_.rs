@@ -163,7 +163,7 @@ impl Repo {
         };
         let old = Stage::clone(stage);
         if !old.is_data_source() {
-            let address = python_repr(&old.address(self));
+            let address = trackway_ini::repr(&old.address(self));
             return Err(Error::dvc(format!(
                 "move is not permitted for stages that are not data sources. You need to either move {address} to a new location and edit it by hand, or remove {address} and create a new one at the desired location."
             )));
@@ -196,7 +196,7 @@ impl Repo {
         self.carry_over(old, &mut new)?;
         let ignored = self.dvcignore()?.is_ignored(&file, false);
         if !ignored && Files::WorkTree.kind(&file)?.is_some() {
-            return Err(Error::dvc(format!("{} already exists", python_repr(&shown_file))));
+            return Err(Error::dvc(format!("{} already exists", trackway_ini::repr(&shown_file))));
         }
         let own = new.address(self);
         index.check_with(&[Arc::new(new.clone())]).map_err(|error| match error {
@@ -330,10 +330,6 @@ fn is_kept_from_git(stage: &Stage, out: &Output) -> bool {
 /// As Python's `os.path.join`, letter by letter: messages show it.
 fn join(folder: &str, name: &str) -> String {
     if folder.ends_with('/') { format!("{folder}{name}") } else { format!("{folder}/{name}") }
-}
-
-fn python_repr(text: &str) -> String {
-    if text.contains('\'') && !text.contains('"') { format!("\"{text}\"") } else { format!("'{text}'") }
 }
 
 /// Moves a file, a link or a folder; between file systems by a copy.
