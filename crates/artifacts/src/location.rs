@@ -132,9 +132,9 @@ impl Location {
         signed.map_err(|error| self.read_error(error, path))
     }
 
-    pub async fn sign_put(&self, path: &ArtifactPath, valid_for: Duration) -> Result<SignedUrl> {
+    pub async fn sign_put(&self, path: &ArtifactPath, valid_for: Duration, content_type: &str) -> Result<SignedUrl> {
         let full = self.full(path.target()?)?;
-        let signed = self.remote.sign_put(&full, valid_for).await;
+        let signed = self.remote.sign_put(&full, valid_for, content_type).await;
         signed.map_err(|error| self.error(error, path))
     }
 

@@ -37,7 +37,7 @@ impl ArtifactStore {
     pub async fn open(places: Places<'_>, options: Options) -> std::result::Result<ArtifactStore, remote::Error> {
         let proxied = match places.destination {
             None => None,
-            Some(destination) => Some(Remote::open(destination, options).await?),
+            Some(destination) => Some(Remote::open(destination, options.clone()).await?),
         };
         let local = places
             .default_root
@@ -106,7 +106,7 @@ impl ArtifactStore {
 impl LocalRoot {
     async fn remote(&self) -> std::result::Result<Remote, remote::Error> {
         let path = self.path.to_string_lossy();
-        let remote = self.remote.get_or_try_init(|| Remote::open(&path, self.options));
+        let remote = self.remote.get_or_try_init(|| Remote::open(&path, self.options.clone()));
         Ok(remote.await?.clone())
     }
 }

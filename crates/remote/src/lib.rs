@@ -16,10 +16,12 @@
 //! the request runs. Bodies are written to a staging folder under the root and renamed when complete.
 //! Blocking calls run on tokio's blocking pool, one trip for a small file.
 
+mod environment;
 mod error;
 mod local;
 mod location;
 mod multipart;
+mod options;
 mod path;
 
 use std::pin::Pin;
@@ -30,27 +32,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::Stream;
 
+pub use environment::Environment;
 pub use error::{Error, Result};
-pub use multipart::{Capabilities, Multipart, Part, PartTarget, SignedUrl};
+pub use multipart::{
+    Capabilities, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
+};
+pub use options::{Addressing, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret};
 pub use path::RelPath;
-
-/// How a remote is opened.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Answer a write only when it is on the disk (fsync of the file and of its directory).
-    pub sync: bool,
-    pub resolve: Resolve,
-}
-
-/// How a local folder makes sure that a path stays beneath it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Resolve {
-    /// By openat2 where the kernel has it (Linux 5.6), else name by name.
-    #[default]
-    Detect,
-    /// Name by name, refusing every symbolic link: what an old kernel is served with.
-    ByName,
-}
 
 /// What is known of a stored thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +66,8 @@ pub struct PutOptions {
     pub length: Option<u64>,
     /// Refuse to replace what is there ([`Error::AlreadyExists`]).
     pub if_absent: bool,
+    /// What a store that keeps such a thing says to those who fetch it.
+    pub content_type: Option<&'static str>,
 }
 
 #[derive(Clone)]

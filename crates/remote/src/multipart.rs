@@ -1,7 +1,9 @@
 //! Multipart uploads and signed URLs: what object stores have and folders have not.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::path::RelPath;
@@ -29,24 +31,100 @@ pub struct PartTarget {
 }
 
 /// A part that was sent, as the store named it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub number: u32,
+    /// With or without quotes. Azure names no parts: there it is empty, and the number says all.
     pub etag: String,
 }
 
+/// A part that lies in the store, waiting for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    pub part: Part,
+    pub size: u64,
+}
+
+/// An upload that was begun and neither completed nor aborted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfinishedUpload {
+    pub upload_id: String,
+    /// Where the store knows it.
+    pub started: Option<SystemTime>,
+}
+
 /// A URL that needs no credentials until it expires, and the headers that go with it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SignedUrl {
     pub url: String,
     pub headers: BTreeMap<String, String>,
 }
 
+impl std::fmt::Debug for SignedUrl {
+    /// Whoever has the whole URL may use it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = self.url.split('?').next().unwrap_or_default();
+        write!(f, "SignedUrl({shown}?…)")
+    }
+}
+
+/// For how long the URLs of parts are valid, as in MLflow 3.17.
+pub const PARTS_VALID_FOR: Duration = Duration::from_secs(3600);
+
+/// As many parts as S3, and so everybody, takes.
+pub const MOST_PARTS: u32 = 10_000;
+
 const A_FOLDER: &str = "a local folder";
 
 impl Remote {
-    /// Begins an upload of `parts` parts, each with a signed URL of its own.
-    pub async fn create_multipart(&self, _path: &RelPath, _parts: u32) -> Result<Multipart> {
+    /// Begins an upload of `parts` parts, each with a signed URL of its own. The upload can be gone on
+    /// with from any process that knows its id.
+    pub async fn create_multipart(&self, path: &RelPath, parts: u32) -> Result<Multipart> {
+        let upload_id = self.begin_multipart(path).await?;
+        let mut targets = Vec::with_capacity(parts as usize);
+        for number in 1..=parts {
+            let url = self.sign_part(path, &upload_id, number, PARTS_VALID_FOR).await?;
+            targets.push(PartTarget { number, url });
+        }
+        Ok(Multipart { upload_id, parts: targets })
+    }
+
+    /// Begins an upload and gives its id.
+    pub async fn begin_multipart(&self, _path: &RelPath) -> Result<String> {
+        match &*self.kind {
+            Kind::Local(_) => Err(unsupported_multipart()),
+        }
+    }
+
+    /// A URL to which one part of an upload can be sent until `valid_for` is over.
+    pub async fn sign_part(
+        &self,
+        _path: &RelPath,
+        _upload_id: &str,
+        _number: u32,
+        _valid_for: Duration,
+    ) -> Result<SignedUrl> {
+        match &*self.kind {
+            Kind::Local(_) => Err(unsupported_multipart()),
+        }
+    }
+
+    /// Sends one part ourselves. The same part sent again replaces the one before.
+    pub async fn upload_part(&self, _path: &RelPath, _upload_id: &str, _number: u32, _content: Bytes) -> Result<Part> {
+        match &*self.kind {
+            Kind::Local(_) => Err(unsupported_multipart()),
+        }
+    }
+
+    /// Which parts of an upload have arrived, by number.
+    pub async fn list_parts(&self, _path: &RelPath, _upload_id: &str) -> Result<Vec<StoredPart>> {
+        match &*self.kind {
+            Kind::Local(_) => Err(unsupported_multipart()),
+        }
+    }
+
+    /// The uploads to `path` that were begun and not ended, whoever began them.
+    pub async fn list_uploads(&self, _path: &RelPath) -> Result<Vec<UnfinishedUpload>> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
         }
@@ -59,21 +137,24 @@ impl Remote {
         }
     }
 
+    /// Ends an upload without a trace. One that is not there any more is ended already.
     pub async fn abort_multipart(&self, _path: &RelPath, _upload_id: &str) -> Result<()> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
         }
     }
 
-    /// A URL from which `path` can be read until `valid_for` is over.
+    /// A URL from which `path` can be read until `valid_for` is over. A browser saves it under its own
+    /// name rather than to show it, as in MLflow 3.17.
     pub async fn sign_get(&self, _path: &RelPath, _valid_for: Duration) -> Result<SignedUrl> {
         match &*self.kind {
             Kind::Local(_) => Err(Error::Unsupported { what: "a signed download URL", kind: A_FOLDER }),
         }
     }
 
-    /// A URL to which `path` can be written until `valid_for` is over.
-    pub async fn sign_put(&self, _path: &RelPath, _valid_for: Duration) -> Result<SignedUrl> {
+    /// A URL to which `path` can be written, as this type of content, until `valid_for` is over. All of
+    /// its headers have to be sent with the body.
+    pub async fn sign_put(&self, _path: &RelPath, _valid_for: Duration, _content_type: &str) -> Result<SignedUrl> {
         match &*self.kind {
             Kind::Local(_) => Err(Error::Unsupported { what: "a signed upload URL", kind: A_FOLDER }),
         }

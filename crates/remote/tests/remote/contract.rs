@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use trackway_remote::{Error, PutOptions, RelPath, Remote};
 
-use crate::{FOLDERS, body, collect, open, path, read};
+use crate::{body, collect, folders, open, path, read};
 
 #[tokio::test]
 async fn a_folder_holds_the_contract() {
-    for options in FOLDERS {
+    for options in folders() {
         let dir = tempfile::tempdir().unwrap();
         holds(&open(dir.path(), options).await).await;
     }
@@ -208,6 +208,6 @@ async fn what_is_unsupported_says_so(remote: &Remote) {
     }
     if !remote.capabilities().signed_urls {
         assert!(matches!(remote.sign_get(&at, hour).await, Err(Error::Unsupported { .. })));
-        assert!(matches!(remote.sign_put(&at, hour).await, Err(Error::Unsupported { .. })));
+        assert!(matches!(remote.sign_put(&at, hour, "text/plain").await, Err(Error::Unsupported { .. })));
     }
 }

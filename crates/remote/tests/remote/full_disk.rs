@@ -5,7 +5,7 @@ use std::process::Command;
 
 use trackway_remote::{Error, PutOptions};
 
-use crate::{FOLDERS, body, on_disk, open, path, read};
+use crate::{body, folders, on_disk, open, path, read};
 
 /// A small file system in memory, unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -37,7 +37,7 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_recovered_from() {
-    for options in FOLDERS {
+    for options in folders() {
         let disk = match SmallDisk::mount() {
             Ok(disk) => disk,
             Err(reason) => {

@@ -31,11 +31,10 @@ pub async fn collect(mut stream: trackway_remote::ByteStream) -> Result<Vec<u8>>
 }
 
 /// Every way a folder is opened.
-pub const FOLDERS: [Options; 3] = [
-    Options { sync: false, resolve: Resolve::Detect },
-    Options { sync: false, resolve: Resolve::ByName },
-    Options { sync: true, resolve: Resolve::Detect },
-];
+pub fn folders() -> [Options; 3] {
+    let usual = Options::default;
+    [usual(), Options { resolve: Resolve::ByName, ..usual() }, Options { sync: true, ..usual() }]
+}
 
 pub async fn open(dir: &std::path::Path, options: Options) -> Remote {
     Remote::open(dir.to_str().expect("UTF-8"), options).await.expect("the folder opens")

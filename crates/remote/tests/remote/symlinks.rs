@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use trackway_remote::{Error, Options, PutOptions, RelPath, Resolve};
 
-use crate::{FOLDERS, body, on_disk, open, path, read};
+use crate::{body, folders, on_disk, open, path, read};
 
 const SECRET: &[u8] = b"secret";
 
@@ -29,7 +29,7 @@ fn untouched(outside: &Path) {
 
 #[tokio::test]
 async fn links_that_lead_out_are_refused() {
-    for options in FOLDERS {
+    for options in folders() {
         let (_dir, root, outside) = two_folders();
         symlink(&outside, root.join("absolute")).unwrap();
         symlink("../outside", root.join("relative")).unwrap();
@@ -85,7 +85,7 @@ async fn links_within_the_folder_are_followed() {
 
 #[tokio::test]
 async fn a_pipe_is_refused_and_does_not_hang() {
-    for options in FOLDERS {
+    for options in folders() {
         let (_dir, root, _outside) = two_folders();
         let made = std::process::Command::new("mkfifo").arg(root.join("pipe")).status().unwrap();
         assert!(made.success());

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use trackway_remote::{Error, Options, PutOptions, RelPath};
 
-use crate::{FOLDERS, body, on_disk, open, path, read};
+use crate::{body, folders, on_disk, open, path, read};
 
 /// Much content, then silence.
 fn endless() -> impl futures_util::Stream<Item = Result<Bytes, String>> + Send {
@@ -33,7 +33,7 @@ fn staged_bytes(root: &std::path::Path) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_upload_leaves_nothing() {
-    for options in FOLDERS {
+    for options in folders() {
         let dir = tempfile::tempdir().unwrap();
         let remote = open(dir.path(), options).await;
         remote.put(&path("a/kept"), body(b"old"), PutOptions::default()).await.unwrap();

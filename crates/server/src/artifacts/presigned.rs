@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use trackway_artifacts::{ArtifactPath, Location};
 
+use super::content_type::content_type;
 use super::failure::Failure;
 use super::proxy::enabled;
 use super::raw_path::RawPath;
@@ -89,7 +90,7 @@ where
         "a direct cloud storage artifact URI",
     )?;
     let location = signing(&app, &uri, "Presigned upload is not supported for the current artifact repository").await?;
-    let signed = location.sign_put(&path, valid_for).await?;
+    let signed = location.sign_put(&path, valid_for, &content_type(path.as_str())).await?;
     Ok(wire::json(&Answer { presigned_url: &signed.url, headers: &signed.headers, file_size: None }))
 }
 

@@ -1,0 +1,167 @@
+//! How a remote is opened: what is asked for, beyond what the environment says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::environment::Environment;
+
+/// How a remote is opened. Each kind reads what concerns it; nothing needs to be set.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Answer a write only when it is on the disk (fsync of the file and of its directory).
+    pub sync: bool,
+    pub resolve: Resolve,
+    pub http: HttpOptions,
+    pub s3: S3Options,
+    pub azure: AzureOptions,
+    pub gcs: GcsOptions,
+    /// Where credentials and settings are looked up as the clouds' own tools do.
+    pub environment: Environment,
+}
+
+/// How a local folder makes sure that a path stays beneath it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolve {
+    /// By openat2 where the kernel has it (Linux 5.6), else name by name.
+    #[default]
+    Detect,
+    /// Name by name, refusing every symbolic link: what an old kernel is served with.
+    ByName,
+}
+
+/// How object stores are talked to.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// A file of certificates (PEM) that are trusted instead of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Believe every server. Only for a test's self-signed certificate.
+    pub ignore_tls: bool,
+    /// A proxy for all requests, instead of what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    pub proxy: Option<String>,
+    pub connect_timeout: Duration,
+    /// How long nothing may arrive, or nothing be taken, before a request is given up.
+    pub idle_timeout: Duration,
+    /// How often a request is tried in all, where trying again is worth it.
+    pub attempts: u32,
+    /// The size of the parts that a large body is stored in, and so what of it is held in memory at once.
+    pub part_size: u64,
+    /// How many parts of one body are on their way at once.
+    pub parts_at_once: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions {
+            ca_bundle: None,
+            ignore_tls: false,
+            proxy: None,
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            attempts: 5,
+            // The least that S3 takes: with two parts under way and one being filled, 15 MiB a body.
+            part_size: 5 << 20,
+            parts_at_once: 2,
+        }
+    }
+}
+
+/// For `s3://`. What is not set is looked for as the AWS tools do.
+#[derive(Clone, Debug, Default)]
+pub struct S3Options {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    /// Instead of `~/.aws/credentials`.
+    pub credentials_file: Option<PathBuf>,
+    /// Instead of `~/.aws/config`.
+    pub config_file: Option<PathBuf>,
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<Secret>,
+    pub session_token: Option<Secret>,
+    /// Sign nothing: for buckets that everybody may read.
+    pub anonymous: bool,
+    pub addressing: Addressing,
+    pub checksum: Checksum,
+    /// Headers sent with each new object (`x-amz-server-side-encryption`, `x-amz-acl`, …).
+    pub upload_headers: BTreeMap<String, String>,
+    /// Sent with each request, so that a bucket that changed hands is not written to.
+    pub expected_bucket_owner: Option<String>,
+    /// We pay, not the bucket's owner.
+    pub request_payer: bool,
+}
+
+/// Where an S3 bucket's name stands in a URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// In the host for AWS itself, in the path for everything else, as boto3 does.
+    #[default]
+    Auto,
+    Path,
+    Virtual,
+}
+
+/// By which checksum a store is told what it should receive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// `x-amz-checksum-crc32`: cheap, and what the AWS tools send.
+    #[default]
+    Crc32,
+    /// `Content-MD5`, which every store knows.
+    Md5,
+    /// Only what the signature covers.
+    None,
+}
+
+/// For `azure://`, `wasbs://` and `abfss://`.
+#[derive(Clone, Debug, Default)]
+pub struct AzureOptions {
+    pub connection_string: Option<Secret>,
+    pub account_name: Option<String>,
+    pub account_key: Option<Secret>,
+    pub sas_token: Option<Secret>,
+    pub tenant_id: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
+    /// Instead of `https://ACCOUNT.blob.core.windows.net`.
+    pub endpoint: Option<String>,
+    pub anonymous: bool,
+}
+
+/// For `gs://`.
+#[derive(Clone, Debug, Default)]
+pub struct GcsOptions {
+    /// A key file of a service account, or what `gcloud auth application-default login` wrote.
+    pub credentials_file: Option<PathBuf>,
+    /// Instead of `https://storage.googleapis.com`.
+    pub endpoint: Option<String>,
+    /// Which project pays for requests to a bucket of another.
+    pub user_project: Option<String>,
+    pub anonymous: bool,
+}
+
+/// Text that is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Secret {
+        Secret(text.into())
+    }
+}
