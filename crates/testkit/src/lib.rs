@@ -1,4 +1,5 @@
-//! For tests only: a running `trackway server`, and a small client to talk to it.
+//! For tests only: a running `trackway server`, a small client to talk to it, and the real servers
+//! that it may stand on.
 //!
 //! ```no_run
 //! # fn main() -> trackway_testkit::Result {
@@ -28,6 +29,7 @@
 //! ```text
 //! server.rs   Server, and how it is started: arguments, environment, folder
 //! client.rs   Reply, and the requests
+//! services/   PostgreSQL, object stores and what may stand between, see the tour there
 //! ```
 //!
 //! A test that needs the binary lives in `crates/trackway/tests`, where cargo builds it first and
@@ -36,6 +38,7 @@
 
 mod client;
 mod server;
+pub mod services;
 
 pub use client::Reply;
 pub use serde_json::{Value, json};

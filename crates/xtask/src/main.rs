@@ -9,6 +9,7 @@
 //! python.rs   one virtual environment for each file in compat/requirements and bench/requirements
 //! node.rs     `npm ci` for the browser tests
 //! debian.rs   Debian packages, installed when they are missing
+//! services.rs the servers that tests stand on: installs them, starts them for tests and for people
 //! fuzz.rs     builds the targets of fuzz/ on the stable toolchain and runs them for a bounded time
 //! ```
 //!
@@ -20,6 +21,7 @@ mod node;
 mod process;
 mod project;
 mod python;
+mod services;
 mod steps;
 mod test;
 
@@ -53,6 +55,11 @@ enum Command {
     Env {
         /// Only these (the names of the requirements files), else all
         names: Vec<String>,
+    },
+    /// Install, start, stop and list the servers that tests stand on: PostgreSQL, object stores …
+    Services {
+        #[command(subcommand)]
+        action: services::Action,
     },
     /// Run the benchmarks in the release profile
     Bench {
@@ -116,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Services { action } => return services::act(&project, action),
         Command::Bench { args } => test::bench(&project, &mut steps, &args)?,
         Command::Fuzz { target, seconds } => {
             fuzz::run(&project, &mut steps, target.as_deref(), seconds)?;

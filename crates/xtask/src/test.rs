@@ -4,16 +4,18 @@
 //! tests, so the Python clients get it for nothing, whereas a release build would cost another
 //! full compilation; SQLite and the codec of metric points, where a debug build would be slow, are optimised in both.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use trackway_testkit::services::host::{self, Host};
 
 use crate::project::Project;
 use crate::steps::Steps;
-use crate::{Part, debian, node, process, python};
+use crate::{Part, debian, node, process, python, services};
 
 /// Small programs by which Python tests reach into a room, and the variables that name them.
 const EXAMPLES: [(&str, &str); 3] = [
@@ -74,10 +76,20 @@ fn rust(project: &Project, steps: &mut Steps, args: &[String]) {
     if !ready {
         return steps.not_run("Rust tests", "cargo-nextest could not be installed");
     }
+    if !steps.step("services, installed", |_| services::install(project, &[])) {
+        return steps.not_run("Rust tests", "the servers that they stand on could not be installed");
+    }
     steps.step("Rust tests", |closing| {
         let mut nextest = project.cargo();
+        // Tests ask here for the servers that they share, and each starts when it is first asked for.
+        let (shared, folder) = (Host::default(), tempfile::tempdir()?);
+        let socket = folder.path().join("services");
+        shared.listen(&socket)?;
+        nextest.env(host::SOCKET, &socket);
         nextest.args(["nextest", "run", "--workspace", "--color", colour()]).args(args);
-        process::watch(&mut nextest, project.ci, |line| line.contains("Summary ["), closing)
+        let ran = process::watch(&mut nextest, project.ci, |line| line.contains("Summary ["), closing);
+        shared.end();
+        ran
     });
     // nextest runs no documentation tests.
     if args.is_empty() {
@@ -91,6 +103,9 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
     let Some((python, variables)) = clients(project, steps, "compat tests") else {
         return;
     };
+    if !steps.step("services, installed", |_| services::install(project, &[])) {
+        return steps.not_run("compat tests", "the servers that they stand on could not be installed");
+    }
     let traced = steps.step("strace, installed", |_| debian::ensure("strace", "--version", &["strace"], project.ci));
     if !traced {
         return steps.not_run("compat tests", "strace could not be installed");
@@ -102,6 +117,8 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
         // reason.
         pytest.args(["-m", "pytest", "-ra", colour]).args(args);
         pytest.current_dir(project.root.join("compat")).envs(variables);
+        // By which compat/services.py starts servers.
+        pytest.env("TRACKWAY_XTASK", env::current_exe()?);
         // pytest ends with 5 when it ran no test, which is a failure here too.
         process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
     });

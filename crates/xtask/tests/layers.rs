@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("web", &[]),
     ("testkit", &[]),
     // The project's own tools. The benchmark talks to servers as any client does.
-    ("xtask", &[]),
+    ("xtask", &["testkit"]),
     ("bench", &["testkit"]),
 ];
 

@@ -1,0 +1,74 @@
+//! The temporary folder of a service: its data, its configuration, its log.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::Result;
+
+#[derive(Debug)]
+pub struct Folder {
+    folder: TempDir,
+    owner: Option<(u32, u32)>,
+}
+
+impl Folder {
+    pub fn new(service: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix(&format!("trackway-{service}-")).tempdir()?;
+        Ok(Self { folder, owner: None })
+    }
+
+    /// One that belongs to PostgreSQL's user, because its programs refuse to run as root; only if
+    /// we are root, else it belongs to us and they run as we do.
+    pub fn for_postgres(service: &str) -> Result<Self> {
+        let mut folder = Self::new(service)?;
+        if rustix::process::geteuid().is_root() {
+            folder.owner = Some(ids_of("postgres")?);
+            folder.own(folder.path())?;
+        }
+        Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Writes a file that the service may read and nobody else.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        self.own(&path)?;
+        Ok(path)
+    }
+
+    /// Gives a path, and all beneath it, to the user that the service runs as.
+    pub fn own(&self, path: &Path) -> Result {
+        let Some((user, group)) = self.owner else {
+            return Ok(());
+        };
+        chown(path, Some(user), Some(group)).with_context(|| format!("{} cannot be given away", path.display()))?;
+        if path.is_dir() {
+            for entry in fs::read_dir(path)? {
+                self.own(&entry?.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ids_of(user: &str) -> Result<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd")?;
+    let ids = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(user)).then(|| Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?)))?
+    });
+    ids.with_context(|| format!("There is no user {user}; run `cargo xtask services install postgres`"))
+}

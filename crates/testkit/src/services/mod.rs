@@ -1,0 +1,114 @@
+//! Real servers for tests and for developers: each on a free port of 127.0.0.1, with its data in a
+//! temporary folder, ready when `start` returns, ended and removed when the value is dropped.
+//!
+//! ```no_run
+//! # fn main() -> trackway_testkit::Result {
+//! use trackway_testkit::services::{Postgres, postgres, seaweedfs};
+//!
+//! // A database of this test's own, on the server that the whole test run shares.
+//! let database = postgres::database()?;
+//! println!("{}", database.url());
+//! // A bucket, a container likewise.
+//! let bucket = seaweedfs::bucket()?;
+//! println!("{} {}", bucket.endpoint, bucket.name);
+//!
+//! // A server of its own, to do harm to.
+//! let mut server = Postgres::start(postgres::Options { durable: true, ..Default::default() })?;
+//! server.crash()?;
+//! server.restart()?;
+//! # Ok(()) }
+//! ```
+//!
+//! ```text
+//! postgres.rs     PostgreSQL: locale, durability, TLS, password; crash, restart; `database()`
+//! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
+//! rclone.rs       S3 that is sloppy: it ignores conditions
+//! azurite.rs      Azure Blob Storage; `container()`
+//! fake_gcs.rs     Google Cloud Storage; `bucket()`
+//!
+//! daemon.rs       starts, watches and ends one program; it dies with the process that started it
+//! folder.rs       its temporary folder
+//! ports.rs        free ports, reserved against each other
+//! programs.rs     where the programs are
+//! signing.rs      the signed requests that make a bucket or a container
+//! host.rs         named services told what to do by lines of words, and one host shared by a run
+//! ```
+//!
+//! **Shared ones.** nextest runs each test in a process of its own, so a server that tests share has
+//! to live elsewhere. `cargo xtask test` is that place; by hand, `cargo xtask services start` is.
+//! `postgres::database()` and its like ask there (`host::shared`), and a service starts when it is
+//! first asked for. When nobody is there to be asked, the test's process starts one for itself.
+//!
+//! **Missing programs** fail a test, with a message that says how to install them; nothing is
+//! skipped. `cargo xtask services install` installs them, and `cargo xtask test` does so by itself.
+//!
+//! A new service is a file with a struct that implements `Service`, and a line in `start`.
+
+pub mod azurite;
+mod daemon;
+pub mod fake_gcs;
+mod folder;
+pub mod host;
+mod ports;
+pub mod postgres;
+pub mod programs;
+pub mod rclone;
+pub mod seaweedfs;
+mod signing;
+
+pub use azurite::Azurite;
+pub use fake_gcs::FakeGcs;
+pub use postgres::Postgres;
+pub use rclone::Rclone;
+pub use seaweedfs::SeaweedFs;
+
+use anyhow::bail;
+use serde_json::Value;
+
+use crate::Result;
+
+/// The names by which services are asked for.
+pub const NAMES: [&str; 5] = ["postgres", "seaweedfs", "azurite", "fake-gcs", "rclone"];
+
+/// What can be done with a service without knowing which it is.
+pub trait Service: Send {
+    /// By which variables clients are told of it.
+    fn variables(&self) -> Vec<(&'static str, String)>;
+
+    /// Does what the words say: `crash`, `restart`, and what else the service's file has.
+    fn tell(&mut self, words: &[&str]) -> Result<Value> {
+        bail!("There is nothing to be done with it by {words:?}")
+    }
+}
+
+/// Starts a service by its name, with options such as `tls=yes`.
+pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
+    Ok(match name {
+        "postgres" => Box::new(Postgres::start(postgres::Options::read(options)?)?),
+        "seaweedfs" => Box::new(SeaweedFs::start_with(options)?),
+        "azurite" => Box::new(Azurite::start_with(options)?),
+        "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
+        "rclone" => Box::new(Rclone::start_with(options)?),
+        _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),
+    })
+}
+
+/// For services without options.
+fn none(options: &[(&str, &str)]) -> Result {
+    match options {
+        [] => Ok(()),
+        [(name, _), ..] => unknown(name),
+    }
+}
+
+fn unknown<T>(option: &str) -> Result<T> {
+    bail!("{option} is no option of this service")
+}
+
+fn yes_or_no(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => bail!("{name}={value} should be {name}=yes or {name}=no"),
+    }
+}
