@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! $ echo '{"entity": "run", "filter": "metrics.acc > 0.9"}' | parse_filter
-//! {"comparisons":[["metric","acc",">",0.9]],"ok":true}
+//! {"comparisons":[["metric","acc",">",0.9]],"filter":"metrics.acc > 0.9","ok":true}
 //! ```
+//!
+//! `filter` is how it was read, in one spelling; `comparisons` are missing where it is more than a list of them.
 //!
 //! A question is `{entity, filter}` or `{entity, order_by: [..]}`. For logged models the elements of
 //! `order_by` are bare field names.
@@ -13,7 +15,7 @@ use std::io::{self, BufRead, Write};
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use trackway_tracking::filter::{self, Entity, Field, FilterError, OrderBy, Value};
+use trackway_tracking::filter::{self, Comparison, Entity, Field, Filter, FilterError, Number, OrderBy, Value};
 
 #[derive(Deserialize)]
 struct Question {
@@ -55,23 +57,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn answer_filter(entity: Entity, text: &str) -> Result<Json, FilterError> {
-    let comparisons: Vec<Json> = filter::parse(entity, text)?
-        .into_iter()
-        .map(|comparison| {
-            let (kind, key) = field(&comparison.field);
-            let value = match comparison.value {
-                // JSON has no infinity.
-                Value::Number(number) if number.is_infinite() => json!(number.to_string()),
-                Value::Number(number) => json!(number),
-                Value::Integer(number) => json!(number),
-                Value::Text(text) => json!(text),
-                Value::List(values) => json!(values),
-                Value::None => Json::Null,
-            };
-            json!([kind, key, comparison.op.to_string(), value])
-        })
-        .collect();
-    Ok(json!({"ok": true, "comparisons": comparisons}))
+    let filter = filter::parse(entity, text)?;
+    let mut answer = json!({"ok": true, "filter": filter.to_string()});
+    let comparisons = filter.conjuncts().iter().map(|part| match part {
+        Filter::Is(part) => Some(comparison(part)),
+        _ => None,
+    });
+    if let Some(comparisons) = comparisons.collect::<Option<Vec<Json>>>() {
+        answer["comparisons"] = Json::from(comparisons);
+    }
+    Ok(answer)
+}
+
+fn comparison(comparison: &Comparison) -> Json {
+    let (kind, key) = field(&comparison.field);
+    let value = match &comparison.value {
+        Value::Number(value) => number(value),
+        Value::Range(low, high) => json!([number(low), number(high)]),
+        Value::Numbers(numbers) => numbers.iter().map(number).collect(),
+        Value::Text(text) => json!(text),
+        Value::Pattern(pattern) => json!(pattern.text()),
+        Value::List(values) => json!(values),
+        Value::None => Json::Null,
+    };
+    json!([kind, key, comparison.op.to_string(), value])
+}
+
+fn number(number: &Number) -> Json {
+    match number {
+        // JSON has no infinity.
+        Number::Fraction(number) if number.is_infinite() => json!(number.to_string()),
+        Number::Fraction(number) => json!(number),
+        Number::Whole(number) => json!(number),
+    }
 }
 
 fn answer_order(entity: Entity, clauses: &[String]) -> Result<Json, FilterError> {

@@ -213,7 +213,11 @@ impl Store {
                 query.condition("l.lifecycle = 0", []);
                 if !search.datasets.is_empty() {
                     let (scope, parameters) = scope(&search.datasets);
-                    if !filter.iter().any(|comparison| matches!(comparison.field, filter::Field::Metric(_))) {
+                    if !filter
+                        .comparisons()
+                        .iter()
+                        .any(|comparison| matches!(comparison.field, filter::Field::Metric(_)))
+                    {
                         // Then a model needs any metric on one of the datasets.
                         query.condition(
                             format!("EXISTS (SELECT 1 FROM logged_model_metric m WHERE m.model = l.id AND {scope})"),

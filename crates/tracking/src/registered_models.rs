@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::db::{Tx, Weight};
 use crate::error::{Error, Result};
-use crate::filter::{self, Attribute, Comparison, Entity, Field, Op, Value};
+use crate::filter::{self, Attribute, Comparison, Entity, Field, Filter, Op, Value};
 use crate::model_versions::{self, ModelVersion};
 use crate::search::{Page, Query, Side, Sort, Table};
 use crate::{Store, Tag, limits, now};
@@ -244,26 +244,28 @@ const REGISTERED_MODELS: Table = Table {
 };
 
 /// Applies a filter, and leaves prompts out unless the filter asks for them. What a filter says of the prompt's tag
-/// otherwise (`!= 'true'`) is dropped: models do not have the tag, so it would match none. As MLflow 3.17 does.
-pub(crate) fn filter_without_prompts(query: &mut Query, filter: &[Comparison], name: &str, tags: &str) -> Result<()> {
-    let on_prompt = |comparison: &&Comparison| matches!(&comparison.field, Field::Tag(key) if key == PROMPT_TAG);
-    let asks_for_prompts =
-        filter.iter().find(on_prompt).is_some_and(|Comparison { op, value, .. }| match (op, value) {
-            (Op::Eq, Value::Text(text)) => text.eq_ignore_ascii_case("true"),
-            (Op::Ne, Value::Text(text)) => text.eq_ignore_ascii_case("false"),
-            _ => false,
-        });
+/// otherwise (`!= 'true'`) is dropped: models do not have the tag, so it would match none. As MLflow 3.17 does; a
+/// filter that names the tag inside of OR or NOT, which MLflow does not know, is taken as it is.
+pub(crate) fn filter_without_prompts(query: &mut Query, filter: &Filter, name: &str, tags: &str) -> Result<()> {
+    let names_prompts = |part: &Comparison| matches!(&part.field, Field::Tag(key) if key == PROMPT_TAG);
+    let (on_prompt, rest): (Vec<&Filter>, Vec<&Filter>) =
+        filter.conjuncts().iter().partition(|part| part.comparisons().into_iter().any(names_prompts));
+    let asks_for_prompts = on_prompt.first().is_some_and(|part| match part {
+        Filter::Is(Comparison { op: Op::Eq, value: Value::Text(text), .. }) => text.eq_ignore_ascii_case("true"),
+        Filter::Is(Comparison { op: Op::Ne, value: Value::Text(text), .. }) => text.eq_ignore_ascii_case("false"),
+        Filter::Is(_) => false,
+        _ => true,
+    });
     if asks_for_prompts {
         return query.filter(filter);
     }
-    let rest: Vec<Comparison> = filter.iter().filter(|comparison| !on_prompt(comparison)).cloned().collect();
     query.condition(
         format!(
             "NOT EXISTS (SELECT 1 FROM {tags} p WHERE p.name = {name} AND p.key = '{PROMPT_TAG}' AND p.value = 'true')"
         ),
         [],
     );
-    query.filter(&rest)
+    rest.into_iter().try_for_each(|part| query.filter(part))
 }
 
 fn put_tag(tx: &Tx, name: &str, tag: &Tag) -> Result<()> {

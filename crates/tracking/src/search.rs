@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::filter::{Attribute, Comparison, DatasetField, Entity, Field, Op, OrderBy, Value};
+use crate::filter::{Attribute, Comparison, DatasetField, Entity, Field, Filter, Number, Op, OrderBy, Value};
 use crate::{Lifecycle, ViewType};
 
 /// One page of a search.
@@ -147,14 +147,40 @@ impl<'a> Query<'a> {
         }
     }
 
-    pub(crate) fn filter(&mut self, comparisons: &[Comparison]) -> Result<()> {
-        for comparison in comparisons {
-            self.comparison(comparison)?;
+    pub(crate) fn filter(&mut self, filter: &Filter) -> Result<()> {
+        for part in filter.conjuncts() {
+            let (sql, parameters) = self.holds(part)?;
+            self.condition(sql, parameters);
         }
         Ok(())
     }
 
-    fn comparison(&mut self, comparison: &Comparison) -> Result<()> {
+    /// A filter as one condition.
+    fn holds(&self, filter: &Filter) -> Result<(String, Vec<Sql>)> {
+        match filter {
+            Filter::Is(comparison) => self.comparison(comparison),
+            // A part of a filter holds or does not, where SQL knows a third answer for what is missing.
+            Filter::Not(part) => {
+                let (sql, parameters) = self.holds(part)?;
+                Ok((format!("NOT COALESCE({sql}, FALSE)"), parameters))
+            }
+            Filter::All(parts) => self.joined("AND", parts),
+            Filter::Any(parts) => self.joined("OR", parts),
+        }
+    }
+
+    /// Halves in parentheses: engines bound how deep an expression may be, and a chain is as deep as it is long.
+    fn joined(&self, word: &str, parts: &[Filter]) -> Result<(String, Vec<Sql>)> {
+        if let [part] = parts {
+            return self.holds(part);
+        }
+        let (left, right) = parts.split_at(parts.len() / 2);
+        let ((left, mut parameters), (right, more)) = (self.joined(word, left)?, self.joined(word, right)?);
+        parameters.extend(more);
+        Ok((format!("({left} {word} {right})"), parameters))
+    }
+
+    fn comparison(&self, comparison: &Comparison) -> Result<(String, Vec<Sql>)> {
         let Comparison { field, op, value } = comparison;
         match field {
             Field::Attribute(attribute) => {
@@ -165,12 +191,11 @@ impl<'a> Query<'a> {
                 } else {
                     column.to_owned()
                 };
-                let (sql, parameters) = compare(&column, *op, value);
-                self.condition(sql, parameters);
+                Ok(compare(&column, *op, value))
             }
-            Field::Tag(key) => self.side(self.table.tag, key, *op, value)?,
-            Field::Param(key) => self.side(self.table.param, key, *op, value)?,
-            Field::Metric(key) => self.metric(key, *op, value)?,
+            Field::Tag(key) => self.side(self.table.tag, key, *op, value),
+            Field::Param(key) => self.side(self.table.param, key, *op, value),
+            Field::Metric(key) => self.metric(key, *op, value),
             Field::Dataset(field) => {
                 let (joins, column) = match field {
                     DatasetField::Name => ("", "d.name"),
@@ -180,57 +205,46 @@ impl<'a> Query<'a> {
                         "c.value",
                     ),
                 };
-                let (sql, parameters) = compare(column, *op, value);
-                let exists = format!(
-                    "EXISTS (SELECT 1 FROM run_dataset x JOIN dataset d ON d.id = x.dataset{joins} WHERE x.run = r.id AND {sql})"
-                );
-                self.condition(exists, parameters);
+                let from = format!("run_dataset x JOIN dataset d ON d.id = x.dataset{joins} WHERE x.run = r.id");
+                Ok(exists(&from, vec![], column, *op, value))
             }
         }
-        Ok(())
     }
 
     /// A condition on a tag or a param. One that is missing matches nothing but IS NULL, as MLflow's inner join has it.
-    fn side(&mut self, side: Option<Side>, key: &str, op: Op, value: &Value) -> Result<()> {
+    fn side(&self, side: Option<Side>, key: &str, op: Op, value: &Value) -> Result<(String, Vec<Sql>)> {
         let side = side.ok_or_else(|| unsupported(self.table.entity))?;
-        let exists = format!("EXISTS (SELECT 1 FROM {} t WHERE {} AND t.key = ?", side.table, side.on("t"));
-        match op {
-            Op::IsNull => self.condition(format!("NOT {exists})"), [Sql::from(key.to_owned())]),
-            Op::IsNotNull => self.condition(format!("{exists})"), [Sql::from(key.to_owned())]),
-            _ => {
-                let (sql, parameters) = compare("t.value", op, value);
-                let parameters = std::iter::once(Sql::from(key.to_owned())).chain(parameters);
-                self.condition(format!("{exists} AND {sql})"), parameters);
-            }
-        }
-        Ok(())
+        let from = format!("{} t WHERE {} AND t.key = ?", side.table, side.on("t"));
+        Ok(exists(&from, vec![Sql::from(key.to_owned())], "t.value", op, value))
     }
 
-    fn metric(&mut self, key: &str, op: Op, value: &Value) -> Result<()> {
-        let (sql, parameters) = compare("m.value", op, value);
+    fn metric(&self, key: &str, op: Op, value: &Value) -> Result<(String, Vec<Sql>)> {
         match self.table.metric {
             Some(Metrics::OfRun(side)) => {
+                let from = format!("{} m WHERE {} AND m.key = ?", side.table, side.on("m"));
+                let key = Sql::Integer(self.metric_key(key)?);
+                if matches!(op, Op::IsNull | Op::IsNotNull) {
+                    return Ok(exists(&from, vec![key], "m.value", op, value));
+                }
+                let (sql, mut parameters) = compare("m.value", op, value);
                 // A NaN differs from every number and compares with none, as in MLflow's SQL store.
-                let sql = if op == Op::Ne { format!("(m.nan = 1 OR {sql})") } else { format!("m.nan = 0 AND {sql}") };
-                let key = self.metric_key(key)?;
-                let exists =
-                    format!("EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql})", side.table, side.on("m"));
-                self.condition(exists, std::iter::once(Sql::Integer(key)).chain(parameters));
+                let sql = if matches!(op, Op::Ne | Op::NotIn | Op::NotBetween) {
+                    format!("(m.nan = 1 OR {sql})")
+                } else {
+                    format!("m.nan = 0 AND {sql}")
+                };
+                parameters.insert(0, key);
+                Ok((format!("EXISTS (SELECT 1 FROM {from} AND {sql})"), parameters))
             }
             Some(Metrics::OfModel(side)) => {
                 let (scope, scope_parameters) =
-                    self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
-                let exists = format!(
-                    "EXISTS (SELECT 1 FROM {} m WHERE {} AND m.key = ? AND {sql} AND {scope})",
-                    side.table,
-                    side.on("m")
-                );
-                let parameters = std::iter::once(Sql::from(key.to_owned())).chain(parameters).chain(scope_parameters);
-                self.condition(exists, parameters);
+                    self.metric_scope.clone().unwrap_or_else(|| ("TRUE".to_owned(), Vec::new()));
+                let from = format!("{} m WHERE {} AND m.key = ? AND {scope}", side.table, side.on("m"));
+                let parameters = std::iter::once(Sql::from(key.to_owned())).chain(scope_parameters).collect();
+                Ok(exists(&from, parameters, "m.value", op, value))
             }
-            None => return Err(unsupported(self.table.entity)),
+            None => Err(unsupported(self.table.entity)),
         }
-        Ok(())
     }
 
     /// The number of a metric's name; one that no metric has when the name is not known.
@@ -380,11 +394,31 @@ fn marks(n: usize) -> String {
     vec!["?"; n].join(", ")
 }
 
+/// A condition on a row beside the searched one: `from` ends in a WHERE that finds it, with its parameters.
+fn exists(from: &str, mut parameters: Vec<Sql>, column: &str, op: Op, value: &Value) -> (String, Vec<Sql>) {
+    let sql = match op {
+        Op::IsNull => format!("NOT EXISTS (SELECT 1 FROM {from})"),
+        Op::IsNotNull => format!("EXISTS (SELECT 1 FROM {from})"),
+        _ => {
+            let (sql, more) = compare(column, op, value);
+            parameters.extend(more);
+            format!("EXISTS (SELECT 1 FROM {from} AND {sql})")
+        }
+    };
+    (sql, parameters)
+}
+
 fn compare(column: &str, op: Op, value: &Value) -> (String, Vec<Sql>) {
-    let parameter = match value {
-        Value::Number(number) => vec![Sql::Real(*number)],
-        Value::Integer(number) => vec![Sql::Integer(*number)],
+    let number = |number: &Number| match number {
+        Number::Fraction(number) => Sql::Real(*number),
+        Number::Whole(number) => Sql::Integer(*number),
+    };
+    let parameters = match value {
+        Value::Number(value) => vec![number(value)],
+        Value::Range(low, high) => vec![number(low), number(high)],
+        Value::Numbers(numbers) => numbers.iter().map(number).collect(),
         Value::Text(text) => vec![Sql::Text(text.clone())],
+        Value::Pattern(pattern) => vec![Sql::Text(pattern.text().to_owned())],
         Value::List(texts) => texts.iter().cloned().map(Sql::Text).collect(),
         Value::None => vec![],
     };
@@ -395,15 +429,21 @@ fn compare(column: &str, op: Op, value: &Value) -> (String, Vec<Sql>) {
         Op::Le => format!("{column} <= ?"),
         Op::Gt => format!("{column} > ?"),
         Op::Ge => format!("{column} >= ?"),
+        Op::Between => format!("{column} BETWEEN ? AND ?"),
+        Op::NotBetween => format!("{column} NOT BETWEEN ? AND ?"),
         // Connections are set to a LIKE that minds case; a pattern has no escapes.
         Op::Like => format!("{column} LIKE ?"),
+        Op::NotLike => format!("{column} NOT LIKE ?"),
         Op::ILike => format!("lower({column}) LIKE lower(?)"),
-        Op::In => format!("{column} IN ({})", marks(parameter.len())),
-        Op::NotIn => format!("{column} NOT IN ({})", marks(parameter.len())),
+        Op::NotILike => format!("lower({column}) NOT LIKE lower(?)"),
+        Op::RLike => format!("{column} REGEXP ?"),
+        Op::NotRLike => format!("{column} NOT REGEXP ?"),
+        Op::In => format!("{column} IN ({})", marks(parameters.len())),
+        Op::NotIn => format!("{column} NOT IN ({})", marks(parameters.len())),
         Op::IsNull => format!("{column} IS NULL"),
         Op::IsNotNull => format!("{column} IS NOT NULL"),
     };
-    (sql, parameter)
+    (sql, parameters)
 }
 
 fn kind_of(attribute: Attribute) -> Kind {

@@ -3,6 +3,7 @@
 //! Today that is SQLite. PostgreSQL gets a file of its own beside `sqlite.rs`; the statements in the
 //! modules above keep to what both engines understand.
 
+mod functions;
 mod lost_answers;
 mod migrations;
 mod readers;
@@ -152,6 +153,7 @@ fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(256);
+    functions::register(&connection)?;
     // Without this SQLite plans a statement anew whenever its parameters change.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // FULL: an answered write survives a power cut. LIKE distinguishes case, as MLflow's own SQLite store does.

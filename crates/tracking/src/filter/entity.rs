@@ -39,15 +39,46 @@ pub(super) enum ValueKind {
     TextOrBare,
 }
 
+impl ValueKind {
+    /// Whether lists and ranges hold numbers.
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, ValueKind::Metric | ValueKind::Number | ValueKind::Whole | ValueKind::WholeOrQuoted)
+    }
+}
+
 pub(super) struct Rules {
     pub ops: &'static [Op],
     pub value: ValueKind,
 }
 
-const NUMBER_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Gt, Op::Ge, Op::Lt, Op::Le];
-const TEXT_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike];
-const TEXT_LIST_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike, Op::In, Op::NotIn];
-const TEXT_NULL_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::Like, Op::ILike, Op::IsNull, Op::IsNotNull];
+const NUMBER_OPS: &[Op] = &[
+    Op::Eq,
+    Op::Ne,
+    Op::Gt,
+    Op::Ge,
+    Op::Lt,
+    Op::Le,
+    Op::Between,
+    Op::NotBetween,
+    Op::In,
+    Op::NotIn,
+    Op::IsNull,
+    Op::IsNotNull,
+];
+const TEXT_OPS: &[Op] = &[
+    Op::Eq,
+    Op::Ne,
+    Op::Like,
+    Op::NotLike,
+    Op::ILike,
+    Op::NotILike,
+    Op::RLike,
+    Op::NotRLike,
+    Op::In,
+    Op::NotIn,
+    Op::IsNull,
+    Op::IsNotNull,
+];
 const ID_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::In, Op::NotIn];
 
 impl Entity {
@@ -158,26 +189,23 @@ impl Entity {
         alias.or_else(|| self.attributes(place).iter().copied().find(|attribute| attribute.name() == name))
     }
 
-    /// What may be asked of a field in a filter.
+    /// What may be asked of a field in a filter. MLflow knows lists, NULL, ranges and regular
+    /// expressions for some of them only; here they fit wherever they make sense.
     pub(super) fn rules(self, field: &Field) -> Rules {
         use Attribute::*;
         let (ops, value) = match (self, field) {
             (_, Field::Metric(_)) => (NUMBER_OPS, ValueKind::Metric),
-            (_, Field::Dataset(_)) => (TEXT_LIST_OPS, ValueKind::Text),
-            (Entity::LoggedModel, Field::Param(_) | Field::Tag(_)) => (TEXT_LIST_OPS, ValueKind::TextOrBare),
-            (Entity::Run | Entity::Experiment, Field::Param(_) | Field::Tag(_)) => (TEXT_NULL_OPS, ValueKind::Text),
-            (_, Field::Param(_) | Field::Tag(_)) => (TEXT_OPS, ValueKind::Text),
+            (Entity::LoggedModel, Field::Param(_) | Field::Tag(_)) => (TEXT_OPS, ValueKind::TextOrBare),
+            (_, Field::Param(_) | Field::Tag(_) | Field::Dataset(_)) => (TEXT_OPS, ValueKind::Text),
             (Entity::LoggedModel, Field::Attribute(CreationTimestamp | LastUpdatedTimestamp)) => {
                 (NUMBER_OPS, ValueKind::Number)
             }
-            (Entity::LoggedModel, Field::Attribute(_)) => (TEXT_LIST_OPS, ValueKind::TextOrBare),
+            (Entity::LoggedModel, Field::Attribute(_)) => (TEXT_OPS, ValueKind::TextOrBare),
             (_, Field::Attribute(attribute)) => match attribute {
                 StartTime | EndTime => (NUMBER_OPS, ValueKind::Number),
                 CreationTime | LastUpdateTime => (NUMBER_OPS, ValueKind::Whole),
                 VersionNumber => (NUMBER_OPS, ValueKind::WholeOrQuoted),
                 ExperimentId => (ID_OPS, ValueKind::QuotedWhole),
-                RunId => (TEXT_LIST_OPS, ValueKind::Text),
-                Name if self != Entity::Experiment => (TEXT_LIST_OPS, ValueKind::Text),
                 _ => (TEXT_OPS, ValueKind::Text),
             },
         };
@@ -199,9 +227,15 @@ impl Op {
             Op::Gt => ">",
             Op::Ge => ">=",
             Op::Like => "LIKE",
+            Op::NotLike => "NOT LIKE",
             Op::ILike => "ILIKE",
+            Op::NotILike => "NOT ILIKE",
+            Op::RLike => "RLIKE",
+            Op::NotRLike => "NOT RLIKE",
             Op::In => "IN",
             Op::NotIn => "NOT IN",
+            Op::Between => "BETWEEN",
+            Op::NotBetween => "NOT BETWEEN",
             Op::IsNull => "IS NULL",
             Op::IsNotNull => "IS NOT NULL",
         }

@@ -1,23 +1,32 @@
-//! Tokens into comparisons.
+//! Tokens into the tree: `all (OR all)*`, where `all` is `condition (AND condition)*` and a condition
+//! is a comparison, a filter in parentheses, or NOT before one of the two.
 
-use super::entity::Place;
-use super::error::{FilterError, either, named};
-use super::key::{described, read_key};
+use super::error::{FilterError, named};
 use super::lexer::{Kind, Lexer, Token};
-use super::{Comparison, Entity, Field, MAX_BYTES, MAX_COMPARISONS, Op, Value};
+use super::{Entity, Filter, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH};
 
-/// Reads a filter: conditions that must all hold. An empty text is no filter.
-pub fn parse(entity: Entity, text: &str) -> Result<Vec<Comparison>, FilterError> {
+/// Reads a filter. An empty text is no filter.
+pub fn parse(entity: Entity, text: &str) -> Result<Filter, FilterError> {
     too_long(text)?;
     if text.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Filter::default());
     }
-    let mut parser = Parser { entity, lexer: Lexer::new(text) };
+    let mut parser =
+        Parser { entity, lexer: Lexer::new(text), comparisons: 0, depth: 0, is_tree: false, misjoined: None };
     if parser.lexer.peek().kind == Kind::End {
         // As MLflow, which refuses blanks.
         return Err(parser.error(0, "The filter holds only blanks.", "Leave it empty to find everything."));
     }
-    parser.conjunction()
+    let filter = parser.any()?;
+    let rest = parser.lexer.peek();
+    if rest.kind == Kind::Close {
+        let help = "Leave it out, or write ( where its group begins.";
+        return Err(parser.error(rest.start, "The parenthesis closes none that is open.", help));
+    }
+    match parser.misjoined {
+        Some(token) if parser.is_tree => Err(parser.misjoined_error(token)),
+        _ => Ok(filter),
+    }
 }
 
 pub(super) fn too_long(text: &str) -> Result<(), FilterError> {
@@ -30,8 +39,15 @@ pub(super) fn too_long(text: &str) -> Result<(), FilterError> {
 }
 
 pub(super) struct Parser<'a> {
-    entity: Entity,
+    pub(super) entity: Entity,
     pub(super) lexer: Lexer<'a>,
+    comparisons: usize,
+    depth: usize,
+    /// There is an OR, a NOT or a parenthesis: this is no filter of MLflow's.
+    is_tree: bool,
+    /// The first place where AND is in front, at the end, doubled or left out. MLflow accepts that, so
+    /// it is accepted in filters of MLflow's; elsewhere it would only hide mistakes.
+    misjoined: Option<Token>,
 }
 
 impl<'a> Parser<'a> {
@@ -39,60 +55,106 @@ impl<'a> Parser<'a> {
         FilterError::new(self.lexer.text, at, message, help)
     }
 
-    /// `condition (AND condition)*`. As in MLflow, AND may also be missing, doubled, in front or at
-    /// the end.
-    fn conjunction(&mut self) -> Result<Vec<Comparison>, FilterError> {
-        let mut comparisons = Vec::new();
-        let mut joined = true;
+    fn any(&mut self) -> Result<Filter, FilterError> {
+        let mut choices = vec![self.all()?];
+        while self.takes_keyword("OR") {
+            self.is_tree = true;
+            choices.push(self.all()?);
+        }
+        Ok(Filter::any(choices))
+    }
+
+    fn all(&mut self) -> Result<Filter, FilterError> {
+        let mut parts = Vec::new();
+        let mut and = None;
         loop {
             let token = self.lexer.peek();
-            if token.kind == Kind::End {
-                return Ok(comparisons);
+            if matches!(token.kind, Kind::End | Kind::Close) || self.lexer.is_keyword(token, "OR") {
+                break;
             }
             if self.lexer.is_keyword(token, "AND") {
                 self.lexer.next();
-                joined = true;
+                if parts.is_empty() || and.is_some() {
+                    self.misjoined.get_or_insert(token);
+                }
+                and = Some(token);
                 continue;
             }
-            if comparisons.len() == MAX_COMPARISONS {
-                let message = format!("The filter has more than {MAX_COMPARISONS} conditions.");
-                return Err(self.error(token.start, message, "Use fewer, or a list behind IN."));
+            let joined = parts.is_empty() || and.is_some();
+            if !joined {
+                self.misjoined.get_or_insert(token);
             }
-            comparisons.push(self.condition(joined)?);
-            joined = false;
+            parts.push(self.condition(joined)?);
+            and = None;
+        }
+        match and {
+            Some(token) => {
+                self.misjoined.get_or_insert(token);
+            }
+            None if parts.is_empty() => return Err(self.nothing()),
+            None => {}
+        }
+        Ok(Filter::all(parts))
+    }
+
+    /// `joined` says that AND, OR, NOT or nothing stands before it.
+    fn condition(&mut self, joined: bool) -> Result<Filter, FilterError> {
+        let start = self.lexer.peek();
+        match start.kind {
+            Kind::Open => {
+                self.lexer.next();
+                self.deeper(start)?;
+                let filter = self.any()?;
+                if self.lexer.next().kind != Kind::Close {
+                    let help = "Write ) behind the last condition of its group.";
+                    return Err(self.error(start.start, "The parenthesis is not closed.", help));
+                }
+                self.depth -= 1;
+                Ok(filter)
+            }
+            Kind::Word if self.lexer.is_keyword(start, "NOT") => {
+                self.lexer.next();
+                self.deeper(start)?;
+                let filter = self.condition(true)?;
+                self.depth -= 1;
+                Ok(Filter::not(filter))
+            }
+            Kind::Word | Kind::Quoted | Kind::Backticked => {
+                if self.comparisons == MAX_COMPARISONS {
+                    let message = format!("The filter has more than {MAX_COMPARISONS} conditions.");
+                    return Err(self.error(start.start, message, "Use fewer, or a list behind IN."));
+                }
+                self.comparisons += 1;
+                match self.comparison() {
+                    // What is no key at all, behind a condition: that is where the mistake is.
+                    Err(error) if !joined && error.position == start.start => Err(self.no_condition(start, joined)),
+                    comparison => Ok(Filter::Is(comparison?)),
+                }
+            }
+            _ => Err(self.no_condition(start, joined)),
         }
     }
 
-    /// `joined` says that AND, or nothing, stands before it.
-    fn condition(&mut self, joined: bool) -> Result<Comparison, FilterError> {
-        let start = self.lexer.peek();
-        if !matches!(start.kind, Kind::Word | Kind::Quoted | Kind::Backticked) {
-            return Err(self.no_condition(start, joined));
+    fn deeper(&mut self, token: Token) -> Result<(), FilterError> {
+        self.is_tree = true;
+        self.depth += 1;
+        if self.depth <= MAX_DEPTH {
+            return Ok(());
         }
-        for keyword in ["OR", "NOT"] {
-            if self.lexer.is_keyword(start, keyword) {
-                let message = format!("{keyword} is not known in filters.");
-                let help = "Conditions can only be joined with AND.";
-                return Err(self.error(start.start, message, help));
-            }
-        }
-        let field = match read_key(self.entity, Place::Filter, &mut self.lexer) {
-            Ok(field) => field,
-            Err(error) if joined || error.position != start.start => return Err(error),
-            Err(_) => return Err(self.no_condition(start, joined)),
+        let message = format!("NOT and parentheses are nested more than {MAX_DEPTH} deep.");
+        Err(self.error(token.start, message, "Leave out those that change nothing."))
+    }
+
+    /// Nothing stands where a condition, or several, should.
+    fn nothing(&mut self) -> FilterError {
+        let token = self.lexer.peek();
+        let help = format!("Conditions look like {}", self.entity.example());
+        let message = match token.kind {
+            Kind::End => "A condition is missing at the end of the filter.".to_owned(),
+            Kind::Close => "A condition is missing before the parenthesis.".to_owned(),
+            _ => format!("{} stands where a condition is expected.", named(self.lexer.slice(token))),
         };
-        let rules = self.entity.rules(&field);
-        let (op, op_at) = self.op(&field, rules.ops)?;
-        if !rules.ops.contains(&op) {
-            let message = format!("The comparator {} does not fit the {}.", op.symbol(), described(&field));
-            return Err(self.error(op_at, message, accepted_ops(rules.ops)));
-        }
-        let value = match op {
-            Op::IsNull | Op::IsNotNull => Value::None,
-            Op::In | Op::NotIn => Value::List(self.list(&field, rules.value)?),
-            _ => self.value(&field, rules.value)?,
-        };
-        Ok(Comparison { field, op, value })
+        self.error(token.start, message, help)
     }
 
     /// What stands where a condition should start, and cannot start one.
@@ -101,21 +163,18 @@ impl<'a> Parser<'a> {
         let example = format!("Conditions look like {}", self.entity.example());
         let (message, help) = match token.kind {
             Kind::Unclosed => return unclosed(&self.lexer, token),
+            Kind::End | Kind::Close => ("A condition is missing behind NOT.".into(), example),
             Kind::Comment => (
                 format!("{found} starts a comment, but filters hold none."),
                 "Leave it out, or put quotation marks around it if it belongs to a value.".into(),
             ),
             Kind::Semicolon => {
-                ("A semicolon does not belong into a filter.".into(), "Join conditions with AND.".into())
+                ("A semicolon does not belong into a filter.".into(), "Join conditions with AND or OR.".into())
             }
-            Kind::Open | Kind::Close => (
-                "A parenthesis stands where a condition is expected.".into(),
-                "Parentheses are only for the list behind IN and NOT IN; conditions are joined with AND.".into(),
-            ),
             _ if joined => (format!("{found} stands where a condition is expected."), example),
             _ => (
                 format!("{found} stands behind a whole condition."),
-                "Write AND and the next condition there. A text with blanks or quotation marks in it needs \
+                "Write AND or OR and the next condition there. A text with blanks or quotation marks in it needs \
                  quotation marks around it, a key with other characters than letters, digits, '_' and '.' \
                  needs backticks."
                     .into(),
@@ -124,73 +183,17 @@ impl<'a> Parser<'a> {
         self.error(token.start, message, help)
     }
 
-    fn op(&mut self, field: &Field, accepted: &[Op]) -> Result<(Op, usize), FilterError> {
-        let token = self.lexer.next();
-        let word = self.lexer.slice(token);
-        let op = match (token.kind, word) {
-            (Kind::Comparator, "=") => Some(Op::Eq),
-            (Kind::Comparator, "!=") => Some(Op::Ne),
-            (Kind::Comparator, "<") => Some(Op::Lt),
-            (Kind::Comparator, "<=") => Some(Op::Le),
-            (Kind::Comparator, ">") => Some(Op::Gt),
-            (Kind::Comparator, ">=") => Some(Op::Ge),
-            (Kind::Word, _) => match word.to_ascii_uppercase().as_str() {
-                "LIKE" => Some(Op::Like),
-                "ILIKE" => Some(Op::ILike),
-                "IN" => Some(Op::In),
-                "IS" => return Ok((self.null_op(field)?, token.start)),
-                "NOT" if self.next_is("IN") => Some(Op::NotIn),
-                _ => None,
-            },
-            _ => None,
-        };
-        match op {
-            Some(op) => Ok((op, token.start)),
-            None => Err(self.no_op(token, field, accepted)),
+    fn misjoined_error(&self, token: Token) -> FilterError {
+        let found = named(self.lexer.slice(token));
+        if self.lexer.is_keyword(token, "AND") {
+            let message = format!("{found} does not stand between two conditions.");
+            return self.error(token.start, message, "Leave it out, or write a condition on both sides of it.");
         }
-    }
-
-    fn no_op(&mut self, token: Token, field: &Field, accepted: &[Op]) -> FilterError {
-        let found = self.lexer.slice(token);
-        let name = described(field);
-        let mut help = accepted_ops(accepted);
-        let message = match token.kind {
-            Kind::End => format!("The {name} stands alone, a comparator is missing behind it."),
-            Kind::Unclosed => return unclosed(&self.lexer, token),
-            Kind::Comparator | Kind::Word if is_foreign_comparator(found) => {
-                format!("{} is not a comparator.", named(found))
-            }
-            Kind::Word if self.lexer.is_keyword(token, "NOT") => {
-                "NOT is only known in NOT IN and IS NOT NULL.".to_owned()
-            }
-            kind => {
-                help.push_str(
-                    " A key with other characters than letters, digits, '_' and '.' needs backticks: \
-                     metrics.`val loss`.",
-                );
-                let found = named(found);
-                if kind == Kind::Comment {
-                    format!("{found} starts a comment, but filters hold none.")
-                } else {
-                    format!("{found} stands behind the {name}, where a comparator is expected.")
-                }
-            }
-        };
-        self.error(token.start, message, help)
-    }
-
-    fn null_op(&mut self, field: &Field) -> Result<Op, FilterError> {
-        let not = self.next_is("NOT");
-        if self.next_is("NULL") {
-            return Ok(if not { Op::IsNotNull } else { Op::IsNull });
-        }
-        let at = self.lexer.peek().start;
-        let message = format!("NULL is missing behind IS for the {}.", described(field));
-        Err(self.error(at, message, "Write IS NULL or IS NOT NULL."))
+        self.error(token.start, format!("AND or OR is missing before {found}."), "Say which of them it is.")
     }
 
     /// Takes the next token if it is this keyword.
-    fn next_is(&mut self, keyword: &str) -> bool {
+    pub(super) fn takes_keyword(&mut self, keyword: &str) -> bool {
         let token = self.lexer.peek();
         let found = self.lexer.is_keyword(token, keyword);
         if found {
@@ -198,16 +201,6 @@ impl<'a> Parser<'a> {
         }
         found
     }
-}
-
-fn accepted_ops(ops: &[Op]) -> String {
-    format!("Accepted there: {}.", either(ops.iter().map(|op| op.symbol())))
-}
-
-/// Comparators of other languages, for a shorter message than for a stray word.
-fn is_foreign_comparator(text: &str) -> bool {
-    let word = text.to_ascii_uppercase();
-    text.starts_with(['<', '>', '=', '!', '~']) || matches!(&*word, "RLIKE" | "REGEXP" | "BETWEEN")
 }
 
 pub(super) fn unclosed(lexer: &Lexer<'_>, token: Token) -> FilterError {

@@ -1,9 +1,9 @@
-//! Comparisons and orders as text that reads back as the same.
+//! Filters and orders as text that reads back as the same.
 
 use std::fmt;
 
 use super::lexer::{Kind, Lexer, is_word};
-use super::{Attribute, Comparison, Field, Op, OrderBy, Value};
+use super::{Attribute, Comparison, Field, Filter, Number, Op, OrderBy, Value};
 
 impl fmt::Display for Field {
     /// `metrics.acc`, ``params.`learning rate` ``, `status`.
@@ -37,18 +37,20 @@ impl fmt::Display for Comparison {
         write!(f, "{} {}", self.field, self.op)?;
         match &self.value {
             Value::None => Ok(()),
-            Value::Number(number) if number.is_infinite() => {
-                f.write_str(if *number > 0.0 { " 1e999" } else { " -1e999" })
-            }
-            Value::Number(number) => write!(f, " {number:?}"),
-            Value::Integer(number) if self.field == Field::Attribute(Attribute::ExperimentId) => {
+            Value::Number(number) if self.field == Field::Attribute(Attribute::ExperimentId) => {
                 write!(f, " '{number}'")
             }
-            Value::Integer(number) => write!(f, " {number}"),
-            Value::Text(text) => {
-                let mark = if is_quotation("'", text) { "'" } else { "\"" };
-                write!(f, " {mark}{text}{mark}")
+            Value::Number(number) => write!(f, " {number}"),
+            Value::Range(low, high) => write!(f, " {low} AND {high}"),
+            Value::Numbers(numbers) => {
+                for (index, number) in numbers.iter().enumerate() {
+                    f.write_str(if index == 0 { " (" } else { ", " })?;
+                    write!(f, "{number}")?;
+                }
+                f.write_str(")")
             }
+            Value::Text(text) => quoted(f, text),
+            Value::Pattern(pattern) => quoted(f, pattern.text()),
             Value::List(values) => {
                 for (index, value) in values.iter().enumerate() {
                     f.write_str(if index == 0 { " (" } else { ", " })?;
@@ -60,6 +62,48 @@ impl fmt::Display for Comparison {
                 }
                 f.write_str(")")
             }
+        }
+    }
+}
+
+fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mark = if is_quotation("'", text) { "'" } else { "\"" };
+    write!(f, " {mark}{text}{mark}")
+}
+
+impl fmt::Display for Filter {
+    /// `metrics.a > 1.0 AND (params.b = 'x' OR NOT params.c = 'y')`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parts, word) = match self {
+            Filter::Is(comparison) => return comparison.fmt(f),
+            Filter::Not(part) if matches!(**part, Filter::Is(_)) => return write!(f, "NOT {part}"),
+            Filter::Not(part) => return write!(f, "NOT ({part})"),
+            Filter::All(parts) => (parts, " AND "),
+            Filter::Any(parts) => (parts, " OR "),
+        };
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                f.write_str(word)?;
+            }
+            // AND binds closer than OR.
+            if matches!((self, part), (Filter::All(_), Filter::Any(_))) {
+                write!(f, "({part})")?;
+            } else {
+                part.fmt(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Fraction(number) if number.is_infinite() => {
+                f.write_str(if *number > 0.0 { "1e999" } else { "-1e999" })
+            }
+            Number::Fraction(number) => write!(f, "{number:?}"),
+            Number::Whole(number) => write!(f, "{number}"),
         }
     }
 }

@@ -1,36 +1,99 @@
-//! The right side of a comparison: numbers, texts and lists.
+//! The right side of a comparison: numbers, texts, ranges, patterns and lists.
 
 use super::entity::ValueKind;
 use super::error::{FilterError, named};
 use super::key::described;
 use super::lexer::{Kind, Token};
 use super::parser::{Parser, unclosed};
-use super::{Field, MAX_LIST_VALUES, Value};
+use super::{Field, MAX_LIKE_BYTES, MAX_LIST_VALUES, Number, Op, Pattern, Value};
+
+const TEXTS: &str = "Write a list of quoted texts, such as ('a', 'b').";
+const NUMBERS: &str = "Write a list of numbers, such as (1, 2).";
 
 impl Parser<'_> {
-    pub(super) fn value(&mut self, field: &Field, kind: ValueKind) -> Result<Value, FilterError> {
-        let token = self.lexer.next();
+    /// The value that this comparator takes.
+    pub(super) fn value_of(&mut self, field: &Field, op: Op, kind: ValueKind) -> Result<Value, FilterError> {
+        match op {
+            Op::IsNull | Op::IsNotNull => Ok(Value::None),
+            Op::In | Op::NotIn if kind.is_number() => {
+                self.list(field, NUMBERS, |parser, token| parser.number(token, field, kind)).map(Value::Numbers)
+            }
+            Op::In | Op::NotIn => {
+                self.list(field, TEXTS, |parser, token| parser.list_text(token, field, kind)).map(Value::List)
+            }
+            Op::Between | Op::NotBetween => self.range(field, kind),
+            Op::RLike | Op::NotRLike => self.pattern(field, kind),
+            Op::Like | Op::NotLike | Op::ILike | Op::NotILike => self.like(field, kind),
+            _ if kind.is_number() || kind == ValueKind::QuotedWhole => {
+                let token = self.lexer.next();
+                self.number(token, field, kind).map(Value::Number)
+            }
+            _ => Ok(Value::Text(self.text(field, kind)?.1)),
+        }
+    }
+
+    fn number(&mut self, token: Token, field: &Field, kind: ValueKind) -> Result<Number, FilterError> {
         let text = self.lexer.slice(token);
-        let value = match (kind, token.kind) {
-            (ValueKind::Metric, Kind::Number) => text.parse().ok().map(Value::Number),
-            (ValueKind::Number, Kind::Number) if text.contains(['.', 'e', 'E']) => text.parse().ok().map(Value::Number),
+        let fraction = match (kind, token.kind) {
+            (ValueKind::Metric, Kind::Number) => text.parse().ok(),
+            (ValueKind::Number, Kind::Number) if text.contains(['.', 'e', 'E']) => text.parse().ok(),
             (ValueKind::Number | ValueKind::Whole | ValueKind::WholeOrQuoted, Kind::Number) => {
-                return self.whole(token, text, field, kind).map(Value::Integer);
+                return self.whole(token, text, field, kind).map(Number::Whole);
             }
             (ValueKind::WholeOrQuoted | ValueKind::QuotedWhole, Kind::Quoted) => {
                 let text = self.lexer.inner(token);
-                return self.whole(token, text, field, kind).map(Value::Integer);
-            }
-            (ValueKind::Text | ValueKind::TextOrBare, Kind::Quoted) => {
-                Some(Value::Text(self.lexer.inner(token).to_owned()))
-            }
-            (ValueKind::TextOrBare, Kind::Word | Kind::Number) => {
-                let token = self.lexer.bare_value(token.start);
-                Some(Value::Text(self.lexer.slice(token).to_owned()))
+                return self.whole(token, text, field, kind).map(Number::Whole);
             }
             _ => None,
         };
-        value.ok_or_else(|| self.no_value(token, field, kind))
+        fraction.map(Number::Fraction).ok_or_else(|| self.no_value(token, field, kind))
+    }
+
+    /// A text, and where it begins.
+    fn text(&mut self, field: &Field, kind: ValueKind) -> Result<(usize, String), FilterError> {
+        let token = self.lexer.next();
+        match (kind, token.kind) {
+            (_, Kind::Quoted) => Ok((token.start + 1, self.lexer.inner(token).to_owned())),
+            (ValueKind::TextOrBare, Kind::Word | Kind::Number) => {
+                let token = self.lexer.bare_value(token.start);
+                Ok((token.start, self.lexer.slice(token).to_owned()))
+            }
+            _ => Err(self.no_value(token, field, kind)),
+        }
+    }
+
+    fn like(&mut self, field: &Field, kind: ValueKind) -> Result<Value, FilterError> {
+        let (at, text) = self.text(field, kind)?;
+        if text.len() > MAX_LIKE_BYTES {
+            let message = format!("The text behind LIKE for the {} is {} bytes long.", described(field), text.len());
+            return Err(self.error(at, message, format!("At most {MAX_LIKE_BYTES} bytes are read.")));
+        }
+        Ok(Value::Text(text))
+    }
+
+    fn pattern(&mut self, field: &Field, kind: ValueKind) -> Result<Value, FilterError> {
+        let (at, text) = self.text(field, kind)?;
+        Pattern::new(&text).map(Value::Pattern).map_err(|error| {
+            let message =
+                format!("The {} is compared with a wrong regular expression: {}.", described(field), error.message);
+            let help =
+                "Write it as Rust's regex crate knows it, such as '^resnet[0-9]+$', or '(?i)adam' to ignore case.";
+            self.error(at + error.offset, message, help)
+        })
+    }
+
+    /// `1 AND 2`
+    fn range(&mut self, field: &Field, kind: ValueKind) -> Result<Value, FilterError> {
+        let token = self.lexer.next();
+        let low = self.number(token, field, kind)?;
+        if !self.takes_keyword("AND") {
+            let at = self.lexer.peek().start;
+            let message = format!("AND is missing in the range for the {}.", described(field));
+            return Err(self.error(at, message, "Write both ends, such as BETWEEN 1 AND 2."));
+        }
+        let token = self.lexer.next();
+        let high = self.number(token, field, kind)?;
+        Ok(Value::Range(low, high))
     }
 
     fn no_value(&self, token: Token, field: &Field, kind: ValueKind) -> FilterError {
@@ -71,36 +134,38 @@ impl Parser<'_> {
     }
 
     /// `('a', 'b')`; a comma may stand behind the last value.
-    pub(super) fn list(&mut self, field: &Field, kind: ValueKind) -> Result<Vec<String>, FilterError> {
-        const HELP: &str = "Write a list of quoted texts, such as ('a', 'b').";
+    fn list<T>(
+        &mut self,
+        field: &Field,
+        help: &str,
+        mut read: impl FnMut(&mut Self, Token) -> Result<T, FilterError>,
+    ) -> Result<Vec<T>, FilterError> {
         let name = described(field);
         let open = self.lexer.next();
         if open.kind != Kind::Open {
             let message = format!("A list is missing behind IN for the {name}.");
-            return Err(self.error(open.start, message, HELP));
+            return Err(self.error(open.start, message, help));
         }
         let mut values = Vec::new();
         loop {
             let token = self.lexer.next();
             match token.kind {
                 Kind::Close if values.is_empty() => {
-                    return Err(self.error(token.start, format!("The list for the {name} is empty."), HELP));
+                    return Err(self.error(token.start, format!("The list for the {name} is empty."), help));
                 }
                 Kind::Close => return Ok(values),
                 _ if values.len() == MAX_LIST_VALUES => {
                     let message = format!("The list for the {name} has more than {MAX_LIST_VALUES} values.");
                     return Err(self.error(token.start, message, "Search in several steps."));
                 }
-                _ => values.push(self.list_value(token, field, kind)?),
+                Kind::End => return Err(self.unclosed_list(token, field)),
+                _ => values.push(read(self, token)?),
             }
             let token = self.lexer.next();
             match token.kind {
                 Kind::Close => return Ok(values),
                 Kind::Comma => {}
-                Kind::End => {
-                    let message = format!("The list for the {name} is not closed.");
-                    return Err(self.error(token.start, message, "Write ) behind its last value."));
-                }
+                Kind::End => return Err(self.unclosed_list(token, field)),
                 _ => {
                     let message = format!("A comma is missing in the list for the {name}.");
                     let help = "Write a comma between two values. A quotation mark inside a value needs \
@@ -111,9 +176,12 @@ impl Parser<'_> {
         }
     }
 
-    fn list_value(&mut self, token: Token, field: &Field, kind: ValueKind) -> Result<String, FilterError> {
-        const HELP: &str = "Write a list of quoted texts, such as ('a', 'b').";
-        let name = described(field);
+    fn unclosed_list(&self, end: Token, field: &Field) -> FilterError {
+        let message = format!("The list for the {} is not closed.", described(field));
+        self.error(end.start, message, "Write ) behind its last value.")
+    }
+
+    fn list_text(&mut self, token: Token, field: &Field, kind: ValueKind) -> Result<String, FilterError> {
         if matches!(token.kind, Kind::Quoted | Kind::Unclosed) && !self.lexer.slice(token).starts_with('`') {
             let token = self.lexer.list_value(token.start);
             if token.kind == Kind::Unclosed {
@@ -133,15 +201,11 @@ impl Parser<'_> {
                 let token = self.lexer.bare_value(token.start);
                 Ok(self.lexer.slice(token).to_owned())
             }
-            (Kind::End, _) => Err(self.error(
-                token.start,
-                format!("The list for the {name} is not closed."),
-                "Write ) behind its last value.",
-            )),
             _ => {
                 let found = named(self.lexer.slice(token));
-                let message = format!("The list for the {name} holds {found}, which is not a quoted text.");
-                Err(self.error(token.start, message, HELP))
+                let message =
+                    format!("The list for the {} holds {found}, which is not a quoted text.", described(field));
+                Err(self.error(token.start, message, TEXTS))
             }
         }
     }
