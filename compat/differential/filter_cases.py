@@ -790,6 +790,24 @@ FILTERS = [
     ("run", " AND ".join(["metrics.a > 1"] * 50)),
     ("run", " AND ".join(["metrics.a > 1"] * 100)),
     ("run", "run_id IN (" + ", ".join(["'0123456789abcdef0123456789abcdef'"] * 2000) + ")"),
+    # Beyond stock: OR, NOT, parentheses, ranges, regular expressions.
+    ("run", "metrics.a > 1 OR"),
+    ("run", "metrics.a > 1 AND (metrics.b > 1"),
+    ("run", "metrics.a > 1) AND metrics.b > 1"),
+    ("run", "metrics.a > 1 metrics.b > 1 OR metrics.c > 1"),
+    ("run", "NOT"),
+    ("run", "()"),
+    ("run", "metrics.acc NOT BETWEEN 1 AND 2 AND params.a = 'x'"),
+    ("run", "params.a RLIKE 'x('"),
+    ("run", "params.a NOT RLIKE '^x'"),
+    ("run", "dataset.name RLIKE 'x'"),
+    ("run", "NOT (metrics.a > 1 OR NOT params.b = 'x') AND tags.c IS NULL"),
+    ("experiment", "NOT (name = 'x' OR tags.a = 'y')"),
+    ("registered_model", "(name = 'x' OR tags.a = 'y')"),
+    ("model_version", "version_number BETWEEN 1 AND 3"),
+    ("model_version", "NOT (run_id = 'x')"),
+    ("logged_model", "NOT (name = x OR metrics.acc > 1)"),
+    ("logged_model", "name RLIKE 'x'"),
 ]
 
 ORDERS = [
