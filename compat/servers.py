@@ -54,15 +54,28 @@ def trackway_binary() -> str:
 
 
 class Server:
-    """One running server. `url` is where clients go, `folder` is its working directory."""
+    """One running server. `url` is where clients go, `folder` is its working directory.
 
-    def __init__(self, kind: str, folder: pathlib.Path, *flags: str, env: dict[str, str] | None = None):
+    `https` is what `requests` needs to know for a server that speaks TLS: `verify`, and `cert` if it asks for one.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        folder: pathlib.Path,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        https: dict | None = None,
+        probe: str = "/health",
+    ):
         self.kind = kind
         self.folder = folder
         self.flags = flags
         self.env = env or {}
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.https = https or {}
+        self.probe = probe
+        self.url = f"{'https' if https else 'http'}://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
         self.process: subprocess.Popen | None = None
 
@@ -96,13 +109,13 @@ class Server:
             if (code := self.process.poll()) is not None:
                 raise ServerFailed(f"The {self.kind} server ended with code {code} while starting.\n{self.log_tail()}")
             try:
-                if requests.get(f"{self.url}/health", timeout=2).status_code == 200:
+                if requests.get(f"{self.url}{self.probe}", timeout=2, **self.https).status_code == 200:
                     return self
             except requests.RequestException:
                 time.sleep(0.02 if self.kind == "trackway" else 0.2)
         self.kill()
         raise ServerFailed(
-            f"The {self.kind} server did not answer /health within {START_SECONDS[self.kind]} s.\n{self.log_tail()}"
+            f"The {self.kind} server did not answer {self.probe} within {START_SECONDS[self.kind]} s.\n{self.log_tail()}"
         )
 
     def stop(self) -> None:

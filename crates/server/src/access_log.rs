@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -79,6 +80,7 @@ pub(crate) async fn in_request<T>(work: impl Future<Output = T>) -> (T, Route, O
 pub(crate) fn answered(
     method: &Method,
     path: &str,
+    client: IpAddr,
     route: &Route,
     status: StatusCode,
     took: Duration,
@@ -89,15 +91,15 @@ pub(crate) fn answered(
     if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
         let id = id.unwrap_or_else(RequestId::next);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(request_id = %id, %method, path, status = status.as_u16(), micros, "answered that the server is busy");
+            tracing::warn!(request_id = %id, %client, %method, path, status = status.as_u16(), micros, "answered that the server is busy");
         } else {
-            tracing::error!(request_id = %id, %method, path, status = status.as_u16(), micros, "answered with an error of the server");
+            tracing::error!(request_id = %id, %client, %method, path, status = status.as_u16(), micros, "answered with an error of the server");
         }
         return Some(id);
     }
     if tracing::enabled!(tracing::Level::DEBUG) {
         let matched = matches!(route, Route::Matched(_));
-        tracing::debug!(%method, path, status = status.as_u16(), micros, matched, "answered");
+        tracing::debug!(%client, %method, path, status = status.as_u16(), micros, matched, "answered");
     }
     id
 }

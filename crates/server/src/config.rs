@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use crate::forwarded::TrustedProxies;
 use crate::security::{AllowedHosts, AllowedOrigins};
+use crate::tls::TlsFiles;
 
 /// The folder that holds proxied artifacts when nothing else is said, as in MLflow.
 pub const DEFAULT_ARTIFACTS_DESTINATION: &str = "./mlartifacts";
@@ -28,6 +30,10 @@ pub struct Config {
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
+    /// HTTPS instead of HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whose word about the client counts.
+    pub trusted_proxies: TrustedProxies,
     pub backend_store: BackendStore,
     /// Where artifacts of new experiments go, as given. See [`Config::artifact_root`].
     pub default_artifact_root: Option<String>,
@@ -53,6 +59,8 @@ impl Default for Config {
         Config {
             host: "127.0.0.1".to_owned(),
             port: 5000,
+            tls: None,
+            trusted_proxies: TrustedProxies::default(),
             backend_store: BackendStore::Sqlite(PathBuf::from("trackway.db")),
             default_artifact_root: None,
             artifacts_destination: DEFAULT_ARTIFACTS_DESTINATION.to_owned(),
@@ -90,6 +98,10 @@ impl Config {
 pub struct Limits {
     /// How long a client may take to send a request's head. An idle kept-alive connection is closed after it, too.
     pub header_read_timeout: Duration,
+    /// How long a client may take over the beginning of a TLS connection.
+    pub tls_handshake_timeout: Duration,
+    /// How long a server that was told to stop goes on as ever, but for saying that it is not ready.
+    pub drain: Duration,
     /// How long a stop waits for accepted requests to finish.
     pub graceful_shutdown: Duration,
     /// How many connections are open at once; further ones wait in the kernel's queue.
@@ -100,6 +112,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             header_read_timeout: Duration::from_secs(75),
+            tls_handshake_timeout: Duration::from_secs(10),
+            drain: Duration::ZERO,
             graceful_shutdown: Duration::from_secs(30),
             max_connections: 10_000,
         }

@@ -7,38 +7,47 @@
 //! * `mlflow/` has a file a noun: its requests, its handlers, its answers. `artifacts/` moves files.
 //! * [`wire`] is JSON by protobuf's rules; [`error`] says what an error is to a client.
 //! * `serve.rs` is what every request goes through: [`security`], ids, figures ([`prometheus`]), the log.
+//! * [`tls`] is HTTPS without a proxy; [`forwarded`] is who asks when there is one.
 //! * [`config`] is what the server was told at its start. Nothing else here reads the environment.
 
 pub mod access_log;
 pub mod artifacts;
 pub mod config;
 pub mod error;
+pub mod forwarded;
 mod mlflow;
 pub mod not_built;
 pub mod prometheus;
+mod readiness;
 mod router;
 pub mod security;
 pub mod serve;
 pub mod server_info;
 mod state;
+pub mod tls;
 pub mod ui;
 mod unread_body;
 pub mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use trackway_tracking::{OpenError, Options, Store};
 
 use artifacts::ArtifactService;
 use config::{BackendStore, Config};
+use readiness::Draining;
 use serve::{Bound, Edge, Ended, ListenError, Shutdown};
+use tls::{Tls, TlsError};
 
 /// Why a server could not start. The message is for the person who started it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
@@ -52,16 +61,21 @@ pub struct Server {
     config: Config,
     bound: Bound,
     edge: Edge,
+    tls: Option<Arc<Tls>>,
     store: Option<Store>,
 }
 
 impl Server {
     /// Listens first, so that a busy port is told before anything is created, then opens the stores.
     pub async fn start(config: Config) -> Result<Server, StartError> {
+        let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let bound = Bound::open(&config).await?;
         let cwd = std::env::current_dir().map_err(StartError::Directory)?;
         let artifact_root = config.artifact_root(&cwd);
         let figures = prometheus::Metrics::new();
+        if let Some(tls) = &tls {
+            show_certificate(tls, &figures);
+        }
         let store = if config.artifacts_only {
             None
         } else {
@@ -72,9 +86,10 @@ impl Server {
         };
         // Behind the database, so that one that is refused leaves no empty folder.
         let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root).await?);
-        let router = router::router(&config, store.clone(), artifacts, &figures);
-        let edge = Edge::new(router, &config, figures);
-        Ok(Server { config, bound, edge, store })
+        let draining = Draining::default();
+        let router = router::router(&config, store.clone(), artifacts, &figures, draining.clone());
+        let edge = Edge::new(router, &config, figures, draining);
+        Ok(Server { config, bound, edge, tls, store })
     }
 
     /// Where it listens.
@@ -82,9 +97,14 @@ impl Server {
         self.bound.addresses()
     }
 
+    /// A sentence if the certificate that it shows is not valid now.
+    pub fn certificate_out_of_date(&self) -> Option<String> {
+        self.tls.as_ref()?.out_of_date()
+    }
+
     /// Serves until `shutdown`, finishes what was accepted and closes the store.
     pub async fn run(self, shutdown: Shutdown) -> Ended {
-        let ended = serve::serve(self.edge, self.bound, &self.config.limits, shutdown).await;
+        let ended = serve::serve(self.edge, self.bound, &self.config.limits, self.tls, shutdown).await;
         if let Some(store) = self.store {
             // Waits for the writer thread, which is blocking work.
             let closed = tokio::task::spawn_blocking(move || store.close()).await;
@@ -94,6 +114,15 @@ impl Server {
         }
         ended
     }
+}
+
+fn show_certificate(tls: &Arc<Tls>, figures: &prometheus::Metrics) {
+    let tls = Arc::clone(tls);
+    figures.gauge(
+        "trackway_tls_certificate_ends_seconds",
+        "When the certificate ends, in seconds since 1970",
+        move || tls.ends().duration_since(UNIX_EPOCH).map_or(0.0, |ends| ends.as_secs_f64()),
+    );
 }
 
 /// The writer's figures for Prometheus.

@@ -14,6 +14,7 @@ use crate::mlflow::{
     experiments, gateway, graphql, inputs, log, logged_models, metrics, model_versions, registered_models, runs,
 };
 use crate::prometheus::Metrics;
+use crate::readiness::{self, Draining};
 use crate::server_info::Capabilities;
 use crate::state::AppState;
 use crate::{not_built, server_info, ui};
@@ -28,10 +29,12 @@ pub(crate) fn router(
     store: Option<Store>,
     artifacts: Arc<ArtifactService>,
     figures: &Metrics,
+    draining: Draining,
 ) -> Router {
     let prefix = &config.static_prefix;
     let mut router = Router::new()
         .merge(server_info::routes(config, Capabilities::default()))
+        .merge(readiness::routes(config, store.clone(), draining))
         .merge(figures.routes())
         .nest(&format!("{prefix}/api/2.0/mlflow-artifacts"), artifacts::proxy_routes())
         .nest(&format!("{prefix}/ajax-api/2.0/mlflow-artifacts"), artifacts::proxy_routes())

@@ -6,6 +6,7 @@
 //! - the Origin is checked on every path, also `/graphql` and `/v1/traces`, which stock leaves open;
 //! - an Origin that is the very host and port of the request is no foreign one, as long as Host itself is checked:
 //!   stock refuses its own page when that is opened by a private address;
+//! - behind a trusted proxy, the name that the client asked by is the one that is meant (`forwarded.rs`);
 //! - a pattern in the list of origins also counts for preflights, where stock compares whole strings;
 //! - a changing request that the browser itself marks as cross-site is refused even without an Origin.
 
@@ -15,6 +16,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::config::Config;
+use crate::forwarded::Caller;
 
 const INVALID_HOST: &str = "Invalid Host header - possible DNS rebinding attack detected";
 const CROSS_ORIGIN: &str = "Cross-origin request blocked";
@@ -37,10 +39,12 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Security {
     enabled: bool,
     hosts: AllowedHosts,
+    /// What a proxy may call this server by, when it tells the client's name for it apart.
+    behind_proxy: AllowedHosts,
     origins: AllowedOrigins,
     frame_options: Option<HeaderValue>,
-    health: String,
-    version: String,
+    /// Asked by balancers and monitors, under any name: they tell nothing about what is stored.
+    probes: [String; 3],
     static_prefix: String,
 }
 
@@ -57,10 +61,10 @@ impl Security {
         Security {
             enabled: !config.disable_security_middleware,
             hosts: config.allowed_hosts.clone(),
+            behind_proxy: AllowedHosts::default(),
             origins: config.cors_allowed_origins.clone(),
             frame_options: config.x_frame_options.header().map(HeaderValue::from_static),
-            health: format!("{}/health", config.static_prefix),
-            version: format!("{}/version", config.static_prefix),
+            probes: ["health", "version", "ready"].map(|probe| format!("{}/{probe}", config.static_prefix)),
             static_prefix: config.static_prefix.clone(),
         }
     }
@@ -68,7 +72,7 @@ impl Security {
     /// Lets a request pass, or answers it: refusals and preflights end here.
     // A refusal is as large as any answer; boxing it would cost the rare case only, but every caller would unbox.
     #[allow(clippy::result_large_err)]
-    pub fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Passed, Response> {
+    pub fn check(&self, method: &Method, path: &str, headers: &HeaderMap, caller: &Caller) -> Result<Passed, Response> {
         // Not a browser matter: a client that believes in workspaces would mix its data with everybody's. Stock answers 500
         // here, which clients try again and again.
         if let Some(workspace) = headers.get(WORKSPACE)
@@ -86,9 +90,11 @@ impl Security {
         if hosts.next().is_some() {
             return Err(answer(StatusCode::BAD_REQUEST, "text/plain", TWO_HOSTS));
         }
-        if path != self.health && path != self.version && !self.hosts.allow(host) {
+        if !self.probes.iter().any(|probe| probe == path) && !self.may_ask_by(host, caller) {
             tracing::warn!(
                 ?host,
+                forwarded = ?caller.hosts,
+                client = %caller.address,
                 "refused a request whose Host header is not allowed; --allowed-hosts names the allowed ones"
             );
             return Err(answer(StatusCode::FORBIDDEN, "text/plain", INVALID_HOST));
@@ -101,8 +107,8 @@ impl Security {
         {
             return Err(self.preflight(origin, wanted, headers));
         }
-        if changes_state(method) && !self.origins.any && self.is_foreign(origin, host, headers) {
-            tracing::warn!(?origin, %method, path, "refused a request from a foreign origin; --cors-allowed-origins names the allowed ones");
+        if changes_state(method) && !self.origins.any && self.is_foreign(origin, host, headers, caller) {
+            tracing::warn!(?origin, client = %caller.address, %method, path, "refused a request from a foreign origin; --cors-allowed-origins names the allowed ones");
             return Err(answer(StatusCode::FORBIDDEN, "text/plain", CROSS_ORIGIN));
         }
         Ok(Passed {
@@ -138,7 +144,24 @@ impl Security {
         }
     }
 
-    fn is_foreign(&self, origin: Option<&HeaderValue>, host: Option<&HeaderValue>, headers: &HeaderMap) -> bool {
+    /// A proxy either keeps the client's Host, or puts its own name for this server there and tells the client's apart.
+    /// The latter counts when somebody has listed hosts: the list is of names by which clients ask.
+    fn may_ask_by(&self, host: Option<&HeaderValue>, caller: &Caller) -> bool {
+        if !self.hosts.listed || caller.hosts.is_empty() {
+            return self.hosts.allow(host);
+        }
+        // All of them: the first the client may have made up, which a proxy then added to.
+        let known = caller.hosts.iter().all(|host| self.hosts.allow_name(host));
+        known && (self.hosts.allow(host) || self.behind_proxy.allow(host))
+    }
+
+    fn is_foreign(
+        &self,
+        origin: Option<&HeaderValue>,
+        host: Option<&HeaderValue>,
+        headers: &HeaderMap,
+        caller: &Caller,
+    ) -> bool {
         let Some(origin) = origin.filter(|origin| !origin.is_empty()) else {
             return headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
         };
@@ -148,8 +171,16 @@ impl Security {
         if is_localhost(origin) || self.origins.lists(origin) {
             return false;
         }
-        let same = || Some(origin.split_once("://")?.1.as_bytes() == host?.as_bytes());
-        self.hosts.any || !same().unwrap_or(false)
+        if self.hosts.any || !caller.hosts.iter().all(|host| self.hosts.allow_name(host)) {
+            return true;
+        }
+        let same = || {
+            let (scheme, name) = origin.split_once("://")?;
+            let asked_by = caller.authority().or_else(|| Some(host?.to_str().ok()?.to_owned()))?;
+            // A page that came in the clear is not this server's page that came encrypted.
+            Some(name == asked_by && (scheme == "https" || !caller.https))
+        };
+        !same().unwrap_or(false)
     }
 
     fn preflight(&self, origin: &HeaderValue, wanted: &HeaderValue, headers: &HeaderMap) -> Response {
@@ -229,6 +260,8 @@ fn is_readable_localhost(origin: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct AllowedHosts {
     any: bool,
+    /// Whether somebody has listed them.
+    listed: bool,
     patterns: Vec<Pattern>,
 }
 
@@ -243,7 +276,7 @@ impl Default for AllowedHosts {
         patterns.extend(["192.168.", "10."].map(|start| Pattern::Prefix(start.to_owned())));
         patterns.extend((16..32).map(|second| Pattern::Prefix(format!("172.{second}."))));
         patterns.extend(["fc00:", "fd00:"].map(|start| Pattern::Prefix(start.to_owned())));
-        AllowedHosts { any: false, patterns }
+        AllowedHosts { any: false, listed: false, patterns }
     }
 }
 
@@ -251,7 +284,7 @@ impl AllowedHosts {
     /// Reads a list with commas. Only an entry with a `*` is a pattern, as in stock; the others are compared as they stand.
     pub fn parse(list: &str) -> AllowedHosts {
         let patterns = parse_list(list);
-        AllowedHosts { any: patterns.contains(&Pattern::Any), patterns }
+        AllowedHosts { any: patterns.contains(&Pattern::Any), listed: true, patterns }
     }
 
     /// Whether every Host is accepted.
@@ -260,13 +293,11 @@ impl AllowedHosts {
     }
 
     fn allow(&self, host: Option<&HeaderValue>) -> bool {
-        if self.any {
-            return true;
-        }
-        let Some(Ok(host)) = host.map(HeaderValue::to_str) else {
-            return false;
-        };
-        !host.is_empty() && self.patterns.iter().any(|pattern| pattern.matches(host))
+        self.any || host.and_then(|host| host.to_str().ok()).is_some_and(|host| self.allow_name(host))
+    }
+
+    fn allow_name(&self, host: &str) -> bool {
+        self.any || !host.is_empty() && self.patterns.iter().any(|pattern| pattern.matches(host))
     }
 }
 
@@ -421,6 +452,12 @@ fn glob(tokens: &[Token], text: &[char]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forwarded::TrustedProxies;
+    use crate::serve::Peer;
+
+    fn from(address: &str) -> Peer {
+        Peer { address: address.parse().unwrap(), tls: false }
+    }
     use crate::config::XFrameOptions;
 
     fn header_map(headers: &[(&str, &str)]) -> HeaderMap {
@@ -432,7 +469,9 @@ mod tests {
     }
 
     fn status(config: &Config, method: Method, path: &str, headers: &[(&str, &str)]) -> u16 {
-        match Security::new(config).check(&method, path, &header_map(headers)) {
+        let headers = header_map(headers);
+        let caller = Caller::of(from("127.0.0.1"), &headers, &config.trusted_proxies);
+        match Security::new(config).check(&method, path, &headers, &caller) {
             Ok(_) => 200,
             Err(response) => response.status().as_u16(),
         }
@@ -473,10 +512,52 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_trusted_proxy_the_name_that_the_client_asked_by_counts() {
+        const FORWARDED: &str = "x-forwarded-host";
+        let listed = Config { allowed_hosts: AllowedHosts::parse("ml.org"), ..Config::default() };
+        for (host, forwarded, expected) in [
+            // The proxy keeps the client's Host, or puts a local name there.
+            ("ml.org", "ml.org", 200),
+            ("127.0.0.1:5000", "ml.org", 200),
+            ("10.0.0.7:5000", "ml.org", 200),
+            // A page of evil.com whose name was bound to the proxy's address.
+            ("127.0.0.1:5000", "evil.com", 403),
+            ("evil.com", "evil.com", 403),
+            ("evil.com", "ml.org", 403),
+            ("127.0.0.1:5000", "ml.org, evil.com", 403),
+        ] {
+            let headers = [("host", host), (FORWARDED, forwarded)];
+            assert_eq!(status(&listed, Method::GET, API, &headers), expected, "{host} for {forwarded}");
+        }
+        assert_eq!(status(&listed, Method::GET, API, &[("host", "127.0.0.1:5000")]), 403, "no proxy says who asks");
+        // Without a list, as stock: only Host is looked at.
+        let headers = [("host", "127.0.0.1:5000"), (FORWARDED, "ml.org")];
+        assert_eq!(status(&Config::default(), Method::GET, API, &headers), 200);
+
+        let page = |config: &Config, origin, more: &[(&'static str, &'static str)]| {
+            let headers = [[("host", "127.0.0.1:5000"), ("origin", origin)].as_slice(), more].concat();
+            status(config, Method::POST, API, &headers)
+        };
+        let by_tls = [(FORWARDED, "ml.org"), ("x-forwarded-proto", "https")];
+        assert_eq!(page(&listed, "https://ml.org", &by_tls), 200);
+        assert_eq!(page(&listed, "http://ml.org", &by_tls), 403, "a page that came in the clear");
+        assert_eq!(page(&listed, "https://evil.com", &by_tls), 403);
+        assert_eq!(page(&Config::default(), "https://ml.org", &by_tls), 403, "as stock");
+        let with_port = [(FORWARDED, "ml.org"), ("x-forwarded-port", "8080")];
+        assert_eq!(page(&listed, "http://ml.org:8080", &with_port), 200);
+        assert_eq!(page(&listed, "http://ml.org", &with_port), 403);
+
+        let nobody = Config { trusted_proxies: TrustedProxies::nobody(), ..listed };
+        assert_eq!(status(&nobody, Method::GET, API, &[("host", "127.0.0.1:5000"), (FORWARDED, "ml.org")]), 403);
+        assert_eq!(status(&nobody, Method::GET, API, &[("host", "ml.org"), (FORWARDED, "evil.com")]), 200);
+    }
+
+    #[test]
     fn health_and_version_are_asked_by_any_host_under_the_prefix_only() {
         let evil = [("host", "evil.com")];
         assert_eq!(status(&Config::default(), Method::GET, "/health", &evil), 200);
         assert_eq!(status(&Config::default(), Method::GET, "/version", &evil), 200);
+        assert_eq!(status(&Config::default(), Method::GET, "/ready", &evil), 200);
         assert_eq!(status(&Config::default(), Method::GET, "/metrics", &evil), 403);
         let config = Config { static_prefix: "/pre".to_owned(), ..Config::default() };
         assert_eq!(status(&config, Method::GET, "/pre/health", &evil), 200);
@@ -575,7 +656,10 @@ mod tests {
             ("access-control-request-method", wanted),
             ("access-control-request-headers", "content-type,x-foo"),
         ]);
-        Security::new(config).check(&Method::OPTIONS, API, &headers).expect_err("a preflight is answered at once")
+        let caller = Caller::of(from("127.0.0.1"), &headers, &config.trusted_proxies);
+        Security::new(config)
+            .check(&Method::OPTIONS, API, &headers, &caller)
+            .expect_err("a preflight is answered at once")
     }
 
     #[test]
@@ -606,7 +690,9 @@ mod tests {
         let security = Security::new(config);
         let mut headers = vec![("host", "localhost")];
         headers.extend(origin.map(|origin| ("origin", origin)));
-        let passed = security.check(&Method::GET, path, &header_map(&headers)).unwrap();
+        let headers = header_map(&headers);
+        let caller = Caller::of(from("127.0.0.1"), &headers, &config.trusted_proxies);
+        let passed = security.check(&Method::GET, path, &headers, &caller).unwrap();
         let mut answered = HeaderMap::new();
         security.finish(passed, &mut answered);
         answered

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,18 +11,22 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::access_log::{self, RememberRoute, X_REQUEST_ID};
 use crate::config::{Config, Limits};
+use crate::forwarded::{Caller, TrustedProxies};
 use crate::prometheus::Metrics;
+use crate::readiness::Draining;
 use crate::security::Security;
+use crate::tls::{self, Tls};
 use crate::unread_body;
 
 /// Why the server cannot listen.
@@ -115,32 +119,45 @@ pub struct Edge {
 struct Inner {
     router: Router,
     security: Security,
+    trusted_proxies: TrustedProxies,
     metrics: Metrics,
+    draining: Draining,
     api: [String; 2],
 }
 
 impl Edge {
     /// `router` holds all routes, with the static prefix where it applies.
-    pub fn new(router: Router, config: &Config, metrics: Metrics) -> Edge {
+    pub(crate) fn new(router: Router, config: &Config, metrics: Metrics, draining: Draining) -> Edge {
         let api = ["api", "ajax-api"].map(|api| format!("{}/{api}/", config.static_prefix));
         let security = Security::new(config);
-        Edge { inner: Arc::new(Inner { router: router.route_layer(RememberRoute), security, metrics, api }) }
+        let trusted_proxies = config.trusted_proxies.clone();
+        Edge {
+            inner: Arc::new(Inner {
+                router: router.route_layer(RememberRoute),
+                security,
+                trusted_proxies,
+                metrics,
+                draining,
+                api,
+            }),
+        }
     }
 
-    pub async fn handle(&self, request: Request<Body>) -> Response {
-        let Inner { router, security, metrics, api } = &*self.inner;
+    pub async fn handle(&self, request: Request<Body>, peer: Peer) -> Response {
+        let Inner { router, security, trusted_proxies, metrics, draining, api } = &*self.inner;
         let began = Instant::now();
         let _in_flight = metrics.request_began();
         let method = request.method().clone();
         let uri = request.uri().clone();
         let path = uri.path();
+        let caller = Caller::of(peer, request.headers(), trusted_proxies);
         let (request, unread) = match unread_body::take(request).await {
             Ok(taken) => taken,
             // The client is gone, or sends what is no body: there is nobody to tell more.
             Err(_) => return StatusCode::BAD_REQUEST.into_response(),
         };
         let ((mut response, passed), route, id) = access_log::in_request(async {
-            match security.check(&method, path, request.headers()) {
+            match security.check(&method, path, request.headers(), &caller) {
                 Err(refusal) => (refusal, None),
                 Ok(passed) => (call(router, request).await, Some(passed)),
             }
@@ -153,12 +170,16 @@ impl Edge {
             security.finish(passed, response.headers_mut());
         }
         let took = began.elapsed();
-        if let Some(id) = access_log::answered(&method, path, &route, response.status(), took, id)
+        if let Some(id) = access_log::answered(&method, path, caller.address, &route, response.status(), took, id)
             && let Some(value) = id.header_value()
         {
             response.headers_mut().insert(X_REQUEST_ID, value);
         }
         unread.close_if_left(&mut response);
+        if draining.has_begun() {
+            // So that a proxy keeps no connection that is about to be closed under its next request.
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
         metrics.request_ended(&method, route, response.status(), took);
         response
     }
@@ -204,13 +225,13 @@ fn answer_options(response: &mut Response, api: bool) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Running,
-    /// No new connections; what was accepted is finished.
+    /// `/ready` says no; when balancers had time to notice, no new connections, and what was accepted is finished.
     Finishing,
     /// Now.
     Leaving,
 }
 
-/// Tells the server to stop. The first call lets it finish, the second makes it leave at once.
+/// Tells the server to stop. The first call lets it drain and finish, the second makes it leave at once.
 #[derive(Debug, Clone)]
 pub struct Stop {
     stage: watch::Sender<Stage>,
@@ -281,20 +302,27 @@ pub enum Ended {
 }
 
 /// Serves until `shutdown`, then finishes what was accepted, within `limits.graceful_shutdown`.
-pub async fn serve(edge: Edge, bound: Bound, limits: &Limits, mut shutdown: Shutdown) -> Ended {
+pub async fn serve(edge: Edge, bound: Bound, limits: &Limits, tls: Option<Arc<Tls>>, mut shutdown: Shutdown) -> Ended {
     let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout).pipeline_flush(true);
+    let door = Arc::new(Door { edge, http, tls, handshake_timeout: limits.tls_handshake_timeout });
     let room = Arc::new(Semaphore::new(limits.max_connections));
+    let up_to_date = door.tls.clone().map(|tls| tokio::spawn(tls.keep_up_to_date()));
     {
         let accepting = futures_util::future::join_all(
-            bound.listeners.iter().map(|listener| accept(listener, &edge, &graceful, &room, limits)),
+            bound.listeners.iter().map(|listener| accept(listener, &door, &graceful, &room)),
         );
         tokio::select! {
             _ = accepting => {}
-            () = shutdown.reached(Stage::Finishing) => {}
+            () = drained(&mut shutdown, &door.edge.inner.draining, limits.drain) => {}
         }
     }
     // Closing the sockets first lets another server take the port while this one finishes.
     drop(bound);
+    if let Some(up_to_date) = up_to_date {
+        up_to_date.abort();
+    }
     tokio::select! {
         () = graceful.shutdown() => Ended::Finished,
         () = tokio::time::sleep(limits.graceful_shutdown) => Ended::CutShort,
@@ -302,21 +330,47 @@ pub async fn serve(edge: Edge, bound: Bound, limits: &Limits, mut shutdown: Shut
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    edge: &Edge,
-    graceful: &GracefulShutdown,
-    room: &Arc<Semaphore>,
-    limits: &Limits,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout).pipeline_flush(true);
+/// Waits for the word to stop, and as long after it as balancers need to notice that this server is not ready.
+async fn drained(shutdown: &mut Shutdown, draining: &Draining, drain: Duration) {
+    shutdown.reached(Stage::Finishing).await;
+    draining.begin();
+    tokio::select! {
+        () = tokio::time::sleep(drain) => {}
+        () = shutdown.reached(Stage::Leaving) => {}
+    }
+}
+
+/// What every connection is met with.
+struct Door {
+    edge: Edge,
+    http: http1::Builder,
+    tls: Option<Arc<Tls>>,
+    handshake_timeout: Duration,
+}
+
+/// Who is at the other end of a connection: a client, or a proxy before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Whether the connection itself is encrypted.
+    pub tls: bool,
+}
+
+async fn accept(listener: &TcpListener, door: &Arc<Door>, graceful: &GracefulShutdown, room: &Arc<Semaphore>) {
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => connect(stream, edge, graceful, &http, permit),
+            Ok((stream, from)) => {
+                // Without it the kernel holds back an answer's last packet until the client acknowledges, 40 ms later.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot set TCP_NODELAY");
+                }
+                // An IPv4 client of a socket for both kinds is the IPv4 client that it is.
+                let address = from.ip().to_canonical();
+                tokio::spawn(connection(stream, address, Arc::clone(door), graceful.watcher(), permit));
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Mostly: no file descriptor is left. Others close soon; spinning would not help them.
@@ -332,31 +386,40 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn connect(
+/// One connection from its first byte to its last, in a task of its own.
+async fn connection(
     stream: TcpStream,
-    edge: &Edge,
-    graceful: &GracefulShutdown,
-    http: &http1::Builder,
+    address: IpAddr,
+    door: Arc<Door>,
+    graceful: Watcher,
     permit: OwnedSemaphorePermit,
 ) {
-    // Without it the kernel holds back an answer's last packet until the client acknowledges, 40 ms later.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let open = edge.inner.metrics.connection_opened();
-    let edge = edge.clone();
-    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let edge = edge.clone();
-        async move { Ok::<_, Infallible>(edge.handle(request.map(Body::new)).await) }
-    });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        // A client that goes away or sends no HTTP is its own affair.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
+    let open = door.edge.inner.metrics.connection_opened();
+    match &door.tls {
+        None => requests(stream, Peer { address, tls: false }, &door, graceful).await,
+        Some(tls) => {
+            if let Some(stream) = tls::greet(tls, stream, door.handshake_timeout).await {
+                requests(stream, Peer { address, tls: true }, &door, graceful).await;
+            }
         }
-        drop((open, permit));
+    }
+    drop((open, permit));
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    door: &Door,
+    graceful: Watcher,
+) {
+    let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| {
+        let edge = door.edge.clone();
+        async move { Ok::<_, Infallible>(edge.handle(request.map(Body::new), peer).await) }
     });
+    // A client that goes away or sends no HTTP is its own affair.
+    if let Err(error) = graceful.watch(door.http.serve_connection(TokioIo::new(stream), service)).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
 }
 
 #[cfg(test)]
@@ -386,13 +449,13 @@ mod tests {
 
     fn edge() -> (Edge, Metrics) {
         let metrics = Metrics::new();
-        (Edge::new(routes(), &Config::default(), metrics.clone()), metrics)
+        (Edge::new(routes(), &Config::default(), metrics.clone(), Draining::default()), metrics)
     }
 
     async fn ask(edge: &Edge, method: &str, path: &str) -> Response {
         let request =
             Request::builder().method(method).uri(path).header("host", "localhost").body(Body::empty()).unwrap();
-        edge.handle(request).await
+        edge.handle(request, Peer { address: IpAddr::from([127, 0, 0, 1]), tls: false }).await
     }
 
     async fn text(response: Response) -> String {
@@ -454,7 +517,7 @@ mod tests {
         let address = bound.addresses()[0];
         let (stop, shutdown) = Shutdown::new();
         let (edge, _) = edge();
-        let ended = tokio::spawn(async move { serve(edge, bound, &config.limits, shutdown).await });
+        let ended = tokio::spawn(async move { serve(edge, bound, &config.limits, None, shutdown).await });
         Running { address, stop, ended }
     }
 
@@ -490,6 +553,18 @@ mod tests {
         assert!(answer(&mut slow).await.ends_with("done"));
         assert_eq!(server.ended.await.unwrap(), Ended::Finished);
         assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "an idle connection is closed");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_drains_still_answers_and_keeps_no_connection() {
+        let limits = Limits { drain: Duration::from_millis(500), ..Limits::default() };
+        let server = start(limits).await;
+        server.stop.stop();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut stream = send(server.address, "/").await;
+        let answer = answer(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        assert_eq!(server.ended.await.unwrap(), Ended::Finished);
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! `trackway server`: the tracking server, with the flags of `mlflow server` 3.17 under their names.
 //!
 //! * `settings.rs` makes a configuration of flags and environment.
+//! * `network.rs` is the part of it about addresses, TLS, proxies and time limits.
 //! * `python_options.rs` judges what people pass on to uvicorn, gunicorn and waitress, which are not here.
 //! * `place.rs` looks at the folder before anything is written there.
 
+mod network;
 mod place;
 mod python_options;
 mod settings;
@@ -76,6 +78,39 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PATH", help_heading = "Network")]
     static_prefix: Option<String>,
 
+    /// Speak HTTPS with this certificate, PEM, followed by those that lead to the authority; files that change are taken
+    /// up without a restart [env: TRACKWAY_TLS_CERT]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, PEM; its password, if it has one, is read from TRACKWAY_TLS_KEY_PASSWORD
+    /// [env: TRACKWAY_TLS_KEY] [default: the file of --tls-cert]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve only clients with a certificate that one of these authorities has signed [env: TRACKWAY_TLS_CLIENT_CA]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// The proxies whose X-Forwarded-… headers are believed: addresses and networks with commas, '*' for everybody
+    /// [env: FORWARDED_ALLOW_IPS] [default: this machine]
+    #[arg(long, value_name = "LIST", help_heading = "Network")]
+    forwarded_allow_ips: Option<String>,
+
+    /// Close an idle connection after this many seconds; give more than the proxy before this server does
+    /// [env: TRACKWAY_KEEP_ALIVE] [default: 75]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    keep_alive: Option<String>,
+
+    /// After SIGTERM, go on taking connections for this many seconds while /ready says 503, so that a balancer can turn
+    /// away first [env: TRACKWAY_DRAIN] [default: 0]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    drain: Option<String>,
+
+    /// How many seconds a stop waits for open requests [env: TRACKWAY_SHUTDOWN_TIMEOUT] [default: 30]
+    #[arg(long, value_name = "SECONDS", help_heading = "Network")]
+    shutdown_timeout: Option<String>,
+
     /// The Host headers to accept, with commas; * in an entry is a wildcard, '*' alone accepts all
     /// [env: MLFLOW_SERVER_ALLOWED_HOSTS] [default: this machine and private addresses]
     #[arg(long, value_name = "HOSTS", help_heading = "Security")]
@@ -126,22 +161,14 @@ pub struct ServerArgs {
     #[arg(long, help_heading = "Accepted from MLflow, without effect")]
     dev: bool,
 
-    /// Options that only tune are ignored, all others refused [env: MLFLOW_UVICORN_OPTS]
-    #[arg(
-        long,
-        value_name = "OPTIONS",
-        allow_hyphen_values = true,
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    /// What uvicorn would be told: --ssl-… , --forwarded-allow-ips and --timeout-… are done, what only tunes is ignored, all
+    /// else refused [env: MLFLOW_UVICORN_OPTS]
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, help_heading = "Network")]
     uvicorn_opts: Option<String>,
 
-    /// Options that only tune are ignored, all others refused [env: MLFLOW_GUNICORN_OPTS]
-    #[arg(
-        long,
-        value_name = "OPTIONS",
-        allow_hyphen_values = true,
-        help_heading = "Accepted from MLflow, without effect"
-    )]
+    /// The same for gunicorn: --certfile, --keyfile, --ca-certs, --cert-reqs, --keep-alive, …
+    /// [env: MLFLOW_GUNICORN_OPTS]
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, help_heading = "Network")]
     gunicorn_opts: Option<String>,
 
     /// Options that only tune are ignored, all others refused
@@ -230,6 +257,9 @@ async fn serve(config: Config, format: Format, cwd: &Path) -> Result<Ended, Fail
     stop.on_signals().map_err(|error| Failure::Failed(format!("The server cannot listen to signals: {error}.")))?;
     let about = config.clone();
     let server = Server::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Some(warning) = server.certificate_out_of_date() {
+        warn(format, &warning);
+    }
     announce(&about, server.addresses(), format, cwd);
     Ok(server.run(shutdown).await)
 }
@@ -281,7 +311,7 @@ fn announce(config: &Config, addresses: &[SocketAddr], format: Format, cwd: &Pat
     } else {
         format!("{} (clients go there themselves)", config.artifact_root(cwd))
     };
-    let url = addresses.first().map(|address| url(*address, &config.static_prefix)).unwrap_or_default();
+    let url = addresses.first().map(|address| url(*address, config)).unwrap_or_default();
     if format == Format::Json {
         tracing::info!(version = server_info::VERSION, database, artifacts, url, "listening");
         return;
@@ -312,14 +342,15 @@ fn place_of(destination: &str, cwd: &Path) -> String {
 }
 
 /// An address that a client on this machine can open: nobody can connect to 0.0.0.0 everywhere.
-fn url(mut address: SocketAddr, prefix: &str) -> String {
+fn url(mut address: SocketAddr, config: &Config) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         });
     }
-    format!("http://{address}{prefix}")
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}{}", config.static_prefix)
 }
 
 #[cfg(test)]
@@ -328,7 +359,8 @@ mod tests {
 
     #[test]
     fn urls_can_be_opened() {
-        let of = |address: &str| url(address.parse().unwrap(), "/pre");
+        let config = Config { static_prefix: "/pre".to_owned(), ..Config::default() };
+        let of = |address: &str| url(address.parse().unwrap(), &config);
         assert_eq!(of("127.0.0.1:5000"), "http://127.0.0.1:5000/pre");
         assert_eq!(of("0.0.0.0:80"), "http://127.0.0.1:80/pre");
         assert_eq!(of("[::1]:5000"), "http://[::1]:5000/pre");

@@ -1,21 +1,61 @@
 //! What people pass on to uvicorn, gunicorn and waitress, the Python servers that run MLflow.
 //!
-//! None of them is here. An option that only tunes them may be forgotten, with a note. Any other is refused by name, for it may
-//! protect (a certificate, a user to run as) or redirect (another address, another folder). So the lists below name
-//! what is harmless, and what they do not name is refused.
+//! None of them is here. An option that says what this server can do itself (TLS, trusted proxies, time limits) is done.
+//! One that only tunes a Python server may be forgotten, with a note. Any other is refused by name, for it may protect (a
+//! user to run as) or redirect (another address, another folder). So the lists below name what is honoured and what is
+//! harmless, and what they do not name is refused.
 
-/// One Python server: the flag that carries its options, and those that only tune.
+/// One Python server: the flag that carries its options, and what becomes of each.
 #[derive(Debug)]
 pub struct PythonServer {
     flag: &'static str,
-    /// Options that take a value.
+    /// Options that this server honours, all with a value.
+    honoured: &'static [(&'static str, Meaning)],
+    /// Options that take a value and only tune.
     tunes: &'static [&'static str],
-    /// Options that stand alone.
+    /// Options that stand alone and only tune.
     switches: &'static [&'static str],
+}
+
+/// What an honoured option says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    Certificate,
+    Key,
+    KeyPassword,
+    /// Who signs the certificates of clients.
+    ClientAuthorities,
+    /// 0: clients need no certificate, 1: they may have one, 2: they must. The numbers of Python's ssl.CERT_….
+    ClientCertificates,
+    /// The proxies whose word about the client counts.
+    TrustedProxies,
+    /// Seconds for which an idle connection is kept.
+    KeepAlive,
+    /// Seconds for which a stop waits for open requests.
+    GracefulShutdown,
+}
+
+/// What is to be made of the options that were given.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    pub honoured: Vec<(Meaning, String)>,
+    /// uvicorn's `--no-proxy-headers`: no proxy is believed.
+    pub no_proxy_headers: bool,
+    pub note: Option<String>,
 }
 
 pub const UVICORN: PythonServer = PythonServer {
     flag: "--uvicorn-opts",
+    honoured: &[
+        ("--ssl-certfile", Meaning::Certificate),
+        ("--ssl-keyfile", Meaning::Key),
+        ("--ssl-keyfile-password", Meaning::KeyPassword),
+        ("--ssl-ca-certs", Meaning::ClientAuthorities),
+        ("--ssl-cert-reqs", Meaning::ClientCertificates),
+        ("--forwarded-allow-ips", Meaning::TrustedProxies),
+        ("--timeout-keep-alive", Meaning::KeepAlive),
+        ("--timeout-graceful-shutdown", Meaning::GracefulShutdown),
+    ],
     tunes: &[
         "--workers",
         "--loop",
@@ -30,13 +70,13 @@ pub const UVICORN: PythonServer = PythonServer {
         "--interface",
         "--log-config",
         "--log-level",
-        "--forwarded-allow-ips",
+        // TLS 1.2 and 1.3 with the ciphers of today are all there is here.
+        "--ssl-version",
+        "--ssl-ciphers",
         "--limit-concurrency",
         "--backlog",
         "--limit-max-requests",
         "--limit-max-requests-jitter",
-        "--timeout-keep-alive",
-        "--timeout-graceful-shutdown",
         "--timeout-worker-healthcheck",
         "--h11-max-incomplete-event-size",
         "--reload-dir",
@@ -50,8 +90,6 @@ pub const UVICORN: PythonServer = PythonServer {
         "--no-access-log",
         "--use-colors",
         "--no-use-colors",
-        "--proxy-headers",
-        "--no-proxy-headers",
         "--server-header",
         "--no-server-header",
         "--date-header",
@@ -61,6 +99,15 @@ pub const UVICORN: PythonServer = PythonServer {
 
 pub const GUNICORN: PythonServer = PythonServer {
     flag: "--gunicorn-opts",
+    honoured: &[
+        ("--certfile", Meaning::Certificate),
+        ("--keyfile", Meaning::Key),
+        ("--ca-certs", Meaning::ClientAuthorities),
+        ("--cert-reqs", Meaning::ClientCertificates),
+        ("--forwarded-allow-ips", Meaning::TrustedProxies),
+        ("--keep-alive", Meaning::KeepAlive),
+        ("--graceful-timeout", Meaning::GracefulShutdown),
+    ],
     tunes: &[
         "-w",
         "--workers",
@@ -72,10 +119,10 @@ pub const GUNICORN: PythonServer = PythonServer {
         "--max-requests-jitter",
         "-t",
         "--timeout",
-        "--graceful-timeout",
-        "--keep-alive",
         "--backlog",
         "--worker-tmp-dir",
+        "--ssl-version",
+        "--ciphers",
         "--log-level",
         "--log-file",
         "--error-logfile",
@@ -89,7 +136,6 @@ pub const GUNICORN: PythonServer = PythonServer {
         "--dogstatsd-tags",
         "-n",
         "--name",
-        "--forwarded-allow-ips",
         "--limit-request-line",
         "--limit-request-fields",
         "--limit-request-field_size",
@@ -104,6 +150,8 @@ pub const GUNICORN: PythonServer = PythonServer {
         "--capture-output",
         "--disable-redirect-access-to-syslog",
         "-R",
+        "--do-handshake-on-connect",
+        "--suppress-ragged-eofs",
         "--enable-stdio-inheritance",
         "--spew",
     ],
@@ -111,6 +159,7 @@ pub const GUNICORN: PythonServer = PythonServer {
 
 pub const WAITRESS: PythonServer = PythonServer {
     flag: "--waitress-opts",
+    honoured: &[],
     tunes: &[
         "--threads",
         "--backlog",
@@ -139,47 +188,44 @@ pub const WAITRESS: PythonServer = PythonServer {
 };
 
 impl PythonServer {
-    /// A note when all options only tune, none when there are none, an error that names the first other one.
-    pub fn judge(&self, given: &str) -> Result<Option<String>, String> {
+    /// Sorts the options; the error names the first that is neither honoured nor harmless. Values are not shown: one may be
+    /// a password.
+    pub fn judge(&self, given: &str) -> Result<Judged, String> {
         let flag = self.flag;
-        let words = shlex::split(given).ok_or_else(|| format!("{flag} '{given}' has a quote that is not closed."))?;
-        let mut words = words.iter().map(String::as_str);
+        let words = shlex::split(given).ok_or_else(|| format!("{flag} has a quote that is not closed."))?;
+        let mut words = words.into_iter();
+        let mut judged = Judged::default();
         let mut ignored = Vec::new();
         while let Some(word) = words.next() {
-            let (name, has_value) = match word.split_once('=') {
-                Some((name, _)) if name.starts_with("--") => (name, true),
-                _ => (word, false),
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+                _ => (word, None),
             };
-            if self.tunes.contains(&name) {
-                if !has_value {
+            if let Some((_, meaning)) = self.honoured.iter().find(|(honoured, _)| *honoured == name) {
+                let value = value.or_else(|| words.next()).ok_or_else(|| format!("{flag}: {name} needs a value."))?;
+                judged.honoured.push((*meaning, value));
+            } else if self.flag == UVICORN.flag && matches!(name.as_str(), "--proxy-headers" | "--no-proxy-headers") {
+                judged.no_proxy_headers = name == "--no-proxy-headers";
+            } else if self.tunes.contains(&name.as_str()) {
+                if value.is_none() {
                     words.next();
                 }
-            } else if !self.switches.contains(&name) {
-                return Err(self.refusal(name));
+                ignored.push(name);
+            } else if self.switches.contains(&name.as_str()) {
+                ignored.push(name);
+            } else {
+                return Err(format!(
+                    "{flag} holds {name} which Trackway cannot honour, and which may protect or redirect data. Leave it out."
+                ));
             }
-            ignored.push(name);
         }
-        if ignored.is_empty() {
-            return Ok(None);
+        if !ignored.is_empty() {
+            judged.note = Some(format!(
+                "In {flag}, {} only tunes a Python server, which Trackway does without: it has no effect.",
+                ignored.join(" ")
+            ));
         }
-        Ok(Some(format!(
-            "{flag} has no effect: {} only tunes a Python server, which Trackway does without.",
-            ignored.join(" ")
-        )))
-    }
-
-    fn refusal(&self, name: &str) -> String {
-        let flag = self.flag;
-        let tls = ["--ssl", "--cert", "--key", "--ca-certs", "--do-handshake", "--suppress-ragged", "--ciphers"];
-        if tls.iter().any(|start| name.starts_with(start)) {
-            return format!(
-                "{flag} asks for TLS by {name} but Trackway does not speak it yet. Started without, the server would send everything in \
-                 the clear. Put a proxy that speaks TLS before it, and leave out {name}"
-            );
-        }
-        format!(
-            "{flag} holds {name} which Trackway cannot honour, and which may protect or redirect data. Leave it out."
-        )
+        Ok(judged)
     }
 }
 
@@ -189,27 +235,48 @@ mod tests {
 
     #[test]
     fn options_that_tune_are_noted() {
-        assert_eq!(UVICORN.judge(""), Ok(None));
+        assert_eq!(UVICORN.judge(""), Ok(Judged::default()));
         assert_eq!(
-            UVICORN.judge("--log-level debug --reload --timeout-keep-alive=30").unwrap().unwrap(),
-            "--uvicorn-opts has no effect: --log-level --reload --timeout-keep-alive only tunes a Python server, which Trackway does without."
+            UVICORN.judge("--log-level debug --reload --backlog=30").unwrap().note.unwrap(),
+            "In --uvicorn-opts, --log-level --reload --backlog only tunes a Python server, which Trackway does without: it has no effect."
         );
         assert!(GUNICORN.judge("-k 'uvicorn.workers.UvicornWorker' --access-logfile -").is_ok());
         assert!(WAITRESS.judge("--threads=8 --no-expose-tracebacks").is_ok());
     }
 
     #[test]
+    fn what_this_server_can_do_itself_is_honoured() {
+        let judged = UVICORN
+            .judge("--ssl-keyfile k.pem --ssl-certfile=c.pem --ssl-keyfile-password 's3 =cret' --ssl-cert-reqs 2")
+            .unwrap();
+        let expected = [
+            (Meaning::Key, "k.pem"),
+            (Meaning::Certificate, "c.pem"),
+            (Meaning::KeyPassword, "s3 =cret"),
+            (Meaning::ClientCertificates, "2"),
+        ];
+        assert_eq!(judged.honoured, expected.map(|(meaning, value)| (meaning, value.to_owned())));
+        assert_eq!(judged.note, None);
+
+        let judged = GUNICORN.judge("--forwarded-allow-ips='*' --keep-alive 90 -w 4").unwrap();
+        assert_eq!(judged.honoured[0], (Meaning::TrustedProxies, "*".to_owned()));
+        assert_eq!(judged.honoured[1], (Meaning::KeepAlive, "90".to_owned()));
+        assert!(judged.note.unwrap().contains(" -w only tunes"));
+
+        assert!(UVICORN.judge("--no-proxy-headers").unwrap().no_proxy_headers);
+        assert!(!UVICORN.judge("--no-proxy-headers --proxy-headers").unwrap().no_proxy_headers);
+        assert_eq!(UVICORN.judge("--ssl-keyfile").unwrap_err(), "--uvicorn-opts: --ssl-keyfile needs a value.");
+    }
+
+    #[test]
     fn every_other_option_is_refused_by_name() {
         for (server, given, name) in [
-            (&UVICORN, "--ssl-keyfile=k", "TLS by --ssl-keyfile"),
-            (&UVICORN, "--log-level debug --ssl-certfile c", "TLS by --ssl-certfile"),
             (&UVICORN, "--root-path /x", "--root-path"),
             (&UVICORN, "--uds /tmp/x", "--uds"),
             (&UVICORN, "--env-file x", "--env-file"),
             (&UVICORN, "--header X-Frame-Options:DENY", "--header"),
             (&UVICORN, "--host 0.0.0.0", "--host"),
             (&UVICORN, "stray", "stray"),
-            (&GUNICORN, "--certfile=c --keyfile=k", "TLS by --certfile"),
             (&GUNICORN, "--bind 0.0.0.0:80", "--bind"),
             (&GUNICORN, "-b :80", "-b"),
             (&GUNICORN, "--user nobody", "--user"),
@@ -222,6 +289,7 @@ mod tests {
             let error = server.judge(given).unwrap_err();
             assert!(error.contains(name), "{given}: {error}");
         }
-        assert!(UVICORN.judge("--log-level 'debug").unwrap_err().contains("not closed"));
+        let open = UVICORN.judge("--ssl-keyfile-password 's3cret").unwrap_err();
+        assert!(open.contains("not closed") && !open.contains("s3cret"), "{open}");
     }
 }

@@ -5,14 +5,11 @@
 
 use std::path::PathBuf;
 
-use trackway_server::config::{
-    BackendStore, Config, ConfigError, XFrameOptions, parse_static_prefix, without_password,
-};
+use trackway_server::config::{BackendStore, Config, ConfigError, XFrameOptions, without_password};
 use trackway_server::security::{AllowedHosts, AllowedOrigins};
 use trackway_server::ui;
 
-use super::ServerArgs;
-use super::python_options;
+use super::{ServerArgs, network};
 use crate::failure::Failure;
 use crate::logging::Format;
 
@@ -46,15 +43,7 @@ impl Settings {
         refuse_what_is_not_built(&args, &variable)?;
 
         let mut config = Config::default();
-        if let Some(host) = text(&args.host, "MLFLOW_HOST") {
-            config.host = host;
-        }
-        if let Some(port) = text(&args.port, "MLFLOW_PORT") {
-            config.port = parse_port(&port)?;
-        }
-        if let Some(prefix) = text(&args.static_prefix, "MLFLOW_STATIC_PREFIX") {
-            config.static_prefix = parse_static_prefix(&prefix)?;
-        }
+        network::read(&args, &variable, &mut config, &mut notes)?;
 
         config.artifacts_only = args.artifacts_only || switch(&variable, "MLFLOW_ARTIFACTS_ONLY")?.unwrap_or(false);
         config.serve_artifacts = match (args.serve_artifacts, args.no_serve_artifacts) {
@@ -88,7 +77,7 @@ impl Settings {
         if let Some(dir) = &config.ui_dir {
             ui::check_dir(dir)?;
         }
-        read_python_options(&args, &variable, &mut notes)?;
+        note_what_changes_nothing(&args, &variable, &mut notes);
 
         let log_format = match text(&args.log_format, "TRACKWAY_LOG_FORMAT") {
             Some(format) => Format::parse(&format)?,
@@ -103,7 +92,7 @@ impl Settings {
     }
 }
 
-fn usage<T>(message: &str) -> Result<T, Failure> {
+pub(super) fn usage<T>(message: &str) -> Result<T, Failure> {
     Err(Failure::Usage(message.to_owned()))
 }
 
@@ -194,12 +183,8 @@ fn read_security(
     Ok(())
 }
 
-/// Notes on what tunes Python's servers and has no meaning here; refusals for the rest.
-fn read_python_options(
-    args: &ServerArgs,
-    variable: &dyn Fn(&str) -> Option<String>,
-    notes: &mut Vec<String>,
-) -> Result<(), Failure> {
+/// Notes on what tunes Python's servers and has no meaning here.
+fn note_what_changes_nothing(args: &ServerArgs, variable: &dyn Fn(&str) -> Option<String>, notes: &mut Vec<String>) {
     let text =
         |flag: &Option<String>, name: &str| flag.clone().filter(|value| !value.is_empty()).or_else(|| variable(name));
     let mut ignored = |flag: &str, why: &str| notes.push(format!("{flag} has no effect: {why}"));
@@ -218,24 +203,6 @@ fn read_python_options(
     if text(&args.workspace_store_uri, "MLFLOW_WORKSPACE_STORE_URI").is_some() {
         ignored("--workspace-store-uri", "workspaces are off.");
     }
-    for (server, given) in [
-        (&python_options::UVICORN, text(&args.uvicorn_opts, "MLFLOW_UVICORN_OPTS")),
-        (&python_options::GUNICORN, text(&args.gunicorn_opts, "MLFLOW_GUNICORN_OPTS")),
-        (&python_options::WAITRESS, args.waitress_opts.clone()),
-    ] {
-        if let Some(given) = given
-            && let Some(note) = server.judge(&given).map_err(Failure::Usage)?
-        {
-            notes.push(note);
-        }
-    }
-    Ok(())
-}
-
-fn parse_port(text: &str) -> Result<u16, Failure> {
-    text.trim()
-        .parse()
-        .map_err(|_| Failure::Usage(format!("--port takes a number from 0 (a free port) to 65535, and not '{text}'.")))
 }
 
 /// A yes-or-no variable, with the words that MLflow's command line knows.
@@ -255,6 +222,8 @@ mod tests {
     use std::collections::HashMap;
 
     use clap::Parser;
+    use trackway_server::forwarded::TrustedProxies;
+    use trackway_server::tls::{ClientCertificates, Password};
 
     use super::*;
 
@@ -359,8 +328,12 @@ mod tests {
             (vec!["--registry-store-uri", "sqlite:///other.db"], "is another database"),
             (vec!["--registry-store-uri", "postgresql://a:pw@h/d"], "PostgreSQL"),
             (vec!["--trace-archival-config", "x.yaml"], "has no traces"),
-            (vec!["--uvicorn-opts", "--ssl-keyfile k.pem --ssl-certfile c.pem"], "--ssl-keyfile"),
-            (vec!["--gunicorn-opts", "--certfile=c.pem"], "--certfile"),
+            (vec!["--uvicorn-opts", "--ssl-keyfile k.pem"], "but no certificate"),
+            (vec!["--tls-client-ca", "ca.pem"], "the server has none itself"),
+            (vec!["--gunicorn-opts", "--certfile=c.pem --cert-reqs 2"], "Say who signs them"),
+            (vec!["--gunicorn-opts", "--certfile=c.pem --cert-reqs CERT_REQUIRED"], "takes 0 (clients need"),
+            (vec!["--forwarded-allow-ips", "proxy"], "'proxy', which is no address"),
+            (vec!["--keep-alive", "soon"], "--keep-alive takes a number of seconds"),
             (vec!["--backend-store-uri", "./mlruns"], "file store"),
             (vec!["--artifacts-only", "--backend-store-uri", "sqlite:///x.db"], "opens no database"),
             (vec!["--artifacts-only", "--no-serve-artifacts"], "leaves nothing to serve"),
@@ -379,10 +352,63 @@ mod tests {
             ("MLFLOW_READ_REPLICA_BACKEND_STORE_URI", "x"),
             ("MLFLOW_REGISTRY_STORE_URI", "sqlite:///other.db"),
             ("MLFLOW_TRACE_ARCHIVAL_CONFIG", "x.yaml"),
-            ("MLFLOW_UVICORN_OPTS", "--ssl-certfile=c"),
+            ("MLFLOW_UVICORN_OPTS", "--ssl-keyfile=c"),
         ] {
             assert!(read(&[], &[(name, value)]).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn tls_is_said_by_flags_of_ours_or_as_for_uvicorn_and_gunicorn() {
+        let as_uvicorn = "--ssl-keyfile k.pem --ssl-certfile c.pem --ssl-keyfile-password s3cret --ssl-ca-certs ca.pem";
+        let settings = ok(&["--uvicorn-opts", as_uvicorn], &[]);
+        assert!(settings.notes[0].contains("--ssl-ca-certs alone does nothing"), "{:?}", settings.notes);
+        let tls = settings.config.tls.unwrap();
+        assert_eq!((tls.certificate, tls.key), ("c.pem".into(), "k.pem".into()));
+        assert_eq!(
+            (tls.key_password, tls.clients),
+            (Some(Password::new("s3cret".into())), ClientCertificates::NotAsked)
+        );
+
+        for (asks, expected) in
+            [("1", ClientCertificates::Optional("ca.pem".into())), ("2", ClientCertificates::Required("ca.pem".into()))]
+        {
+            let tls = ok(&["--uvicorn-opts", &format!("{as_uvicorn} --ssl-cert-reqs={asks}")], &[]).config.tls;
+            assert_eq!(tls.unwrap().clients, expected);
+        }
+        let tls = ok(&["--gunicorn-opts", "--certfile=both.pem"], &[]).config.tls.unwrap();
+        assert_eq!((tls.certificate, tls.key), ("both.pem".into(), "both.pem".into()));
+
+        let ours =
+            ["--tls-cert", "o.pem", "--tls-key", "ok.pem", "--tls-client-ca", "oca.pem", "--uvicorn-opts", as_uvicorn];
+        let tls = ok(&ours, &[("TRACKWAY_TLS_KEY_PASSWORD", "other")]).config.tls.unwrap();
+        assert!(!format!("{tls:?}").contains("other"), "a password is shown nowhere");
+        assert_eq!((tls.certificate, tls.key), ("o.pem".into(), "ok.pem".into()));
+        assert_eq!(tls.clients, ClientCertificates::Required("oca.pem".into()));
+        assert_eq!(ok(&[], &[]).config.tls, None);
+    }
+
+    #[test]
+    fn proxies_and_time_limits() {
+        let trusted = |flags: &[&str], variables: &[(&str, &str)]| ok(flags, variables).config.trusted_proxies;
+        let of = |list: &str| TrustedProxies::parse(list).unwrap();
+        assert_eq!(trusted(&[], &[]), of("127.0.0.1,::1"));
+        assert_eq!(trusted(&[], &[("FORWARDED_ALLOW_IPS", "10.0.0.0/8")]), of("10.0.0.0/8"));
+        assert_eq!(trusted(&["--uvicorn-opts", "--forwarded-allow-ips='*'"], &[]), of("*"));
+        assert_eq!(trusted(&["--forwarded-allow-ips", "10.0.0.1"], &[("FORWARDED_ALLOW_IPS", "*")]), of("10.0.0.1"));
+        assert_eq!(trusted(&["--forwarded-allow-ips", ""], &[]), of(""));
+        assert_eq!(trusted(&["--uvicorn-opts", "--no-proxy-headers"], &[("FORWARDED_ALLOW_IPS", "*")]), of(""));
+
+        let seconds = |flags: &[&str]| {
+            let limits = ok(flags, &[]).config.limits;
+            [limits.header_read_timeout, limits.graceful_shutdown, limits.drain].map(|limit| limit.as_secs())
+        };
+        assert_eq!(seconds(&[]), [75, 30, 0]);
+        assert_eq!(seconds(&["--uvicorn-opts", "--timeout-keep-alive 120 --timeout-graceful-shutdown=5"]), [120, 5, 0]);
+        assert_eq!(
+            seconds(&["--gunicorn-opts", "--keep-alive 120", "--keep-alive", "90", "--drain", "7"]),
+            [90, 30, 7]
+        );
     }
 
     #[test]
@@ -403,7 +429,7 @@ mod tests {
             (vec!["--dev"], "nothing to reload"),
             (vec!["--secrets-cache-ttl", "30"], "no stored secrets"),
             (vec!["--workspace-store-uri", "x"], "workspaces are off"),
-            (vec!["--uvicorn-opts", "--log-level debug --timeout-keep-alive=30"], "--uvicorn-opts"),
+            (vec!["--uvicorn-opts", "--log-level debug --ws none"], "--uvicorn-opts"),
             (vec!["--gunicorn-opts", "--timeout 120 -k gevent"], "--gunicorn-opts"),
             (vec!["--waitress-opts", "--threads=8"], "--waitress-opts"),
             (vec!["--allowed-hosts", "*"], "Every Host header is accepted"),
