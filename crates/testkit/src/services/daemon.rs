@@ -52,6 +52,12 @@ impl Launch {
         self
     }
 
+    /// Its log, when two of a name share a folder.
+    pub fn log(mut self, log: PathBuf) -> Self {
+        self.log = log;
+        self
+    }
+
     /// The signal by which it is asked to stop, unless that is SIGTERM.
     pub fn stopped_by(mut self, signal: Signal) -> Self {
         self.stop = signal;

@@ -96,11 +96,12 @@ pub struct Bucket {
 /// A new, empty bucket on the server that the tests share.
 pub fn bucket() -> Result<Bucket> {
     static OWN: Mutex<Weak<FakeGcs>> = Mutex::new(Weak::new());
-    let (variables, server) = host::shared("fake-gcs", &OWN, FakeGcs::start)?;
-    let endpoint = variables.get("STORAGE_EMULATOR_HOST").context("The shared fake-gcs-server has no address")?.clone();
+    let shared = host::shared("fake-gcs", &OWN, FakeGcs::start)?;
+    let endpoint =
+        shared.variables.get("STORAGE_EMULATOR_HOST").context("The shared fake-gcs-server has no address")?.clone();
     let name = new_name();
     create_bucket(&endpoint, &name)?;
-    Ok(Bucket { endpoint, name, _server: server })
+    Ok(Bucket { endpoint, name, _server: shared.own })
 }
 
 fn create_bucket(endpoint: &str, name: &str) -> Result {

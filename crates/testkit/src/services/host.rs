@@ -160,20 +160,27 @@ pub fn ask(socket: &Path, line: &str) -> Result<Value> {
     }
 }
 
-/// The variables of the service of this name that is shared: by the tests of this run, else on this
-/// machine, else only in this process, which then holds it.
+/// A service that is shared.
+pub(super) struct Shared<S> {
+    pub variables: BTreeMap<String, String>,
+    /// The service itself, if this process had to start it: it ends with the last one that holds it.
+    pub own: Option<Arc<S>>,
+}
+
+/// The service of this name that is shared: by the tests of this run, else on this machine, else
+/// only in this process.
 pub(super) fn shared<S: Service>(
     name: &str,
     own: &Mutex<Weak<S>>,
     start: impl FnOnce() -> Result<S>,
-) -> Result<(BTreeMap<String, String>, Option<Arc<S>>)> {
+) -> Result<Shared<S>> {
     let socket = match env::var_os(SOCKET) {
         Some(socket) => Some(PathBuf::from(socket)),
         None => Some(usual_socket()?).filter(|socket| UnixStream::connect(socket).is_ok()),
     };
     if let Some(socket) = socket {
         let answer = ask(&socket, &format!("start {name}"))?;
-        return Ok((serde_json::from_value(answer["variables"].clone())?, None));
+        return Ok(Shared { variables: serde_json::from_value(answer["variables"].clone())?, own: None });
     }
     let mut own = lock(own);
     let service = match own.upgrade() {
@@ -185,7 +192,7 @@ pub(super) fn shared<S: Service>(
         }
     };
     let variables = service.variables().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok((variables, Some(service)))
+    Ok(Shared { variables, own: Some(service) })
 }
 
 fn variables(service: &dyn Service) -> Map<String, Value> {

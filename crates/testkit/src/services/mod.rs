@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # fn main() -> trackway_testkit::Result {
-//! use trackway_testkit::services::{Postgres, postgres, seaweedfs};
+//! use trackway_testkit::services::{FaultProxy, Postgres, postgres, seaweedfs};
 //!
 //! // A database of this test's own, on the server that the whole test run shares.
 //! let database = postgres::database()?;
@@ -14,6 +14,7 @@
 //!
 //! // A server of its own, to do harm to.
 //! let mut server = Postgres::start(postgres::Options { durable: true, ..Default::default() })?;
+//! let proxy = FaultProxy::start(&server.address())?;
 //! server.crash()?;
 //! server.restart()?;
 //! # Ok(()) }
@@ -21,10 +22,14 @@
 //!
 //! ```text
 //! postgres.rs     PostgreSQL: locale, durability, TLS, password; crash, restart; `database()`
+//! pgbouncer.rs    PgBouncer in transaction mode, in front of a PostgreSQL
+//! patroni.rs      two PostgreSQL under Patroni, with etcd: `kill_primary`, `primary`
+//! haproxy.rs      HAProxy in front of HTTP servers, or of whichever PostgreSQL of a pair leads
 //! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
 //! rclone.rs       S3 that is sloppy: it ignores conditions
 //! azurite.rs      Azure Blob Storage; `container()`
 //! fake_gcs.rs     Google Cloud Storage; `bucket()`
+//! fault_proxy.rs  a TCP proxy of our own that delays, cuts, refuses and swallows
 //!
 //! daemon.rs       starts, watches and ends one program; it dies with the process that started it
 //! folder.rs       its temporary folder
@@ -47,8 +52,12 @@
 pub mod azurite;
 mod daemon;
 pub mod fake_gcs;
+pub mod fault_proxy;
 mod folder;
+pub mod haproxy;
 pub mod host;
+pub mod patroni;
+pub mod pgbouncer;
 mod ports;
 pub mod postgres;
 pub mod programs;
@@ -58,6 +67,10 @@ mod signing;
 
 pub use azurite::Azurite;
 pub use fake_gcs::FakeGcs;
+pub use fault_proxy::FaultProxy;
+pub use haproxy::Haproxy;
+pub use patroni::Patroni;
+pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
 pub use rclone::Rclone;
 pub use seaweedfs::SeaweedFs;
@@ -68,7 +81,8 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 5] = ["postgres", "seaweedfs", "azurite", "fake-gcs", "rclone"];
+pub const NAMES: [&str; 9] =
+    ["postgres", "pgbouncer", "patroni", "haproxy", "seaweedfs", "rclone", "azurite", "fake-gcs", "fault-proxy"];
 
 /// What can be done with a service without knowing which it is.
 pub trait Service: Send {
@@ -85,10 +99,14 @@ pub trait Service: Send {
 pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
     Ok(match name {
         "postgres" => Box::new(Postgres::start(postgres::Options::read(options)?)?),
+        "pgbouncer" => Box::new(Pgbouncer::start_with(options)?),
+        "patroni" => Box::new(Patroni::start_with(options)?),
+        "haproxy" => Box::new(Haproxy::start_with(options)?),
         "seaweedfs" => Box::new(SeaweedFs::start_with(options)?),
         "azurite" => Box::new(Azurite::start_with(options)?),
         "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
         "rclone" => Box::new(Rclone::start_with(options)?),
+        "fault-proxy" => Box::new(FaultProxy::start_with(options)?),
         _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),
     })
 }

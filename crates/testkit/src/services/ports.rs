@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use anyhow::bail;
 
@@ -32,4 +32,9 @@ pub fn reserve() -> Result<Port> {
         }
     }
     bail!("None of a thousand ports from {FIRST} on is free")
+}
+
+/// Whether somebody listens there.
+pub fn answers(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::daemon::{self, Daemon, Launch};
@@ -150,19 +150,10 @@ impl Postgres {
     pub fn crash(&mut self) -> Result {
         let server = self.server.as_mut().context("PostgreSQL is not running")?;
         let pid = server.pid().context("PostgreSQL is not running")?;
-        // Each of its processes is the leader of a session, which a group's signal does not reach.
+        // The list of its processes would be empty once it is dead.
         let children = children_of(pid);
         server.kill()?;
-        for child in &children {
-            let _ = kill_process(*child, Signal::KILL);
-        }
-        let killed = Instant::now();
-        while children.iter().any(|child| test_kill_process(*child).is_ok()) {
-            if killed.elapsed() > Duration::from_secs(20) {
-                bail!("Processes of PostgreSQL still run after SIGKILL");
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        kill_all(&children)?;
         self.server = None;
         Ok(())
     }
@@ -266,14 +257,14 @@ pub struct Database {
 pub fn database() -> Result<Database> {
     static OWN: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let (variables, server) = host::shared("postgres", &OWN, || Postgres::start(Options::default()))?;
-    let server_url = variables.get(URL).context("The shared PostgreSQL has no URL")?.clone();
+    let shared = host::shared("postgres", &OWN, || Postgres::start(Options::default()))?;
+    let server_url = shared.variables.get(URL).context("The shared PostgreSQL has no URL")?.clone();
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     // The number of a process that is long gone may come again, and what it left behind with it.
     let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);\nCREATE DATABASE {name};");
     daemon::run(psql()?.arg(&server_url), &sql)?;
     let (server_part, _) = server_url.rsplit_once('/').context("The URL of the shared PostgreSQL names no database")?;
-    Ok(Database { url: format!("{server_part}/{name}"), name, server_url, server })
+    Ok(Database { url: format!("{server_part}/{name}"), name, server_url, server: shared.own })
 }
 
 impl Database {
@@ -391,8 +382,30 @@ fn certificate(folder: &Folder) -> Result {
     Ok(())
 }
 
+/// Ends processes by `kill -9` and waits until they are gone: each process of PostgreSQL leads a session
+/// of its own, which a group's signal does not reach, and none starts while one of the last is alive.
+pub(super) fn kill_all(pids: &[Pid]) -> Result {
+    for pid in pids {
+        let _ = kill_process(*pid, Signal::KILL);
+    }
+    let killed = Instant::now();
+    while pids.iter().any(|pid| is_alive(*pid)) {
+        if killed.elapsed() > Duration::from_secs(20) {
+            bail!("Processes of PostgreSQL still run after SIGKILL");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// A zombie, which nobody has waited for, is not.
+fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
 /// The processes that this one has started.
-fn children_of(pid: Pid) -> Vec<Pid> {
+pub(super) fn children_of(pid: Pid) -> Vec<Pid> {
     let pid = pid.as_raw_nonzero();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()

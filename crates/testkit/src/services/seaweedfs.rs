@@ -85,8 +85,9 @@ impl SeaweedFs {
 
     /// Starts it on the same data and ports, after stopping it if it runs.
     pub fn restart(&mut self) -> Result {
-        if let Some(mut server) = self.server.take() {
-            server.stop()?;
+        // Asked to stop it would take fifteen seconds.
+        if self.server.is_some() {
+            self.crash()?;
         }
         self.launch()
     }
@@ -99,6 +100,8 @@ impl SeaweedFs {
             // Small volumes that are not laid out beforehand, enough for a bucket for each test.
             .args(["-master.volumeSizeLimitMB=64", "-master.volumePreallocate=false", "-volume.max=1000"])
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            // After a restart the one master waits for as long before it leads itself.
+            .args(["-master.electionTimeout=1s", "-master.heartbeatInterval=100ms"])
             .args([port("s3.port", 0), port("s3.port.grpc", 1), port("master.port", 2), port("master.port.grpc", 3)])
             .args([port("volume.port", 4), port("volume.port.grpc", 5), port("filer.port", 6)])
             .args([port("filer.port.grpc", 7), port("metricsPort", 8)]);
@@ -109,6 +112,17 @@ impl SeaweedFs {
         // S3 answers before there is anywhere to put an object.
         self.server = Some(launch.start(|| answers(&s3, "/healthz") && answers(&master, "/dir/assign"))?);
         Ok(())
+    }
+}
+
+impl Drop for SeaweedFs {
+    fn drop(&mut self) {
+        // Killed, it leaves the sockets by which its parts speak with each other.
+        for port in &self.ports {
+            for part in ["master", "volume", "filer", "s3"] {
+                let _ = fs::remove_file(format!("/tmp/seaweedfs-{part}-grpc-{}.sock", port.number));
+            }
+        }
     }
 }
 
@@ -154,8 +168,8 @@ pub struct Bucket {
 /// A new, empty bucket on the server that the tests share.
 pub fn bucket() -> Result<Bucket> {
     static OWN: Mutex<Weak<SeaweedFs>> = Mutex::new(Weak::new());
-    let (variables, server) = host::shared("seaweedfs", &OWN, SeaweedFs::start)?;
-    let endpoint = variables.get("AWS_ENDPOINT_URL").context("The shared SeaweedFS has no address")?.clone();
+    let shared = host::shared("seaweedfs", &OWN, SeaweedFs::start)?;
+    let endpoint = shared.variables.get("AWS_ENDPOINT_URL").context("The shared SeaweedFS has no address")?.clone();
     let name = new_name();
     create_bucket(&endpoint, &name)?;
     Ok(Bucket {
@@ -164,7 +178,7 @@ pub fn bucket() -> Result<Bucket> {
         region: REGION.to_owned(),
         access_key: ACCESS_KEY.to_owned(),
         secret_key: SECRET_KEY.to_owned(),
-        _server: server,
+        _server: shared.own,
     })
 }
 
