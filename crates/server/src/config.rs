@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::forwarded::TrustedProxies;
 use crate::security::{AllowedHosts, AllowedOrigins};
 use crate::tls::TlsFiles;
+use trackway_tracking::PostgresConfig;
 
 /// The folder that holds proxied artifacts when nothing else is said, as in MLflow.
 pub const DEFAULT_ARTIFACTS_DESTINATION: &str = "./mlartifacts";
@@ -124,6 +125,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendStore {
     Sqlite(PathBuf),
+    Postgres(PostgresConfig),
 }
 
 impl BackendStore {
@@ -143,10 +145,14 @@ impl BackendStore {
             | "postgresql+psycopg"
             | "postgresql+psycopg2"
             | "postgresql+asyncpg"
-            | "postgresql+pg8000" => refuse(format!(
-                "The backend store {shown} is a PostgreSQL database, which this version of Trackway cannot use yet: it comes next. \
-                     Until then give an SQLite file, for example --backend-store-uri sqlite:///trackway.db"
-            )),
+            | "postgresql+pg8000" => {
+                // SQLAlchemy's name of a driver says nothing about the database.
+                let rest = &uri[scheme.len()..];
+                match PostgresConfig::parse(&format!("postgresql{rest}")) {
+                    Ok(config) => Ok(BackendStore::Postgres(config)),
+                    Err(error) => refuse(format!("The backend store {shown} cannot be used. {error}")),
+                }
+            }
             "" | "file" => refuse(format!(
                 "The backend store {shown} is a folder, which MLflow calls a file store. Trackway keeps runs in a database and never writes \
                  into such a folder. Give an SQLite file, for example --backend-store-uri sqlite:///trackway.db \
@@ -329,8 +335,6 @@ mod tests {
             ("sqlite://x.db", "three slashes"),
             ("sqlite:x.db", "three slashes"),
             ("sqlite+pysqlcipher:///x.db", "driver `sqlite+pysqlcipher`"),
-            ("postgresql://ann:secret@db/ml", "postgresql://ann:***@db/ml is a PostgreSQL database"),
-            ("postgresql+psycopg2://db/ml", "PostgreSQL"),
             ("mysql+pymysql://db/ml", "driver `mysql+pymysql`"),
             ("mssql+pyodbc://db/ml", "driver `mssql+pyodbc`"),
             ("./mlruns", "file store"),

@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use trackway_tracking::{OpenError, Options, Store};
+use trackway_tracking::{Backend, OpenError, Options, Store};
 
 use artifacts::ArtifactService;
 use config::{BackendStore, Config};
@@ -79,8 +79,11 @@ impl Server {
         let store = if config.artifacts_only {
             None
         } else {
-            let BackendStore::Sqlite(path) = &config.backend_store;
-            let store = Store::open(path, &artifact_root, &Options::default()).await?;
+            let backend = match &config.backend_store {
+                BackendStore::Sqlite(path) => Backend::Sqlite(path.clone()),
+                BackendStore::Postgres(config) => Backend::Postgres(config.clone()),
+            };
+            let store = Store::open(&backend, &artifact_root, &Options::default()).await?;
             show_writer(&store, &figures);
             Some(store)
         };

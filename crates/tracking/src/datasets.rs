@@ -1,8 +1,6 @@
 //! Datasets that runs read, and the models that went into runs or came out of them.
 
-use rusqlite::Connection;
-
-use crate::db::Weight;
+use crate::db::{Conn, Weight, params};
 use crate::error::{Error, Result};
 use crate::{Store, Tag, limits, runs};
 
@@ -53,20 +51,18 @@ impl Store {
                 let (run, experiment) = runs::active_row(tx.db, &run_id)?;
                 for input in &datasets {
                     let dataset = intern(tx.db, experiment, &input.dataset)?;
-                    let fresh = tx
-                        .db
-                        .prepare_cached("INSERT INTO run_dataset VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                        .execute((run, dataset))?;
+                    let fresh = tx.db.execute(
+                        "INSERT INTO run_dataset VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                        params![run, dataset],
+                    )?;
                     if fresh == 0 {
                         continue;
                     }
                     for tag in &input.tags {
-                        let fresh = tx
-                            .db
-                            .prepare_cached(
-                                "INSERT INTO run_dataset_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                            )?
-                            .execute((run, dataset, &tag.key, &tag.value))?;
+                        let fresh = tx.db.execute(
+                            "INSERT INTO run_dataset_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                            params![run, dataset, &tag.key, &tag.value],
+                        )?;
                         if fresh == 0 {
                             return Err(Error::BadRequest(format!(
                                 "The tag '{}' of dataset '{}' is given twice. Send each tag once.",
@@ -94,24 +90,20 @@ impl Store {
     pub async fn search_datasets(&self, experiment_ids: Vec<i64>) -> Result<Vec<DatasetSummary>> {
         self.db
             .read(Weight::Heavy, move |db| {
-                let mut statement = db.prepare_cached(
+                let sql =
                     "SELECT DISTINCT d.name, d.digest, t.value FROM dataset d JOIN run_dataset x ON x.dataset = d.id
                      LEFT JOIN run_dataset_tag t ON t.run = x.run AND t.dataset = x.dataset AND t.key = ?2
-                     WHERE d.experiment = ?1 ORDER BY d.name, d.digest, t.value LIMIT 1000",
-                )?;
+                     WHERE d.experiment = ?1 ORDER BY d.name, d.digest, t.value LIMIT 1000";
                 let mut summaries = Vec::new();
                 for experiment_id in experiment_ids {
-                    let rows = statement.query_map((experiment_id, CONTEXT_TAG), |row| {
+                    summaries.extend(db.rows(sql, params![experiment_id, CONTEXT_TAG], |row| {
                         Ok(DatasetSummary {
                             experiment_id,
                             name: row.get(0)?,
                             digest: row.get(1)?,
                             context: row.get(2)?,
                         })
-                    })?;
-                    for row in rows {
-                        summaries.push(row?);
-                    }
+                    })?);
                 }
                 summaries.truncate(1000);
                 Ok(summaries)
@@ -136,30 +128,29 @@ fn check(input: &DatasetInput) -> Result<()> {
     Ok(())
 }
 
-fn intern(db: &Connection, experiment: i64, dataset: &Dataset) -> Result<i64> {
-    db.prepare_cached(
-        "INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-    )?
-    .execute((experiment, &dataset.name, &dataset.digest, &dataset.source_type, &dataset.source, &dataset.schema, &dataset.profile))?;
-    let id = db
-        .prepare_cached("SELECT id FROM dataset WHERE experiment = ?1 AND name = ?2 AND digest = ?3")?
-        .query_row((experiment, &dataset.name, &dataset.digest), |row| row.get(0))?;
+fn intern(db: &Conn, experiment: i64, dataset: &Dataset) -> Result<i64> {
+    db.execute("INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", params![experiment, &dataset.name, &dataset.digest, &dataset.source_type, &dataset.source, &dataset.schema, &dataset.profile])?;
+    let id = db.one(
+        "SELECT id FROM dataset WHERE experiment = ?1 AND name = ?2 AND digest = ?3",
+        params![experiment, &dataset.name, &dataset.digest],
+        |row| row.get(0),
+    )?;
     Ok(id)
 }
 
-fn note_model(db: &Connection, run: i64, direction: i64, model: &str, step: i64) -> Result<()> {
-    db.prepare_cached("INSERT INTO run_model VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-        .execute((run, direction, model, step))?;
+fn note_model(db: &Conn, run: i64, direction: i64, model: &str, step: i64) -> Result<()> {
+    db.execute(
+        "INSERT INTO run_model VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![run, direction, model, step],
+    )?;
     Ok(())
 }
 
-pub(crate) fn of_run(db: &Connection, run: i64) -> Result<Vec<DatasetInput>> {
-    let mut statement = db.prepare_cached(
-        "SELECT d.id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile FROM run_dataset x JOIN dataset d ON d.id = x.dataset WHERE x.run = ?1",
-    )?;
-    let mut rows = statement.query([run])?;
-    let mut inputs = Vec::new();
-    while let Some(row) = rows.next()? {
+pub(crate) fn of_run(db: &Conn, run: i64) -> Result<Vec<DatasetInput>> {
+    let inputs = db.rows(
+        "SELECT d.id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile FROM run_dataset x JOIN dataset d ON d.id = x.dataset WHERE x.run = ?1 ORDER BY x.dataset",
+        params![run],
+        |row| {
         let id: i64 = row.get(0)?;
         let dataset = Dataset {
             name: row.get(1)?,
@@ -169,12 +160,15 @@ pub(crate) fn of_run(db: &Connection, run: i64) -> Result<Vec<DatasetInput>> {
             schema: row.get(5)?,
             profile: row.get(6)?,
         };
-        let mut statement =
-            db.prepare_cached("SELECT key, value FROM run_dataset_tag WHERE run = ?1 AND dataset = ?2")?;
-        let tags = statement
-            .query_map([run, id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
-            .collect::<Result<_, _>>()?;
-        inputs.push(DatasetInput { dataset, tags });
-    }
-    Ok(inputs)
+        Ok((id, DatasetInput { dataset, tags: vec![] }))
+        },
+    )?;
+    inputs
+        .into_iter()
+        .map(|(id, mut input)| {
+            let tags = "SELECT key, value FROM run_dataset_tag WHERE run = ?1 AND dataset = ?2 ORDER BY key";
+            input.tags = db.rows(tags, params![run, id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
+            Ok(input)
+        })
+        .collect()
 }

@@ -1,13 +1,21 @@
 //! Experiments and their tags.
 
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity};
 use crate::limits;
 use crate::search::{Page, Query, Side, Sort, Table};
 use crate::{Lifecycle, Store, Tag, ViewType, now};
+
+/// Reads the columns by their place.
+macro_rules! experiment_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, name, artifact_location, lifecycle, creation_time, last_update_time FROM experiment WHERE ",
+            $condition
+        )
+    };
+}
 
 /// A named group of runs. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,9 +66,7 @@ impl Store {
         self.db
             .read(Weight::Light, move |db| {
                 let found = db
-                    .prepare_cached("SELECT * FROM experiment WHERE name = ?1")?
-                    .query_row([&name], from_row)
-                    .optional()?
+                    .row(experiment_where!("name = ?1"), params![&name], from_row)?
                     .ok_or_else(|| Error::NotFound(format!("Could not find experiment with name '{name}'")))?;
                 with_tags(db, found)
             })
@@ -74,17 +80,17 @@ impl Store {
                 if find(tx.db, id)?.lifecycle != Lifecycle::Active {
                     return Err(Error::InvalidState("Cannot rename a non-active experiment.".to_owned()));
                 }
-                let other: Option<i64> = tx
-                    .db
-                    .prepare_cached("SELECT id FROM experiment WHERE name = ?1 AND id <> ?2")?
-                    .query_row((&name, id), |row| row.get(0))
-                    .optional()?;
+                let other: Option<i64> =
+                    tx.db.row("SELECT id FROM experiment WHERE name = ?1 AND id <> ?2", params![&name, id], |row| {
+                        row.get(0)
+                    })?;
                 if other.is_some() {
                     return Err(already_exists(&name));
                 }
-                tx.db
-                    .prepare_cached("UPDATE experiment SET name = ?2, last_update_time = ?3 WHERE id = ?1")?
-                    .execute((id, &name, now()))?;
+                tx.db.execute(
+                    "UPDATE experiment SET name = ?2, last_update_time = ?3 WHERE id = ?1",
+                    params![id, &name, now()],
+                )?;
                 Ok(())
             })
             .await
@@ -104,19 +110,18 @@ impl Store {
         self.db
             .write(16, move |tx| {
                 let now = now();
-                let changed = tx
-                    .db
-                    .prepare_cached(
-                        "UPDATE experiment SET lifecycle = ?3, last_update_time = ?4 WHERE id = ?1 AND lifecycle = ?2",
-                    )?
-                    .execute((id, from.number(), to.number(), now))?;
+                let changed = tx.db.execute(
+                    "UPDATE experiment SET lifecycle = ?3, last_update_time = ?4 WHERE id = ?1 AND lifecycle = ?2",
+                    params![id, from.number(), to.number(), now],
+                )?;
                 if changed == 0 {
                     return Err(not_found(id));
                 }
                 let deleted_time = (to == Lifecycle::Deleted).then_some(now);
-                tx.db
-                    .prepare_cached("UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE experiment = ?1")?
-                    .execute((id, to.number(), deleted_time))?;
+                tx.db.execute(
+                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE experiment = ?1",
+                    params![id, to.number(), deleted_time],
+                )?;
                 Ok(())
             })
             .await
@@ -127,9 +132,7 @@ impl Store {
         self.db
             .write(tag.key.len() + tag.value.len(), move |tx| {
                 check_active(&find(tx.db, id)?)?;
-                tx.db
-                    .prepare_cached("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value")?
-                    .execute((id, &tag.key, &tag.value))?;
+                tx.db.execute("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value", params![id, &tag.key, &tag.value])?;
                 Ok(())
             })
             .await
@@ -141,8 +144,7 @@ impl Store {
                 check_active(&find(tx.db, id)?)?;
                 let gone = tx
                     .db
-                    .prepare_cached("DELETE FROM experiment_tag WHERE experiment = ?1 AND key = ?2")?
-                    .execute((id, &key))?;
+                    .execute("DELETE FROM experiment_tag WHERE experiment = ?1 AND key = ?2", params![id, &key])?;
                 if gone == 0 {
                     return Err(Error::NotFound(format!("No tag with name: {key} in experiment with id {id}")));
                 }
@@ -163,7 +165,8 @@ impl Store {
                 // As MLflow 3.17 orders them; the id makes the order total.
                 let by_default = if order.is_empty() { vec![Sort::integer("e.creation_time", true)] } else { vec![] };
                 query.order(&order, by_default, Sort::integer("e.id", true))?;
-                query.page(limit, search.page_token.as_deref(), |row| with_tags(db, find(db, row.get(0)?)?))
+                let page = query.page(limit, search.page_token.as_deref(), |row| row.get(0))?;
+                page.load(|id| with_tags(db, find(db, id)?))
             })
             .await
     }
@@ -186,55 +189,37 @@ const EXPERIMENTS: Table = Table {
 };
 
 fn insert(tx: &Tx, name: &str, artifact_location: Option<&str>, root: &str, tags: &[Tag]) -> Result<i64> {
-    let taken: Option<i64> = tx
-        .db
-        .prepare_cached("SELECT id FROM experiment WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
+    let taken: Option<i64> = tx.db.row("SELECT id FROM experiment WHERE name = ?1", params![name], |row| row.get(0))?;
     if taken.is_some() {
         return Err(already_exists(name));
     }
     let now = now();
-    let id: i64 = tx
-        .db
-        .prepare_cached(
-            "INSERT INTO experiment (name, artifact_location, creation_time, last_update_time) VALUES (?1, ?2, ?3, ?3) RETURNING id",
-        )?
-        .query_row((name, artifact_location.unwrap_or_default(), now), |row| row.get(0))?;
+    let id: i64 = tx.db.one("INSERT INTO experiment (name, artifact_location, creation_time, last_update_time) VALUES (?1, ?2, ?3, ?3) RETURNING id", params![name, artifact_location.unwrap_or_default(), now], |row| row.get(0))?;
     if artifact_location.is_none() {
-        tx.db
-            .prepare_cached("UPDATE experiment SET artifact_location = ?2 WHERE id = ?1")?
-            .execute((id, crate::join_uri(root, &id.to_string())))?;
+        tx.db.execute(
+            "UPDATE experiment SET artifact_location = ?2 WHERE id = ?1",
+            params![id, crate::join_uri(root, &id.to_string())],
+        )?;
     }
     for tag in tags {
         // Of a key that comes twice the last wins, as everywhere else that tags are set.
-        tx.db
-            .prepare_cached(
-                "INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )?
-            .execute((id, &tag.key, &tag.value))?;
+        tx.db.execute("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value", params![id, &tag.key, &tag.value])?;
     }
     Ok(id)
 }
 
 /// Makes experiment 0, "Default", which clients use when they name none. A database has it from its first day.
 pub(crate) fn ensure_default(tx: &Tx, root: &str) -> Result<()> {
-    let any: Option<i64> =
-        tx.db.prepare_cached("SELECT id FROM experiment LIMIT 1")?.query_row([], |row| row.get(0)).optional()?;
+    let any: Option<i64> = tx.db.row("SELECT id FROM experiment LIMIT 1", params![], |row| row.get(0))?;
     if any.is_some() {
         return Ok(());
     }
-    tx.db
-        .prepare_cached("INSERT INTO experiment (id, name, artifact_location, creation_time, last_update_time) VALUES (0, 'Default', ?1, ?2, ?2)")?
-        .execute((crate::join_uri(root, "0"), now()))?;
+    tx.db.execute("INSERT INTO experiment (id, name, artifact_location, creation_time, last_update_time) VALUES (0, 'Default', ?1, ?2, ?2)", params![crate::join_uri(root, "0"), now()])?;
     Ok(())
 }
 
-pub(crate) fn find(db: &Connection, id: i64) -> Result<Experiment> {
-    db.prepare_cached("SELECT * FROM experiment WHERE id = ?1")?
-        .query_row([id], from_row)
-        .optional()?
-        .ok_or_else(|| not_found(id))
+pub(crate) fn find(db: &Conn, id: i64) -> Result<Experiment> {
+    db.row(experiment_where!("id = ?1"), params![id], from_row)?.ok_or_else(|| not_found(id))
 }
 
 pub(crate) fn check_active(experiment: &Experiment) -> Result<()> {
@@ -248,21 +233,20 @@ pub(crate) fn check_active(experiment: &Experiment) -> Result<()> {
     )))
 }
 
-fn with_tags(db: &Connection, mut experiment: Experiment) -> Result<Experiment> {
-    let mut statement = db.prepare_cached("SELECT key, value FROM experiment_tag WHERE experiment = ?1")?;
-    let tags = statement.query_map([experiment.id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
-    experiment.tags = tags.collect::<Result<_, _>>()?;
+fn with_tags(db: &Conn, mut experiment: Experiment) -> Result<Experiment> {
+    let tags = "SELECT key, value FROM experiment_tag WHERE experiment = ?1 ORDER BY key";
+    experiment.tags = db.rows(tags, params![experiment.id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
     Ok(experiment)
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<Experiment> {
+fn from_row(row: &Row) -> Result<Experiment> {
     Ok(Experiment {
-        id: row.get("id")?,
-        name: row.get("name")?,
-        artifact_location: row.get("artifact_location")?,
-        lifecycle: Lifecycle::from_number(row.get("lifecycle")?),
-        creation_time: row.get("creation_time")?,
-        last_update_time: row.get("last_update_time")?,
+        id: row.get(0)?,
+        name: row.get(1)?,
+        artifact_location: row.get(2)?,
+        lifecycle: Lifecycle::from_number(row.get(3)?),
+        creation_time: row.get(4)?,
+        last_update_time: row.get(5)?,
         tags: Vec::new(),
     })
 }

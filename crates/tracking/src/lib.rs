@@ -27,12 +27,11 @@ mod registered_models;
 mod runs;
 mod search;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
-pub use db::{OpenError, Options, WriterStats};
+pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats};
 pub use error::{Error, Result};
 pub use experiments::{Experiment, ExperimentSearch};
 pub use logged_models::{
@@ -55,9 +54,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the SQLite database at `path`. New experiments keep their artifacts below `artifact_root`.
-    pub async fn open(path: &Path, artifact_root: &str, options: &Options) -> Result<Store, OpenError> {
-        let db = Db::open(path, options)?;
+    /// Opens the database, or creates it. New experiments keep their artifacts below `artifact_root`.
+    pub async fn open(backend: &Backend, artifact_root: &str, options: &Options) -> Result<Store, OpenError> {
+        let db = Db::open(backend, options).await?;
         let store = Store { db: Arc::new(db), artifact_root: artifact_root.into() };
         let root = store.artifact_root();
         store.db.write(0, move |tx| experiments::ensure_default(tx, &root)).await.map_err(OpenError::Default)?;

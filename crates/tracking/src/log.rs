@@ -1,6 +1,6 @@
 //! What a training script sends while it runs: metrics, params and tags, alone or in batches.
 
-use crate::db::Tx;
+use crate::db::{Tx, params};
 use crate::error::{Error, Result};
 use crate::metrics::{self, Metric};
 use crate::runs::{self, RUN_NAME_TAG};
@@ -10,7 +10,7 @@ impl Store {
     pub async fn log_metric(&self, run_id: String, metric: Metric) -> Result<()> {
         metrics::check(std::slice::from_ref(&metric), false)?;
         self.db
-            .write(metric.key.len() + 128, move |tx| {
+            .write_run(&run_id.clone(), metric.key.len() + 128, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
                 metrics::append(tx, run, &run_id, std::slice::from_ref(&metric))
             })
@@ -20,7 +20,7 @@ impl Store {
     pub async fn log_param(&self, run_id: String, mut param: Param) -> Result<()> {
         limits::check_param(&param.key, &mut param.value, "")?;
         self.db
-            .write(param.key.len() + param.value.len() + 64, move |tx| {
+            .write_run(&run_id.clone(), param.key.len() + param.value.len() + 64, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
                 match conflict(tx, run, &param)? {
                     Some(old) => Err(Error::Invalid(format!(
@@ -36,7 +36,7 @@ impl Store {
     pub async fn set_tag(&self, run_id: String, mut tag: Tag) -> Result<()> {
         limits::check_tag(&tag.key, &mut tag.value, "")?;
         self.db
-            .write(tag.key.len() + tag.value.len() + 64, move |tx| {
+            .write_run(&run_id.clone(), tag.key.len() + tag.value.len() + 64, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
                 put_tag(tx, run, &tag)
             })
@@ -46,9 +46,9 @@ impl Store {
     /// Deleting the tag `mlflow.runName` keeps the run's name, as in MLflow.
     pub async fn delete_tag(&self, run_id: String, key: String) -> Result<()> {
         self.db
-            .write(key.len() + 64, move |tx| {
+            .write_run(&run_id.clone(), key.len() + 64, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
-                let gone = tx.db.prepare_cached("DELETE FROM tag WHERE run = ?1 AND key = ?2")?.execute((run, &key))?;
+                let gone = tx.db.execute("DELETE FROM tag WHERE run = ?1 AND key = ?2", params![run, &key])?;
                 if gone == 0 {
                     return Err(Error::NotFound(format!("No tag with name: {key} in run with id {run_id}")));
                 }
@@ -79,7 +79,7 @@ impl Store {
         limits::check_batch(metrics.len(), params.len(), tags.len())?;
         check_unique(&params)?;
         self.db
-            .write(bytes, move |tx| {
+            .write_run(&run_id.clone(), bytes, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
                 let mut conflicts = Vec::new();
                 for param in &params {
@@ -105,11 +105,9 @@ impl Store {
     pub async fn record_logged_model(&self, run_id: String, model: serde_json::Value) -> Result<()> {
         const HISTORY_TAG: &str = "mlflow.log-model.history";
         self.db
-            .write(1024, move |tx| {
+            .write_run(&run_id.clone(), 1024, move |tx| {
                 let (run, _) = runs::active_row(tx.db, &run_id)?;
-                let stored: Option<String> = rusqlite::OptionalExtension::optional(
-                    tx.db.prepare_cached("SELECT value FROM tag WHERE run = ?1 AND key = ?2")?.query_row((run, HISTORY_TAG), |row| row.get(0)),
-                )?;
+                let stored: Option<String> = tx.db.row("SELECT value FROM tag WHERE run = ?1 AND key = ?2", params![run, HISTORY_TAG], |row| row.get(0))?;
                 let mut history: Vec<serde_json::Value> = match stored {
                     Some(stored) => serde_json::from_str(&stored).map_err(|error| {
                         Error::BadRequest(format!("The tag '{HISTORY_TAG}' of run {run_id} holds no JSON list of models ({error}). Delete the tag and log the model again."))
@@ -118,7 +116,7 @@ impl Store {
                 };
                 // A retry of the same call adds nothing.
                 if history.last() != Some(&model) {
-                    history.push(model);
+                    history.push(model.clone());
                 }
                 runs::set_tag(tx.db, run, HISTORY_TAG, &serde_json::Value::from(history).to_string())
             })
@@ -128,18 +126,15 @@ impl Store {
 
 /// Stores a param; returns the stored value when it differs. Params never change.
 fn conflict(tx: &Tx, run: i64, param: &Param) -> Result<Option<String>> {
-    let fresh = tx.db.prepare_cached("INSERT INTO param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute((
-        run,
-        &param.key,
-        &param.value,
-    ))?;
+    let fresh = tx.db.execute(
+        "INSERT INTO param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![run, &param.key, &param.value],
+    )?;
     if fresh > 0 {
         return Ok(None);
     }
-    let stored: String = tx
-        .db
-        .prepare_cached("SELECT value FROM param WHERE run = ?1 AND key = ?2")?
-        .query_row((run, &param.key), |row| row.get(0))?;
+    let stored: String =
+        tx.db.one("SELECT value FROM param WHERE run = ?1 AND key = ?2", params![run, &param.key], |row| row.get(0))?;
     Ok((stored != param.value).then_some(stored))
 }
 

@@ -1,13 +1,17 @@
 //! Logged models: what a run trained, with the files, params, tags and metrics of its own (MLflow 3).
 
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Row, Sql, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity, OrderBy};
 use crate::search::{Metrics, Page, Query, Side, Sort, Table};
 use crate::{Param, Store, Tag, experiments, names, now};
+
+/// Reads the columns by their place.
+macro_rules! model_where {
+    ($condition:literal) => {
+        concat!("SELECT id, experiment, name, artifact_uri, creation_time, last_update_time, status, status_message, model_type, source_run_id FROM logged_model WHERE ", $condition)
+    };
+}
 
 /// The tag that lists the model versions made from a logged model.
 const VERSIONS_TAG: &str = "mlflow.modelVersions";
@@ -119,7 +123,7 @@ pub struct LoggedModelSearch {
 impl Store {
     pub async fn create_logged_model(&self, new: NewLoggedModel) -> Result<LoggedModel> {
         check_name(&new.name)?;
-        self.db.create(format!("{new:?}"), move |tx| create(tx, new)).await
+        self.db.create(format!("{new:?}"), move |tx| create(tx, &new)).await
     }
 
     pub async fn get_logged_model(&self, model_id: String) -> Result<LoggedModel> {
@@ -131,9 +135,10 @@ impl Store {
         self.db
             .write(64, move |tx| {
                 find(tx.db, &model_id, true)?;
-                tx.db
-                    .prepare_cached("UPDATE logged_model SET status = ?2, last_update_time = ?3 WHERE id = ?1")?
-                    .execute((&model_id, status.number(), now()))?;
+                tx.db.execute(
+                    "UPDATE logged_model SET status = ?2, last_update_time = ?3 WHERE id = ?1",
+                    params![&model_id, status.number(), now()],
+                )?;
                 load(tx.db, find(tx.db, &model_id, true)?)
             })
             .await
@@ -144,9 +149,10 @@ impl Store {
         self.db
             .write(64, move |tx| {
                 find(tx.db, &model_id, true)?;
-                tx.db
-                    .prepare_cached("UPDATE logged_model SET lifecycle = 1, last_update_time = ?2 WHERE id = ?1")?
-                    .execute((&model_id, now()))?;
+                tx.db.execute(
+                    "UPDATE logged_model SET lifecycle = 1, last_update_time = ?2 WHERE id = ?1",
+                    params![&model_id, now()],
+                )?;
                 Ok(())
             })
             .await
@@ -168,8 +174,7 @@ impl Store {
                 find(tx.db, &model_id, true)?;
                 let gone = tx
                     .db
-                    .prepare_cached("DELETE FROM logged_model_tag WHERE model = ?1 AND key = ?2")?
-                    .execute((&model_id, &key))?;
+                    .execute("DELETE FROM logged_model_tag WHERE model = ?1 AND key = ?2", params![&model_id, &key])?;
                 if gone == 0 {
                     return Err(Error::NotFound(format!(
                         "No tag with key '{key}' found for model with ID '{model_id}'."
@@ -233,9 +238,8 @@ impl Store {
                 }
                 query.then_by(Sort::integer("l.creation_time", true));
                 query.then_by(Sort::text("l.id", false));
-                query.page(search.max_results, search.page_token.as_deref(), |row| {
-                    load(db, find(db, &row.get::<_, String>(0)?, false)?)
-                })
+                let page = query.page(search.max_results, search.page_token.as_deref(), |row| row.get::<String>(0))?;
+                page.load(|id| load(db, find(db, &id, false)?))
             })
             .await
     }
@@ -266,14 +270,14 @@ const LOGGED_MODELS: Table = Table {
 };
 
 /// A condition on a metric's dataset.
-fn scope(datasets: &[DatasetScope]) -> (String, Vec<Sql>) {
+fn scope(datasets: &[DatasetScope]) -> (String, Vec<Sql<'static>>) {
     let mut parameters = Vec::new();
     let mut conditions = Vec::new();
     for dataset in datasets {
-        parameters.push(Sql::Text(dataset.name.clone()));
+        parameters.push(Sql::from(dataset.name.clone()));
         match &dataset.digest {
             Some(digest) => {
-                parameters.push(Sql::Text(digest.clone()));
+                parameters.push(Sql::from(digest.clone()));
                 conditions.push("(m.dataset_name = ? AND m.dataset_digest = ?)");
             }
             None => conditions.push("m.dataset_name = ?"),
@@ -282,27 +286,21 @@ fn scope(datasets: &[DatasetScope]) -> (String, Vec<Sql>) {
     (format!("({})", conditions.join(" OR ")), parameters)
 }
 
-fn create(tx: &Tx, new: NewLoggedModel) -> Result<LoggedModel> {
+fn create(tx: &Tx, new: &NewLoggedModel) -> Result<LoggedModel> {
     let experiment = experiments::find(tx.db, new.experiment_id)?;
     experiments::check_active(&experiment)?;
     let id = format!("m-{}", uuid::Uuid::new_v4().simple());
-    let name = if new.name.is_empty() { names::random() } else { new.name };
+    let name = if new.name.is_empty() { names::random() } else { new.name.clone() };
     let artifact_uri = crate::join_uri(&experiment.artifact_location, &format!("models/{id}/artifacts"));
-    tx.db
-        .prepare_cached(
-            "INSERT INTO logged_model (id, experiment, name, artifact_uri, creation_time, last_update_time, status, model_type, source_run_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
-        )?
-        .execute((
-            &id,
+    tx.db.execute("INSERT INTO logged_model (id, experiment, name, artifact_uri, creation_time, last_update_time, status, model_type, source_run_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)", params![&id,
             experiment.id,
             &name,
             &artifact_uri,
             now(),
             LoggedModelStatus::Pending.number(),
             &new.model_type,
-            &new.source_run_id,
-        ))?;
+            &new.source_run_id])?;
     for param in &new.params {
         put_param(tx, &id, param)?;
     }
@@ -313,17 +311,18 @@ fn create(tx: &Tx, new: NewLoggedModel) -> Result<LoggedModel> {
 }
 
 fn put_param(tx: &Tx, model_id: &str, param: &Param) -> Result<()> {
-    let fresh = tx
-        .db
-        .prepare_cached("INSERT INTO logged_model_param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-        .execute((model_id, &param.key, &param.value))?;
+    let fresh = tx.db.execute(
+        "INSERT INTO logged_model_param VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![model_id, &param.key, &param.value],
+    )?;
     if fresh > 0 {
         return Ok(());
     }
-    let stored: String = tx
-        .db
-        .prepare_cached("SELECT value FROM logged_model_param WHERE model = ?1 AND key = ?2")?
-        .query_row((model_id, &param.key), |row| row.get(0))?;
+    let stored: String = tx.db.one(
+        "SELECT value FROM logged_model_param WHERE model = ?1 AND key = ?2",
+        params![model_id, &param.key],
+        |row| row.get(0),
+    )?;
     if stored == param.value {
         return Ok(());
     }
@@ -334,22 +333,18 @@ fn put_param(tx: &Tx, model_id: &str, param: &Param) -> Result<()> {
 }
 
 fn put_tag(tx: &Tx, model_id: &str, tag: &Tag) -> Result<()> {
-    tx.db
-        .prepare_cached(
-            "INSERT INTO logged_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
-        )?
-        .execute((model_id, &tag.key, &tag.value))?;
+    tx.db.execute("INSERT INTO logged_model_tag VALUES (?1, ?2, ?3) ON CONFLICT (model, key) DO UPDATE SET value = excluded.value", params![model_id, &tag.key, &tag.value])?;
     Ok(())
 }
 
 /// Notes on a logged model that a version was made from it, as MLflow 3.17 does.
 pub(crate) fn note_version(tx: &Tx, model_id: &str, name: &str, version: i64) -> Result<()> {
     find(tx.db, model_id, false)?;
-    let stored: Option<String> = tx
-        .db
-        .prepare_cached("SELECT value FROM logged_model_tag WHERE model = ?1 AND key = ?2")?
-        .query_row((model_id, VERSIONS_TAG), |row| row.get(0))
-        .optional()?;
+    let stored: Option<String> = tx.db.row(
+        "SELECT value FROM logged_model_tag WHERE model = ?1 AND key = ?2",
+        params![model_id, VERSIONS_TAG],
+        |row| row.get(0),
+    )?;
     // A tag that somebody wrote over with something else is replaced.
     let mut versions: Vec<serde_json::Value> =
         stored.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default();
@@ -360,50 +355,45 @@ pub(crate) fn note_version(tx: &Tx, model_id: &str, name: &str, version: i64) ->
     put_tag(tx, model_id, &Tag { key: VERSIONS_TAG.to_owned(), value: serde_json::Value::from(versions).to_string() })
 }
 
-fn find(db: &Connection, model_id: &str, deleted_too: bool) -> Result<LoggedModel> {
-    db.prepare_cached("SELECT * FROM logged_model WHERE id = ?1 AND lifecycle <= ?2")?
-        .query_row((model_id, deleted_too), from_row)
-        .optional()?
+fn find(db: &Conn, model_id: &str, deleted_too: bool) -> Result<LoggedModel> {
+    db.row(model_where!("id = ?1 AND lifecycle <= ?2"), params![model_id, deleted_too], from_row)?
         .ok_or_else(|| Error::NotFound(format!("Logged model with ID '{model_id}' not found.")))
 }
 
-fn load(db: &Connection, mut model: LoggedModel) -> Result<LoggedModel> {
+fn load(db: &Conn, mut model: LoggedModel) -> Result<LoggedModel> {
     let id = &model.model_id;
-    let mut statement = db.prepare_cached("SELECT key, value FROM logged_model_tag WHERE model = ?1")?;
-    model.tags =
-        statement.query_map([id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect::<Result<_, _>>()?;
-    let mut statement = db.prepare_cached("SELECT key, value FROM logged_model_param WHERE model = ?1")?;
-    model.params = statement
-        .query_map([id], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
-    let mut statement = db.prepare_cached("SELECT * FROM logged_model_metric WHERE model = ?1")?;
+    let tags = "SELECT key, value FROM logged_model_tag WHERE model = ?1 ORDER BY key";
+    model.tags = db.rows(tags, params![id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
+    let params = "SELECT key, value FROM logged_model_param WHERE model = ?1 ORDER BY key";
+    model.params = db.rows(params, params![id], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?;
     let metric = |row: &Row| {
         Ok(LoggedModelMetric {
-            key: row.get("key")?,
-            value: row.get("value")?,
-            timestamp: row.get("timestamp")?,
-            step: row.get("step")?,
-            run_id: row.get("run_id")?,
-            dataset_name: row.get("dataset_name")?,
-            dataset_digest: row.get("dataset_digest")?,
+            key: row.get(0)?,
+            value: row.get(1)?,
+            timestamp: row.get(2)?,
+            step: row.get(3)?,
+            run_id: row.get(4)?,
+            dataset_name: row.get(5)?,
+            dataset_digest: row.get(6)?,
         })
     };
-    model.metrics = statement.query_map([id], metric)?.collect::<Result<_, _>>()?;
+    let metrics = "SELECT key, value, timestamp, step, run_id, dataset_name, dataset_digest FROM logged_model_metric WHERE model = ?1 ORDER BY key, timestamp, step, run_id";
+    model.metrics = db.rows(metrics, params![id], metric)?;
     Ok(model)
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<LoggedModel> {
+fn from_row(row: &Row) -> Result<LoggedModel> {
     Ok(LoggedModel {
-        model_id: row.get("id")?,
-        experiment_id: row.get("experiment")?,
-        name: row.get("name")?,
-        artifact_uri: row.get("artifact_uri")?,
-        creation_time: row.get("creation_time")?,
-        last_update_time: row.get("last_update_time")?,
-        status: LoggedModelStatus::from_number(row.get("status")?),
-        status_message: row.get("status_message")?,
-        model_type: row.get("model_type")?,
-        source_run_id: row.get("source_run_id")?,
+        model_id: row.get(0)?,
+        experiment_id: row.get(1)?,
+        name: row.get(2)?,
+        artifact_uri: row.get(3)?,
+        creation_time: row.get(4)?,
+        last_update_time: row.get(5)?,
+        status: LoggedModelStatus::from_number(row.get(6)?),
+        status_message: row.get(7)?,
+        model_type: row.get(8)?,
+        source_run_id: row.get(9)?,
         tags: vec![],
         params: vec![],
         metrics: vec![],

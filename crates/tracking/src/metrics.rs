@@ -5,13 +5,12 @@
 //! one that is sent twice is there once, wherever its copies lie.
 
 use std::collections::HashMap;
-
-use rusqlite::{Connection, OptionalExtension};
+use std::ops::ControlFlow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::points::{self, Point};
 use crate::search::Page;
@@ -158,15 +157,16 @@ impl Store {
 }
 
 /// The numbers of a run and of a metric's name; `None` when either is unknown.
-fn series(db: &Connection, run_id: &str, key: &str) -> Result<Option<(i64, u32)>> {
-    let found = db
-        .prepare_cached("SELECT r.id, k.id FROM run r, metric_key k WHERE r.uuid = ?1 AND k.name = ?2")?
-        .query_row([run_id, key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+fn series(db: &Conn, run_id: &str, key: &str) -> Result<Option<(i64, u32)>> {
+    let found = db.row(
+        "SELECT r.id, k.id FROM run r, metric_key k WHERE r.uuid = ?1 AND k.name = ?2",
+        params![run_id, key],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     Ok(found)
 }
 
-fn history_by_name(db: &Connection, run_id: &str, key: &str) -> Result<Vec<Point>> {
+fn history_by_name(db: &Conn, run_id: &str, key: &str) -> Result<Vec<Point>> {
     match series(db, run_id, key)? {
         Some((run, key)) => history(db, run, key, None),
         None => Ok(vec![]),
@@ -174,53 +174,50 @@ fn history_by_name(db: &Connection, run_id: &str, key: &str) -> Result<Vec<Point
 }
 
 /// All points of a series in history order; with `from`, chunks that end before that time are left out unread.
-fn history(db: &Connection, run: i64, key: u32, from: Option<i64>) -> Result<Vec<Point>> {
+fn history(db: &Conn, run: i64, key: u32, from: Option<i64>) -> Result<Vec<Point>> {
     let mut all = Vec::new();
-    let mut statement = db.prepare_cached(
+    db.each(
         "SELECT data FROM metric_chunk WHERE run = ?1 AND key = ?2 AND last_timestamp >= ?3 ORDER BY first_timestamp",
+        params![run, key, from.unwrap_or(i64::MIN)],
+        |row| {
+            points::decode_chunk(row.blob(0)?, &mut all).map_err(corrupt)?;
+            Ok(ControlFlow::Continue(()))
+        },
     )?;
-    let mut rows = statement.query((run, key, from.unwrap_or(i64::MIN)))?;
-    while let Some(row) = rows.next()? {
-        points::decode_chunk(row.get_ref(0)?.as_blob().map_err(corrupt)?, &mut all).map_err(corrupt)?;
-    }
     waiting(db, run, key, &mut all)?;
     points::merge_sorted_dedup(&mut all);
     Ok(all)
 }
 
 /// At least the first `limit + 1` points behind `after`, reading no more chunks than that takes.
-fn history_page(db: &Connection, run: i64, key: u32, after: Option<&Point>, limit: usize) -> Result<Vec<Point>> {
+fn history_page(db: &Conn, run: i64, key: u32, after: Option<&Point>, limit: usize) -> Result<Vec<Point>> {
     let mut page = Vec::new();
     waiting(db, run, key, &mut page)?;
     let from = after.map_or(i64::MIN, |point| point.timestamp);
-    let mut statement = db.prepare_cached(
-        "SELECT first_timestamp, data FROM metric_chunk WHERE run = ?1 AND key = ?2 AND last_timestamp >= ?3 ORDER BY first_timestamp",
-    )?;
-    let mut rows = statement.query((run, key, from))?;
-    while let Some(row) = rows.next()? {
+    let chunks = "SELECT first_timestamp, data FROM metric_chunk WHERE run = ?1 AND key = ?2 AND last_timestamp >= ?3 ORDER BY first_timestamp";
+    db.each(chunks, params![run, key, from], |row| {
         let first: i64 = row.get(0)?;
         if page.len() > limit {
             // Enough, once as many different points as are asked for lie wholly before this chunk and all behind it.
             points::merge_sorted_dedup(&mut page);
             let behind = page.iter().filter(|point| after.is_none_or(|after| point.cmp_history(after).is_gt()));
             if behind.take_while(|point| point.timestamp < first).nth(limit).is_some() {
-                return Ok(page);
+                return Ok(ControlFlow::Break(()));
             }
         }
-        points::decode_chunk(row.get_ref(1)?.as_blob().map_err(corrupt)?, &mut page).map_err(corrupt)?;
-    }
+        points::decode_chunk(row.blob(1)?, &mut page).map_err(corrupt)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     points::merge_sorted_dedup(&mut page);
     Ok(page)
 }
 
 /// Points of a series that still lie in blocks.
-fn waiting(db: &Connection, run: i64, key: u32, into: &mut Vec<Point>) -> Result<()> {
-    let mut statement = db.prepare_cached("SELECT data FROM metric_block WHERE run = ?1 ORDER BY seq")?;
-    let mut rows = statement.query([run])?;
-    while let Some(row) = rows.next()? {
-        points::decode_block_key(row.get_ref(0)?.as_blob().map_err(corrupt)?, key, into).map_err(corrupt)?;
-    }
-    Ok(())
+fn waiting(db: &Conn, run: i64, key: u32, into: &mut Vec<Point>) -> Result<()> {
+    db.each("SELECT data FROM metric_block WHERE run = ?1 ORDER BY seq", params![run], |row| {
+        points::decode_block_key(row.blob(0)?, key, into).map_err(corrupt)?;
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 fn corrupt(error: impl std::fmt::Display) -> Error {
@@ -253,16 +250,16 @@ pub(crate) fn append(tx: &Tx, run: i64, run_id: &str, metrics: &[Metric]) -> Res
 
 /// Returns how many blocks of the run wait now, and their bytes.
 fn append_block(tx: &Tx, run: i64, block: &[(u32, Point)]) -> Result<(i64, i64)> {
-    let last: Option<(i64, i64)> = tx
-        .db
-        .prepare_cached("SELECT seq, total FROM metric_block WHERE run = ?1 ORDER BY seq DESC LIMIT 1")?
-        .query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let last: Option<(i64, i64)> = tx.db.row(
+        "SELECT seq, total FROM metric_block WHERE run = ?1 ORDER BY seq DESC LIMIT 1",
+        params![run],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let (seq, total) = last.unwrap_or((0, 0));
     let mut data = Vec::with_capacity(24 + block.len() * 12);
     points::encode_block(block, &mut data);
     let (seq, total) = (seq + 1, total + i64::try_from(data.len()).unwrap_or(i64::MAX / 2));
-    tx.db.prepare_cached("INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4)")?.execute((run, seq, total, data))?;
+    tx.db.execute("INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4)", params![run, seq, total, data])?;
     Ok((seq, total))
 }
 
@@ -294,14 +291,11 @@ fn take_large(block: &mut Vec<(u32, Point)>, least: usize) -> Vec<(u32, Vec<Poin
 pub(crate) fn compact(tx: &Tx, run: i64) -> Result<()> {
     let mut all = Vec::new();
     let mut blocks = 0;
-    {
-        let mut statement = tx.db.prepare_cached("SELECT data FROM metric_block WHERE run = ?1 ORDER BY seq")?;
-        let mut rows = statement.query([run])?;
-        while let Some(row) = rows.next()? {
-            all.append(&mut points::decode_block(row.get_ref(0)?.as_blob().map_err(corrupt)?).map_err(corrupt)?);
-            blocks += 1;
-        }
-    }
+    tx.db.each("SELECT data FROM metric_block WHERE run = ?1 ORDER BY seq", params![run], |row| {
+        all.append(&mut points::decode_block(row.blob(0)?).map_err(corrupt)?);
+        blocks += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
     let large = take_large(&mut all, CHUNK_LEAST);
     if large.is_empty() && blocks <= 1 {
         return Ok(());
@@ -309,7 +303,7 @@ pub(crate) fn compact(tx: &Tx, run: i64) -> Result<()> {
     for (key, points) in large {
         store_chunks(tx, run, key, points)?;
     }
-    tx.db.prepare_cached("DELETE FROM metric_block WHERE run = ?1")?.execute([run])?;
+    tx.db.execute("DELETE FROM metric_block WHERE run = ?1", params![run])?;
     if !all.is_empty() {
         // Keys together: the block names each only once.
         all.sort_by_key(|(key, _)| *key);
@@ -322,34 +316,27 @@ pub(crate) fn compact(tx: &Tx, run: i64) -> Result<()> {
 /// point is rewritten a few times at most and a long series does not lie in crumbs.
 fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<()> {
     loop {
-        let last: Option<(i64, u32)> = tx
-            .db
-            .prepare_cached("SELECT id, points FROM metric_chunk WHERE run = ?1 AND key = ?2 ORDER BY id DESC LIMIT 1")?
-            .query_row((run, key), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let last: Option<(i64, u32)> = tx.db.row(
+            "SELECT id, points FROM metric_chunk WHERE run = ?1 AND key = ?2 ORDER BY id DESC LIMIT 1",
+            params![run, key],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let Some((id, count)) = last else { break };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count > 2 * points.len() || count.saturating_add(points.len()) > CHUNK_ENOUGH {
             break;
         }
-        tx.db.prepare_cached("DELETE FROM metric_chunk WHERE id = ?1 RETURNING data")?.query_row([id], |row| {
-            let decoded = row
-                .get_ref(0)?
-                .as_blob()
-                .map_err(corrupt)
-                .and_then(|data| points::decode_chunk(data, &mut points).map_err(corrupt));
-            Ok(decoded)
-        })??;
+        tx.db.one("DELETE FROM metric_chunk WHERE id = ?1 RETURNING data", params![id], |row| {
+            points::decode_chunk(row.blob(0)?, &mut points).map_err(corrupt)
+        })?;
     }
     points::merge_sorted_dedup(&mut points);
     for points in points.chunks(points::MAX_CHUNK_POINTS) {
         let (summary, data) = points::encode_chunk(points);
-        tx.db
-            .prepare_cached(
-                "INSERT INTO metric_chunk (run, key, points, first_timestamp, last_timestamp, min_step, max_step, data)
+        tx.db.execute(
+            "INSERT INTO metric_chunk (run, key, points, first_timestamp, last_timestamp, min_step, max_step, data)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
+            params![
                 run,
                 key,
                 summary.count,
@@ -357,8 +344,9 @@ fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<(
                 summary.last_timestamp,
                 summary.min_step,
                 summary.max_step,
-                data,
-            ))?;
+                data
+            ],
+        )?;
     }
     Ok(())
 }
@@ -366,13 +354,13 @@ fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<(
 /// Keeps the last point of each key: the greatest by (step, timestamp, value), a NaN counting as 0, and of equals the one
 /// that came first, as MLflow 3.17 does.
 fn update_latest(tx: &Tx, run: i64, block: &[(u32, Point)]) -> Result<()> {
-    let mut statement = tx.db.prepare_cached(
-        "INSERT INTO latest_metric VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO UPDATE SET value = excluded.value, nan = excluded.nan, timestamp = excluded.timestamp, step = excluded.step
-         WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)",
-    )?;
-    let mut put = |key: u32, point: Point| {
-        statement.execute((run, key, zeroed(point.value), point.value.is_nan(), point.timestamp, point.step))
+    let put = |key: u32, point: Point| {
+        tx.db.execute(
+            "INSERT INTO latest_metric AS m VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, nan = excluded.nan, timestamp = excluded.timestamp, step = excluded.step
+             WHERE (excluded.step, excluded.timestamp, excluded.value) > (m.step, m.timestamp, m.value)",
+            params![run, key, zeroed(point.value), point.value.is_nan(), point.timestamp, point.step],
+        )
     };
     if let [(key, point)] = block {
         put(*key, *point)?;
@@ -407,11 +395,8 @@ fn zeroed(value: f64) -> f64 {
 fn append_to_models(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
     for metric in metrics {
         let Some(model_id) = &metric.model_id else { continue };
-        let known: Option<i64> = tx
-            .db
-            .prepare_cached("SELECT 1 FROM logged_model WHERE id = ?1")?
-            .query_row([model_id], |row| row.get(0))
-            .optional()?;
+        let known: Option<i64> =
+            tx.db.row("SELECT 1 FROM logged_model WHERE id = ?1", params![model_id], |row| row.get(0))?;
         if known.is_none() {
             return Err(Error::BadRequest(format!(
                 "The metric '{}' names the logged model '{model_id}', which does not exist. Create the model first.",
@@ -419,11 +404,9 @@ fn append_to_models(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
             )));
         }
         let value = Point { timestamp: 0, step: 0, value: metric.value }.normalised().value;
-        tx.db
-            .prepare_cached(
-                "INSERT INTO logged_model_metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-            )?
-            .execute((
+        tx.db.execute(
+            "INSERT INTO logged_model_metric VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            params![
                 model_id,
                 &metric.key,
                 metric.timestamp,
@@ -432,8 +415,9 @@ fn append_to_models(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
                 // As MLflow stores it: a logged model's NaN is 0.
                 zeroed(value),
                 &metric.dataset_name,
-                &metric.dataset_digest,
-            ))?;
+                &metric.dataset_digest
+            ],
+        )?;
     }
     Ok(())
 }

@@ -1,13 +1,18 @@
 //! Model versions: numbered from 1 within their registered model, with stages and tags.
 
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity};
 use crate::registered_models::{self, RegistrySearch, filter_without_prompts};
 use crate::search::{Page, Query, Side, Sort, Table};
 use crate::{Store, Tag, limits, logged_models, now};
+
+/// Reads the columns by their place.
+macro_rules! version_where {
+    ($condition:literal) => {
+        concat!("SELECT name, version, creation_time, last_update_time, description, stage, source, storage_location, run_id, run_link, model_id FROM model_version WHERE ", $condition)
+    };
+}
 
 /// The stage of a deleted version, whose number is not given again.
 pub(crate) const DELETED: &str = "Deleted_Internal";
@@ -77,9 +82,10 @@ impl Store {
         self.db
             .write(256, move |tx| {
                 find(tx.db, &name, version)?;
-                tx.db
-                    .prepare_cached("UPDATE model_version SET description = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2")?
-                    .execute((&name, version, description, now()))?;
+                tx.db.execute(
+                    "UPDATE model_version SET description = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2",
+                    params![&name, version, &description, now()],
+                )?;
                 load_with_aliases(tx.db, &name, version)
             })
             .await
@@ -104,15 +110,9 @@ impl Store {
                 find(tx.db, &name, version)?;
                 let now = now();
                 if archive_existing {
-                    tx.db
-                        .prepare_cached(
-                            "UPDATE model_version SET stage = 'Archived', last_update_time = ?4 WHERE name = ?1 AND version <> ?2 AND stage = ?3",
-                        )?
-                        .execute((&name, version, stage, now))?;
+                    tx.db.execute("UPDATE model_version SET stage = 'Archived', last_update_time = ?4 WHERE name = ?1 AND version <> ?2 AND stage = ?3", params![&name, version, stage, now])?;
                 }
-                tx.db
-                    .prepare_cached("UPDATE model_version SET stage = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2")?
-                    .execute((&name, version, stage, now))?;
+                tx.db.execute("UPDATE model_version SET stage = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2", params![&name, version, stage, now])?;
                 touch(tx, &name, now)?;
                 load_with_aliases(tx.db, &name, version)
             })
@@ -125,14 +125,10 @@ impl Store {
             .write(64, move |tx| {
                 find(tx.db, &name, version)?;
                 let now = now();
-                tx.db.prepare_cached("DELETE FROM registered_model_alias WHERE name = ?1 AND version = ?2")?.execute((&name, version))?;
-                tx.db.prepare_cached("DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2")?.execute((&name, version))?;
-                tx.db
-                    .prepare_cached(
-                        "UPDATE model_version SET stage = ?3, last_update_time = ?4, description = NULL, user_id = '', source = '',
-                         storage_location = NULL, run_id = '', run_link = '', model_id = '' WHERE name = ?1 AND version = ?2",
-                    )?
-                    .execute((&name, version, DELETED, now))?;
+                tx.db.execute("DELETE FROM registered_model_alias WHERE name = ?1 AND version = ?2 ORDER BY alias", params![&name, version])?;
+                tx.db.execute("DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2 ORDER BY key", params![&name, version])?;
+                tx.db.execute("UPDATE model_version SET stage = ?3, last_update_time = ?4, description = NULL, user_id = '', source = '',
+                         storage_location = NULL, run_id = '', run_link = '', model_id = '' WHERE name = ?1 AND version = ?2", params![&name, version, DELETED, now])?;
                 touch(tx, &name, now)
             })
             .await
@@ -154,9 +150,10 @@ impl Store {
         self.db
             .write(64, move |tx| {
                 find(tx.db, &name, version)?;
-                tx.db
-                    .prepare_cached("DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2 AND key = ?3")?
-                    .execute((&name, version, &key))?;
+                tx.db.execute(
+                    "DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2 AND key = ?3",
+                    params![&name, version, &key],
+                )?;
                 Ok(())
             })
             .await
@@ -176,9 +173,10 @@ impl Store {
                     behind.insert(0, Sort::integer("v.last_update_time", true));
                 }
                 query.order(&order, behind, Sort::integer("v.version", true))?;
-                query.page(search.max_results, search.page_token.as_deref(), |row| {
-                    find(db, &row.get::<_, String>(0)?, row.get(1)?)
-                })
+                let page = query.page(search.max_results, search.page_token.as_deref(), |row| {
+                    Ok((row.get::<String>(0)?, row.get(1)?))
+                })?;
+                page.load(|(name, version)| find(db, &name, version))
             })
             .await
     }
@@ -212,19 +210,17 @@ pub(crate) fn canonical_stage(stage: &str) -> Result<&'static str> {
 fn create(tx: &Tx, new: &NewModelVersion) -> Result<ModelVersion> {
     registered_models::find(tx.db, &new.name)?;
     let now = now();
-    let version: i64 = tx
-        .db
-        .prepare_cached("SELECT COALESCE(max(version), 0) + 1 FROM model_version WHERE name = ?1")?
-        .query_row([&new.name], |row| row.get(0))?;
-    tx.db
-        .prepare_cached(
-            "INSERT INTO model_version (name, version, creation_time, last_update_time, description, source, storage_location, run_id, run_link, model_id)
-             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute((&new.name, version, now, &new.description, &new.source, &new.storage_location, &new.run_id, &new.run_link, &new.model_id))?;
+    // First, since it locks the model: of two that register at once the second gets the next number.
+    touch(tx, &new.name, now)?;
+    let version: i64 = tx.db.one(
+        "SELECT COALESCE(max(version), 0) + 1 FROM model_version WHERE name = ?1",
+        params![&new.name],
+        |row| row.get(0),
+    )?;
+    tx.db.execute("INSERT INTO model_version (name, version, creation_time, last_update_time, description, source, storage_location, run_id, run_link, model_id)
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", params![&new.name, version, now, &new.description, &new.source, &new.storage_location, &new.run_id, &new.run_link, &new.model_id])?;
     // Of a key that comes twice the last wins, as in MLflow.
     new.tags.iter().try_for_each(|tag| put_tag(tx, &new.name, version, tag))?;
-    touch(tx, &new.name, now)?;
     if !new.model_id.is_empty() {
         logged_models::note_version(tx, &new.model_id, &new.name, version)?;
     }
@@ -232,58 +228,48 @@ fn create(tx: &Tx, new: &NewModelVersion) -> Result<ModelVersion> {
 }
 
 fn touch(tx: &Tx, name: &str, now: i64) -> Result<()> {
-    tx.db.prepare_cached("UPDATE registered_model SET last_update_time = ?2 WHERE name = ?1")?.execute((name, now))?;
+    tx.db.execute("UPDATE registered_model SET last_update_time = ?2 WHERE name = ?1", params![name, now])?;
     Ok(())
 }
 
 fn put_tag(tx: &Tx, name: &str, version: i64, tag: &Tag) -> Result<()> {
-    tx.db
-        .prepare_cached(
-            "INSERT INTO model_version_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value",
-        )?
-        .execute((name, version, &tag.key, &tag.value))?;
+    tx.db.execute("INSERT INTO model_version_tag VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name, version, key) DO UPDATE SET value = excluded.value", params![name, version, &tag.key, &tag.value])?;
     Ok(())
 }
 
 /// A version with its tags.
-pub(crate) fn find(db: &Connection, name: &str, version: i64) -> Result<ModelVersion> {
+pub(crate) fn find(db: &Conn, name: &str, version: i64) -> Result<ModelVersion> {
     let mut found = db
-        .prepare_cached("SELECT * FROM model_version WHERE name = ?1 AND version = ?2 AND stage <> ?3")?
-        .query_row((name, version, DELETED), from_row)
-        .optional()?
+        .row(version_where!("name = ?1 AND version = ?2 AND stage <> ?3"), params![name, version, DELETED], from_row)?
         .ok_or_else(|| Error::NotFound(format!("Model Version (name={name}, version={version}) not found")))?;
-    let mut statement =
-        db.prepare_cached("SELECT key, value FROM model_version_tag WHERE name = ?1 AND version = ?2")?;
-    found.tags = statement
-        .query_map((name, version), |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
+    let tags = "SELECT key, value FROM model_version_tag WHERE name = ?1 AND version = ?2 ORDER BY key";
+    found.tags = db.rows(tags, params![name, version], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
     Ok(found)
 }
 
-pub(crate) fn load_with_aliases(db: &Connection, name: &str, version: i64) -> Result<ModelVersion> {
+pub(crate) fn load_with_aliases(db: &Conn, name: &str, version: i64) -> Result<ModelVersion> {
     with_aliases(db, find(db, name, version)?)
 }
 
-pub(crate) fn with_aliases(db: &Connection, mut found: ModelVersion) -> Result<ModelVersion> {
-    let mut statement =
-        db.prepare_cached("SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2")?;
-    found.aliases = statement.query_map((&found.name, found.version), |row| row.get(0))?.collect::<Result<_, _>>()?;
+pub(crate) fn with_aliases(db: &Conn, mut found: ModelVersion) -> Result<ModelVersion> {
+    let aliases = "SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2 ORDER BY alias";
+    found.aliases = db.rows(aliases, params![&found.name, found.version], |row| row.get(0))?;
     Ok(found)
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<ModelVersion> {
+fn from_row(row: &Row) -> Result<ModelVersion> {
     Ok(ModelVersion {
-        name: row.get("name")?,
-        version: row.get("version")?,
-        creation_time: row.get("creation_time")?,
-        last_update_time: row.get("last_update_time")?,
-        description: row.get("description")?,
-        stage: row.get("stage")?,
-        source: row.get("source")?,
-        storage_location: row.get("storage_location")?,
-        run_id: row.get("run_id")?,
-        run_link: row.get("run_link")?,
-        model_id: row.get("model_id")?,
+        name: row.get(0)?,
+        version: row.get(1)?,
+        creation_time: row.get(2)?,
+        last_update_time: row.get(3)?,
+        description: row.get(4)?,
+        stage: row.get(5)?,
+        source: row.get(6)?,
+        storage_location: row.get(7)?,
+        run_id: row.get(8)?,
+        run_link: row.get(9)?,
+        model_id: row.get(10)?,
         tags: vec![],
         aliases: vec![],
     })

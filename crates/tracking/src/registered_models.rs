@@ -1,13 +1,18 @@
 //! Registered models: named lines of model versions, with tags and aliases.
 
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Comparison, Entity, Field, Filter, Op, Value};
 use crate::model_versions::{self, ModelVersion};
 use crate::search::{Page, Query, Side, Sort, Table};
 use crate::{Store, Tag, limits, now};
+
+/// Reads the columns by their place.
+macro_rules! model_where {
+    ($condition:literal) => {
+        concat!("SELECT name, creation_time, last_update_time, description FROM registered_model WHERE ", $condition)
+    };
+}
 
 /// Prompts are registered models that carry this tag with the value `true`; searches for models leave them out.
 pub const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
@@ -59,10 +64,10 @@ impl Store {
         self.db
             .create(format!("registered model {name:?} {description:?} {tags:?}"), move |tx| {
                 let now = now();
-                let fresh = tx
-                    .db
-                    .prepare_cached("INSERT INTO registered_model VALUES (?1, ?2, ?2, ?3) ON CONFLICT DO NOTHING")?
-                    .execute((&name, now, &description))?;
+                let fresh = tx.db.execute(
+                    "INSERT INTO registered_model VALUES (?1, ?2, ?2, ?3) ON CONFLICT DO NOTHING",
+                    params![&name, now, &description],
+                )?;
                 if fresh == 0 {
                     return Err(Error::AlreadyExists(format!("Registered Model (name={name}) already exists.")));
                 }
@@ -81,11 +86,10 @@ impl Store {
         self.db
             .write(name.len() + 256, move |tx| {
                 find(tx.db, &name)?;
-                tx.db
-                    .prepare_cached(
-                        "UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1",
-                    )?
-                    .execute((&name, description.unwrap_or_default(), now()))?;
+                tx.db.execute(
+                    "UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1",
+                    params![&name, description.clone().unwrap_or_default(), now()],
+                )?;
                 load(tx.db, &name)
             })
             .await
@@ -101,12 +105,14 @@ impl Store {
                     return Err(Error::AlreadyExists(format!("Registered Model (name={new_name}) already exists.")));
                 }
                 let now = now();
-                tx.db
-                    .prepare_cached("UPDATE registered_model SET name = ?2, last_update_time = ?3 WHERE name = ?1")?
-                    .execute((&name, &new_name, now))?;
-                tx.db
-                    .prepare_cached("UPDATE model_version SET last_update_time = ?2 WHERE name = ?1")?
-                    .execute((&new_name, now))?;
+                tx.db.execute(
+                    "UPDATE registered_model SET name = ?2, last_update_time = ?3 WHERE name = ?1",
+                    params![&name, &new_name, now],
+                )?;
+                tx.db.execute(
+                    "UPDATE model_version SET last_update_time = ?2 WHERE name = ?1",
+                    params![&new_name, now],
+                )?;
                 load(tx.db, &new_name)
             })
             .await
@@ -116,7 +122,7 @@ impl Store {
     pub async fn delete_registered_model(&self, name: String) -> Result<()> {
         self.db
             .write(name.len(), move |tx| {
-                let gone = tx.db.prepare_cached("DELETE FROM registered_model WHERE name = ?1")?.execute([&name])?;
+                let gone = tx.db.execute("DELETE FROM registered_model WHERE name = ?1", params![&name])?;
                 if gone == 0 {
                     return Err(not_found(&name));
                 }
@@ -141,9 +147,7 @@ impl Store {
         self.db
             .write(name.len() + key.len(), move |tx| {
                 find(tx.db, &name)?;
-                tx.db
-                    .prepare_cached("DELETE FROM registered_model_tag WHERE name = ?1 AND key = ?2")?
-                    .execute((&name, &key))?;
+                tx.db.execute("DELETE FROM registered_model_tag WHERE name = ?1 AND key = ?2", params![&name, &key])?;
                 Ok(())
             })
             .await
@@ -154,9 +158,7 @@ impl Store {
         self.db
             .write(name.len() + alias.len(), move |tx| {
                 model_versions::find(tx.db, &name, version)?;
-                tx.db
-                    .prepare_cached("INSERT INTO registered_model_alias VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET version = excluded.version")?
-                    .execute((&name, &alias, version))?;
+                tx.db.execute("INSERT INTO registered_model_alias VALUES (?1, ?2, ?3) ON CONFLICT (name, alias) DO UPDATE SET version = excluded.version", params![&name, &alias, version])?;
                 Ok(())
             })
             .await
@@ -168,9 +170,10 @@ impl Store {
         self.db
             .write(name.len() + alias.len(), move |tx| {
                 find(tx.db, &name)?;
-                tx.db
-                    .prepare_cached("DELETE FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?
-                    .execute((&name, &alias))?;
+                tx.db.execute(
+                    "DELETE FROM registered_model_alias WHERE name = ?1 AND alias = ?2",
+                    params![&name, &alias],
+                )?;
                 Ok(())
             })
             .await
@@ -187,10 +190,11 @@ impl Store {
                         newest.ok_or_else(|| Error::NotFound(format!("Latest version not found for model {name}.")))?;
                     return model_versions::with_aliases(db, newest);
                 }
-                let version: Option<i64> = db
-                    .prepare_cached("SELECT version FROM registered_model_alias WHERE name = ?1 AND alias = ?2")?
-                    .query_row((&name, &alias), |row| row.get(0))
-                    .optional()?;
+                let version: Option<i64> = db.row(
+                    "SELECT version FROM registered_model_alias WHERE name = ?1 AND alias = ?2",
+                    params![&name, &alias],
+                    |row| row.get(0),
+                )?;
                 // Not a 404: MLflow's clients tell a missing alias from a missing model by this code.
                 let version =
                     version.ok_or_else(|| Error::Invalid(format!("Registered model alias {alias} not found.")))?;
@@ -223,7 +227,8 @@ impl Store {
                 let mut query = Query::new(db, &REGISTERED_MODELS, "registered_model r");
                 filter_without_prompts(&mut query, &filter, "r.name", "registered_model_tag")?;
                 query.order(&order, vec![], Sort::text("r.name", false))?;
-                query.page(search.max_results, search.page_token.as_deref(), |row| load(db, &row.get::<_, String>(0)?))
+                let page = query.page(search.max_results, search.page_token.as_deref(), |row| row.get::<String>(0))?;
+                page.load(|name| load(db, &name))
             })
             .await
     }
@@ -269,50 +274,39 @@ pub(crate) fn filter_without_prompts(query: &mut Query, filter: &Filter, name: &
 }
 
 fn put_tag(tx: &Tx, name: &str, tag: &Tag) -> Result<()> {
-    tx.db
-        .prepare_cached(
-            "INSERT INTO registered_model_tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
-        )?
-        .execute((name, &tag.key, &tag.value))?;
+    tx.db.execute("INSERT INTO registered_model_tag VALUES (?1, ?2, ?3) ON CONFLICT (name, key) DO UPDATE SET value = excluded.value", params![name, &tag.key, &tag.value])?;
     Ok(())
 }
 
-pub(crate) fn find(db: &Connection, name: &str) -> Result<RegisteredModel> {
-    db.prepare_cached("SELECT * FROM registered_model WHERE name = ?1")?
-        .query_row([name], from_row)
-        .optional()?
-        .ok_or_else(|| not_found(name))
+pub(crate) fn find(db: &Conn, name: &str) -> Result<RegisteredModel> {
+    db.row(model_where!("name = ?1"), params![name], from_row)?.ok_or_else(|| not_found(name))
 }
 
-fn load(db: &Connection, name: &str) -> Result<RegisteredModel> {
+fn load(db: &Conn, name: &str) -> Result<RegisteredModel> {
     let mut model = find(db, name)?;
-    let mut statement = db.prepare_cached("SELECT key, value FROM registered_model_tag WHERE name = ?1")?;
-    model.tags = statement
-        .query_map([name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
-    let mut statement = db.prepare_cached("SELECT alias, version FROM registered_model_alias WHERE name = ?1")?;
-    model.aliases = statement
-        .query_map([name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
+    let tags = "SELECT key, value FROM registered_model_tag WHERE name = ?1 ORDER BY key";
+    model.tags = db.rows(tags, params![name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
+    let aliases = "SELECT alias, version FROM registered_model_alias WHERE name = ?1 ORDER BY alias";
+    model.aliases = db.rows(aliases, params![name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?;
     model.latest_versions = latest_versions(db, name)?;
     Ok(model)
 }
 
-fn latest_versions(db: &Connection, name: &str) -> Result<Vec<ModelVersion>> {
-    let mut statement = db.prepare_cached(
+fn latest_versions(db: &Conn, name: &str) -> Result<Vec<ModelVersion>> {
+    let versions: Vec<i64> = db.rows(
         "SELECT max(version) FROM model_version WHERE name = ?1 AND stage <> ?2 GROUP BY stage ORDER BY 1",
+        params![name, model_versions::DELETED],
+        |row| row.get(0),
     )?;
-    let versions =
-        statement.query_map((name, model_versions::DELETED), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     versions.into_iter().map(|version| model_versions::find(db, name, version)).collect()
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<RegisteredModel> {
+fn from_row(row: &Row) -> Result<RegisteredModel> {
     Ok(RegisteredModel {
-        name: row.get("name")?,
-        creation_time: row.get("creation_time")?,
-        last_update_time: row.get("last_update_time")?,
-        description: row.get("description")?,
+        name: row.get(0)?,
+        creation_time: row.get(1)?,
+        last_update_time: row.get(2)?,
+        description: row.get(3)?,
         tags: vec![],
         aliases: vec![],
         latest_versions: vec![],

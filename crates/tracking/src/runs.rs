@@ -1,13 +1,12 @@
 //! Runs: one execution of training code each, with its params, tags, latest metrics, inputs and outputs.
 
-use rusqlite::{Connection, OptionalExtension, Row};
-
 use crate::datasets::{self, DatasetInput};
-use crate::db::{Tx, Weight};
+use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity};
 use crate::search::{Metrics, Page, Query, Side, Sort, Table};
 use crate::{Lifecycle, Param, Store, Tag, ViewType, experiments, limits, metrics, names, now};
+use std::ops::ControlFlow;
 
 /// The tag that mirrors a run's name; the two stay in step both ways.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
@@ -112,7 +111,7 @@ pub struct RunSearch {
 
 impl Store {
     pub async fn create_run(&self, new: NewRun) -> Result<Run> {
-        self.db.create(format!("{new:?}"), move |tx| create(tx, new)).await
+        self.db.create(format!("{new:?}"), move |tx| create(tx, &new)).await
     }
 
     /// Also finds a deleted run, as MLflow does.
@@ -127,18 +126,19 @@ impl Store {
     pub async fn update_run(&self, run_id: String, update: RunUpdate) -> Result<RunInfo> {
         self.db
             .write(256, move |tx| {
-                let found = find_active(tx.db, &run_id)?;
+                let (row, _) = active_row(tx.db, &run_id)?;
                 if update.status.is_some() || update.end_time.is_some() {
-                    tx.db
-                        .prepare_cached("UPDATE run SET status = COALESCE(?2, status), end_time = COALESCE(?3, end_time) WHERE id = ?1")?
-                        .execute((found.row, update.status.map(RunStatus::name), update.end_time))?;
+                    tx.db.execute(
+                        "UPDATE run SET status = COALESCE(?2, status), end_time = COALESCE(?3, end_time) WHERE id = ?1",
+                        params![row, update.status.map(RunStatus::name), update.end_time],
+                    )?;
                 }
-                if let Some(name) = update.name.filter(|name| !name.is_empty()) {
-                    rename(tx.db, found.row, &name)?;
-                    set_tag(tx.db, found.row, RUN_NAME_TAG, &name)?;
+                if let Some(name) = update.name.as_ref().filter(|name| !name.is_empty()) {
+                    rename(tx.db, row, name)?;
+                    set_tag(tx.db, row, RUN_NAME_TAG, name)?;
                 }
                 if update.status.is_some_and(RunStatus::has_ended) {
-                    metrics::compact(tx, found.row)?;
+                    metrics::compact(tx, row)?;
                 }
                 Ok(find(tx.db, &run_id)?.info)
             })
@@ -159,11 +159,10 @@ impl Store {
             .write(64, move |tx| {
                 let row = find(tx.db, &run_id)?.row;
                 let deleted_time = (to == Lifecycle::Deleted).then(now);
-                tx.db.prepare_cached("UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1")?.execute((
-                    row,
-                    to.number(),
-                    deleted_time,
-                ))?;
+                tx.db.execute(
+                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1",
+                    params![row, to.number(), deleted_time],
+                )?;
                 Ok(())
             })
             .await
@@ -181,7 +180,8 @@ impl Store {
                 query.filter(&filter)?;
                 // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.
                 query.order(&order, vec![Sort::integer("r.start_time", true)], Sort::text("r.uuid", false))?;
-                query.page(limit, search.page_token.as_deref(), |row| load(db, find_row(db, row.get(0)?)?))
+                let page = query.page(limit, search.page_token.as_deref(), |row| row.get(0))?;
+                page.load(|row| load(db, find_row(db, row)?))
             })
             .await
     }
@@ -221,29 +221,24 @@ macro_rules! run_where {
     };
 }
 
-pub(crate) fn find(db: &Connection, run_id: &str) -> Result<Found> {
-    db.prepare_cached(run_where!("uuid = ?1"))?
-        .query_row([run_id], from_row)
-        .optional()?
-        .ok_or_else(|| not_found(run_id))
+pub(crate) fn find(db: &Conn, run_id: &str) -> Result<Found> {
+    db.row(run_where!("uuid = ?1"), params![run_id], from_row)?.ok_or_else(|| not_found(run_id))
 }
 
-fn find_row(db: &Connection, row: i64) -> Result<Found> {
-    Ok(db.prepare_cached(run_where!("id = ?1"))?.query_row([row], from_row)?)
+fn find_row(db: &Conn, row: i64) -> Result<Found> {
+    db.one(run_where!("id = ?1"), params![row], from_row)
 }
 
-pub(crate) fn find_active(db: &Connection, run_id: &str) -> Result<Found> {
-    let found = find(db, run_id)?;
-    check_active(run_id, found.info.lifecycle)?;
-    Ok(found)
-}
-
-/// The row number and the experiment of a run that may be written to; less work than [`find_active`].
-pub(crate) fn active_row(db: &Connection, run_id: &str) -> Result<(i64, i64)> {
-    let found: Option<(i64, i64, i64)> = db
-        .prepare_cached("SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1")?
-        .query_row([run_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
+/// The row number and the experiment of a run that may be written to, locked until the transaction ends.
+pub(crate) fn active_row(db: &Conn, run_id: &str) -> Result<(i64, i64)> {
+    let sql = match db.dialect() {
+        Dialect::Sqlite => "SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1",
+        // Whoever writes to a run holds its row: points are appended one request after the other, and a run that is
+        // deleted meanwhile takes no more.
+        Dialect::Postgres => "SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1 FOR NO KEY UPDATE",
+    };
+    let found: Option<(i64, i64, i64)> =
+        db.row(sql, params![run_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (row, experiment, lifecycle) = found.ok_or_else(|| not_found(run_id))?;
     check_active(run_id, Lifecycle::from_number(lifecycle))?;
     Ok((row, experiment))
@@ -264,8 +259,8 @@ fn not_found(run_id: &str) -> Error {
 }
 
 /// Reads the columns of `run_where!` by their place: a search reads thousands of rows, and names cost a look-up each.
-fn from_row(row: &Row) -> rusqlite::Result<Found> {
-    let status: &str = row.get_ref(5)?.as_str()?;
+fn from_row(row: &Row) -> Result<Found> {
+    let status = row.text(5)?;
     Ok(Found {
         row: row.get(0)?,
         info: RunInfo {
@@ -273,7 +268,7 @@ fn from_row(row: &Row) -> rusqlite::Result<Found> {
             experiment_id: row.get(2)?,
             name: row.get(3)?,
             user_id: row.get(4)?,
-            status: RunStatus::from_name(status).unwrap_or(RunStatus::Running),
+            status: RunStatus::from_name(&status).unwrap_or(RunStatus::Running),
             start_time: row.get(6)?,
             end_time: row.get(7)?,
             lifecycle: Lifecycle::from_number(row.get(8)?),
@@ -282,10 +277,10 @@ fn from_row(row: &Row) -> rusqlite::Result<Found> {
     })
 }
 
-fn create(tx: &Tx, new: NewRun) -> Result<Run> {
+fn create(tx: &Tx, new: &NewRun) -> Result<Run> {
     let experiment = experiments::find(tx.db, new.experiment_id)?;
     experiments::check_active(&experiment)?;
-    let mut tags = new.tags;
+    let mut tags = new.tags.clone();
     let tag =
         tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
     if let Some(tag) = &tag
@@ -297,7 +292,7 @@ fn create(tx: &Tx, new: NewRun) -> Result<Run> {
             new.name
         )));
     }
-    let name = if new.name.is_empty() { tag.unwrap_or_else(names::random) } else { new.name };
+    let name = if new.name.is_empty() { tag.unwrap_or_else(names::random) } else { new.name.clone() };
     tags.retain(|tag| tag.key != RUN_NAME_TAG);
     tags.push(Tag { key: RUN_NAME_TAG.to_owned(), value: name.clone() });
     let run_id = uuid::Uuid::new_v4().simple().to_string();
@@ -306,26 +301,18 @@ fn create(tx: &Tx, new: NewRun) -> Result<Run> {
         run_id,
         experiment_id: experiment.id,
         name,
-        user_id: new.user_id,
+        user_id: new.user_id.clone(),
         status: RunStatus::Running,
         start_time: new.start_time,
         end_time: None,
         lifecycle: Lifecycle::Active,
     };
-    let row: i64 = tx
-        .db
-        .prepare_cached(
-            "INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
-        )?
-        .query_row(
-            (&info.run_id, info.experiment_id, &info.name, &info.user_id, info.status.name(), info.start_time, &info.artifact_uri),
-            |row| row.get(0),
-        )?;
+    let row: i64 = tx.db.one("INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id", params![&info.run_id, info.experiment_id, &info.name, &info.user_id, info.status.name(), info.start_time, &info.artifact_uri], |row| row.get(0))?;
     for tag in &tags {
-        let fresh = tx
-            .db
-            .prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-            .execute((row, &tag.key, &tag.value))?;
+        let fresh = tx.db.execute(
+            "INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![row, &tag.key, &tag.value],
+        )?;
         if fresh == 0 {
             return Err(Error::BadRequest(format!(
                 "The tag '{}' is given twice. Send each tag of a new run once.",
@@ -344,48 +331,43 @@ fn create(tx: &Tx, new: NewRun) -> Result<Run> {
     })
 }
 
-pub(crate) fn rename(db: &Connection, row: i64, name: &str) -> Result<()> {
-    db.prepare_cached("UPDATE run SET name = ?2 WHERE id = ?1")?.execute((row, name))?;
+pub(crate) fn rename(db: &Conn, row: i64, name: &str) -> Result<()> {
+    db.execute("UPDATE run SET name = ?2 WHERE id = ?1", params![row, name])?;
     Ok(())
 }
 
-pub(crate) fn set_tag(db: &Connection, row: i64, key: &str, value: &str) -> Result<()> {
-    db.prepare_cached("INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value")?
-        .execute((row, key, value))?;
+pub(crate) fn set_tag(db: &Conn, row: i64, key: &str, value: &str) -> Result<()> {
+    db.execute("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ON CONFLICT (run, key) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value", params![row, key, value])?;
     Ok(())
 }
 
 /// All that hangs on a run.
-fn load(db: &Connection, found: Found) -> Result<Run> {
+fn load(db: &Conn, found: Found) -> Result<Run> {
     let row = found.row;
-    let mut statement = db.prepare_cached(
-        "SELECT k.name, m.value, m.nan, m.timestamp, m.step FROM latest_metric m JOIN metric_key k ON k.id = m.key WHERE m.run = ?1",
-    )?;
-    let metrics = statement
-        .query_map([row], |row| {
+    let metrics = db.rows("SELECT k.name, m.value, m.nan, m.timestamp, m.step FROM latest_metric m JOIN metric_key k ON k.id = m.key WHERE m.run = ?1 ORDER BY m.key", params![row], |row| {
             let nan: bool = row.get(2)?;
             let value = if nan { f64::NAN } else { row.get(1)? };
             Ok(LatestMetric { key: row.get(0)?, value, timestamp: row.get(3)?, step: row.get(4)? })
-        })?
-        .collect::<Result<_, _>>()?;
-    let mut statement = db.prepare_cached("SELECT key, value FROM param WHERE run = ?1")?;
-    let params = statement
-        .query_map([row], |row| Ok(Param { key: row.get(0)?, value: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
-    let mut statement = db.prepare_cached("SELECT key, value FROM tag WHERE run = ?1")?;
-    let tags = statement
-        .query_map([row], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?
-        .collect::<Result<_, _>>()?;
+        })?;
+    let params = db.rows("SELECT key, value FROM param WHERE run = ?1 ORDER BY key", params![row], |row| {
+        Ok(Param { key: row.get(0)?, value: row.get(1)? })
+    })?;
+    let tags = db.rows("SELECT key, value FROM tag WHERE run = ?1 ORDER BY key", params![row], |row| {
+        Ok(Tag { key: row.get(0)?, value: row.get(1)? })
+    })?;
     let (mut model_inputs, mut model_outputs) = (vec![], vec![]);
-    let mut statement = db.prepare_cached("SELECT direction, model_id, step FROM run_model WHERE run = ?1")?;
-    let mut rows = statement.query([row])?;
-    while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(0)? == datasets::MODEL_IN {
-            model_inputs.push(row.get(1)?);
-        } else {
-            model_outputs.push((row.get(1)?, row.get(2)?));
-        }
-    }
+    db.each(
+        "SELECT direction, model_id, step FROM run_model WHERE run = ?1 ORDER BY direction, model_id",
+        params![row],
+        |row| {
+            if row.get::<i64>(0)? == datasets::MODEL_IN {
+                model_inputs.push(row.get(1)?);
+            } else {
+                model_outputs.push((row.get(1)?, row.get(2)?));
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
     Ok(Run {
         info: found.info,
         metrics,

@@ -3,15 +3,18 @@
 //! A page token holds the sort keys of the last row, so that the next page goes on behind it, however many
 //! rows came or went before it, and a deep page costs what a first one costs.
 
+use std::ops::ControlFlow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value as Json;
 
+use crate::db::{Conn, Row, params};
 use crate::error::{Error, Result};
 use crate::filter::{Attribute, Comparison, DatasetField, Entity, Field, Filter, Number, Op, OrderBy, Value};
 use crate::{Lifecycle, ViewType};
+
+type Sql = crate::db::Sql<'static>;
 
 /// One page of a search.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +25,12 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Makes each item's answer.
+    pub(crate) fn load<U>(self, load: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
+        let items = self.items.into_iter().map(load).collect::<Result<_>>()?;
+        Ok(Page { items, next_page_token: self.next_page_token })
+    }
+
     pub fn map<U>(self, to: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(to).collect(), next_page_token: self.next_page_token }
     }
@@ -93,7 +102,7 @@ impl Sort {
 
 /// A search under construction.
 pub(crate) struct Query<'a> {
-    db: &'a Connection,
+    db: &'a Conn,
     table: &'a Table,
     from: String,
     join_parameters: Vec<Sql>,
@@ -105,7 +114,7 @@ pub(crate) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    pub(crate) fn new(db: &'a Connection, table: &'a Table, from: &str) -> Query<'a> {
+    pub(crate) fn new(db: &'a Conn, table: &'a Table, from: &str) -> Query<'a> {
         Query {
             db,
             table,
@@ -249,11 +258,7 @@ impl<'a> Query<'a> {
 
     /// The number of a metric's name; one that no metric has when the name is not known.
     fn metric_key(&self, name: &str) -> Result<i64> {
-        let id = self
-            .db
-            .prepare_cached("SELECT id FROM metric_key WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
+        let id = self.db.row("SELECT id FROM metric_key WHERE name = ?1", params![name], |row| row.get(0))?;
         Ok(id.unwrap_or(-1))
     }
 
@@ -333,7 +338,8 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    /// Runs the search and makes each row's answer with `item`, which reads the columns of [`Table::id`].
+    /// Runs the search. `item` reads the columns of [`Table::id`]; what hangs on the found rows is loaded afterwards
+    /// ([`Page::load`]): one connection answers one statement at a time.
     pub(crate) fn page<T>(
         mut self,
         limit: usize,
@@ -361,23 +367,32 @@ impl<'a> Query<'a> {
             order.join(", "),
             limit + 1
         );
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let parameters = rusqlite::params_from_iter(self.join_parameters.iter().chain(&self.parameters));
-        let mut rows = statement.query(parameters)?;
+        let parameters: Vec<Sql> = self.join_parameters.iter().chain(&self.parameters).cloned().collect();
+        let keys = |row: &Row| -> Result<Vec<Sql>> {
+            let key = |(place, sort): (usize, &Sort)| {
+                Ok(match sort.kind {
+                    Kind::Integer => Sql::Integer(row.get(ids + place)?),
+                    Kind::Real => Sql::Real(row.get(ids + place)?),
+                    Kind::Text => Sql::from(row.get::<String>(ids + place)?),
+                })
+            };
+            self.sorts.iter().enumerate().map(key).collect()
+        };
         let mut items = Vec::new();
-        let mut last = None;
-        while let Some(row) = rows.next()? {
+        let (mut last, mut more) = (None, false);
+        self.db.each(&sql, &parameters, |row| {
             if items.len() == limit {
-                let Some(keys) = last else { break };
-                return Ok(Page { items, next_page_token: Some(write_token(keys)) });
+                more = true;
+                return Ok(ControlFlow::Break(()));
             }
             items.push(item(row)?);
             if items.len() == limit {
-                let keys: Vec<Sql> = (ids..columns.len()).map(|column| row.get(column)).collect::<Result<_, _>>()?;
-                last = Some(keys);
+                last = Some(keys(row)?);
             }
-        }
-        Ok(Page { items, next_page_token: None })
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let next_page_token = last.filter(|_| more).map(write_token);
+        Ok(Page { items, next_page_token })
     }
 
     fn column(&self, attribute: Attribute) -> Result<&'static str> {
@@ -417,9 +432,9 @@ fn compare(column: &str, op: Op, value: &Value) -> (String, Vec<Sql>) {
         Value::Number(value) => vec![number(value)],
         Value::Range(low, high) => vec![number(low), number(high)],
         Value::Numbers(numbers) => numbers.iter().map(number).collect(),
-        Value::Text(text) => vec![Sql::Text(text.clone())],
-        Value::Pattern(pattern) => vec![Sql::Text(pattern.text().to_owned())],
-        Value::List(texts) => texts.iter().cloned().map(Sql::Text).collect(),
+        Value::Text(text) => vec![Sql::from(text.clone())],
+        Value::Pattern(pattern) => vec![Sql::from(pattern.text().to_owned())],
+        Value::List(texts) => texts.iter().cloned().map(Sql::from).collect(),
         Value::None => vec![],
     };
     let sql = match op {
@@ -490,8 +505,8 @@ fn write_token(keys: Vec<Sql>) -> String {
             Sql::Integer(number) => Json::from(number),
             // By its bits: a decimal might come back one unit off.
             Sql::Real(number) => serde_json::json!({ "bits": number.to_bits() }),
-            Sql::Text(text) => Json::from(text),
-            Sql::Null | Sql::Blob(_) => Json::Null,
+            Sql::Text(text) => Json::from(text.into_owned()),
+            Sql::Null | Sql::Blob(_) | Sql::Integers(_) | Sql::Texts(_) => Json::Null,
         })
         .collect();
     BASE64.encode(Json::from(keys).to_string())
@@ -509,7 +524,7 @@ fn read_token(token: &str, sorts: &[Sort]) -> Result<Vec<Sql>> {
         .zip(sorts)
         .map(|(key, sort)| match (sort.kind, key) {
             (Kind::Integer, Json::Number(number)) => number.as_i64().map(Sql::Integer).ok_or_else(wrong),
-            (Kind::Text, Json::String(text)) => Ok(Sql::Text(text)),
+            (Kind::Text, Json::String(text)) => Ok(Sql::from(text)),
             (Kind::Real, Json::Object(object)) => {
                 let bits = object.get("bits").and_then(Json::as_u64).ok_or_else(wrong)?;
                 Ok(Sql::Real(f64::from_bits(bits)))

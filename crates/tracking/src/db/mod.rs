@@ -1,25 +1,24 @@
-//! The database behind the store: one writer thread with group commit, and readers beside it.
+//! The database behind the store: SQLite for one server, PostgreSQL for one or several.
 //!
-//! Today that is SQLite. PostgreSQL gets a file of its own beside `sqlite.rs`; the statements in the
-//! modules above keep to what both engines understand.
+//! The statements of this crate are written once, against `conn`; `sqlite/` and `postgres/` hold what differs: how
+//! transactions are begun, grouped and tried again, migrations, errors. `request` is a write on its way; `lost_answers`
+//! remembers creations whose answer nobody heard.
 
-mod functions;
+mod conn;
 mod lost_answers;
-mod migrations;
-mod readers;
-mod writer;
+mod postgres;
+mod request;
+mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use rusqlite::Connection;
 
 use crate::error::Result;
 use lost_answers::{Awaiting, LostAnswers};
-use readers::Readers;
-pub(crate) use writer::Tx;
-use writer::Writer;
-pub use writer::WriterStats;
+
+pub(crate) use conn::{Conn, Dialect, Row, Sql, params};
+pub use postgres::PostgresConfig;
+pub(crate) use request::Tx;
 
 /// Why a database could not be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +37,34 @@ pub enum OpenError {
     Default(crate::Error),
     #[error("{path} cannot be used as a database: {error}. If it is none of Trackway's, name another file with --backend-store-uri sqlite:///trackway.db", path = path.display())]
     Unusable { path: PathBuf, error: rusqlite::Error },
+    #[error(
+        "The address of the tracking database cannot be read ({0}). Write it as postgresql://user@host:5432/database, with special characters percent-encoded."
+    )]
+    Url(String),
+    #[error("The tracking database cannot be reached: {0}.")]
+    Unreachable(String),
+    #[error("The tracking database runs on PostgreSQL {version}; Trackway needs version 15 or newer.")]
+    OldServer { version: i64 },
+    #[error(
+        "The database \"{name}\" has the encoding {encoding}; Trackway needs UTF8. Make another: CREATE DATABASE trackway ENCODING 'UTF8' TEMPLATE template0."
+    )]
+    Encoding { name: String, encoding: String },
+    #[error(
+        "The database's schema \"trackway\" has version {found}, written by a newer Trackway that this one (version {newest}) cannot work beside. Start the newer Trackway."
+    )]
+    NewerSchema { found: i64, newest: i64 },
+    #[error("The tracking database could not be prepared: {0}")]
+    Prepare(#[from] crate::Error),
     #[error("The tracking database could not be opened: {0}.")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// Where the tracking database is.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// A file, made if it is not there.
+    Sqlite(PathBuf),
+    Postgres(PostgresConfig),
 }
 
 /// How the store is tuned. The defaults serve a laptop and a team alike.
@@ -57,12 +82,6 @@ impl Default for Options {
     }
 }
 
-pub(crate) struct Db {
-    writer: Writer,
-    readers: Arc<Readers>,
-    lost_answers: Arc<LostAnswers>,
-}
-
 /// How long a read may keep its thread: a few rows are read where the request runs, more goes to a blocking thread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Weight {
@@ -70,39 +89,68 @@ pub(crate) enum Weight {
     Heavy,
 }
 
+/// What the writer has done since the start, for `/metrics`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriterStats {
+    /// Requests that wait now.
+    pub queued_requests: usize,
+    /// Bytes that these hold.
+    pub queued_bytes: usize,
+    /// Transactions committed.
+    pub groups: u64,
+    /// Requests applied in them.
+    pub requests: u64,
+    /// Microseconds spent in COMMIT, flush to disk included.
+    pub commit_micros: u64,
+}
+
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+pub(crate) struct Db {
+    engine: Engine,
+    lost_answers: Arc<LostAnswers>,
+}
+
 impl Db {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Db, OpenError> {
-        Db::open_at(path, options).map_err(|error| match error {
-            OpenError::Sqlite(error) => OpenError::Unusable { path: path.to_owned(), error },
-            other => other,
-        })
+    /// Opens the database and brings its schema forward.
+    pub(crate) async fn open(backend: &Backend, options: &Options) -> Result<Db, OpenError> {
+        let engine = match backend {
+            Backend::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, options)?),
+            Backend::Postgres(config) => {
+                let (config, options) = (config.clone(), options.clone());
+                let opened = tokio::task::spawn_blocking(move || postgres::Postgres::open(&config, &options)).await;
+                Engine::Postgres(opened.unwrap_or_else(|error| Err(OpenError::Unreachable(error.to_string())))?)
+            }
+        };
+        Ok(Db { engine, lost_answers: Arc::default() })
     }
 
-    fn open_at(path: &Path, options: &Options) -> Result<Db, OpenError> {
-        let connection = connect(path)?;
-        migrations::version_of(&connection, path)?;
-        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        if mode != "wal" {
-            return Err(OpenError::NoWal { path: path.to_owned(), mode });
-        }
-        migrations::migrate(&connection, path)?;
-        // Fewer, larger checkpoints: hot pages are then written to the database once for many commits.
-        connection.execute_batch("PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864")?;
-        Ok(Db {
-            writer: Writer::start(connection, options)?,
-            readers: Arc::new(Readers::new(path)),
-            lost_answers: Arc::default(),
-        })
-    }
-
-    /// Runs `job` in the next group of the writer and waits until that group is on disk.
-    /// `bytes` is what the job holds in memory, so that the queue can be bounded.
+    /// Runs `job` in a transaction and waits until it is on disk. `bytes` is what the job holds in memory, so that the
+    /// queue can be bounded. The job may be run again, if its transaction was rolled back for no fault of its own.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         bytes: usize,
-        job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
+        job: impl Fn(&Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.write(bytes, job, None)?.await.unwrap_or_else(|_| Err(lost_answers::stopped()))
+        let (request, answer) = request::request(job, None);
+        self.push(None, bytes, request)?;
+        answer.await.unwrap_or_else(|_| Err(lost_answers::stopped()))
+    }
+
+    /// The same for a job that writes to one run only and begins by locking it ([`crate::runs::active_row`]). Such jobs
+    /// may share a transaction.
+    pub(crate) async fn write_run<T: Send + 'static>(
+        &self,
+        run_id: &str,
+        bytes: usize,
+        job: impl Fn(&Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (request, answer) = request::request(job, None);
+        self.push(Some(run_id), bytes, request)?;
+        answer.await.unwrap_or_else(|_| Err(lost_answers::stopped()))
     }
 
     /// The same for a job that creates something: a client that lost the answer and asks the same again is given it.
@@ -110,55 +158,48 @@ impl Db {
     pub(crate) async fn create<T: Send + 'static>(
         &self,
         request: String,
-        job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
+        job: impl Fn(&Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if let Some(answer) = self.lost_answers.claim(&request).await {
             return Ok(answer);
         }
         let unheard = lost_answers::keeper(request.clone(), Arc::clone(&self.lost_answers));
-        let answer = self.writer.write(512 + 2 * request.len(), job, Some(unheard))?;
+        let (job, answer) = request::request(job, Some(unheard));
+        self.push(None, 512 + 2 * request.len(), job)?;
         Awaiting::new(answer, request, Arc::clone(&self.lost_answers)).heard().await
+    }
+
+    fn push(&self, run_id: Option<&str>, bytes: usize, request: Box<dyn request::Request>) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.write(bytes, request),
+            Engine::Postgres(engine) => engine.write(run_id.map(str::to_owned), bytes, request),
+        }
     }
 
     /// Runs `job` on one consistent snapshot of the database.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         weight: Weight,
-        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        job: impl FnOnce(&Conn) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if weight == Weight::Light {
-            return self.readers.read(job);
-        }
-        let readers = Arc::clone(&self.readers);
-        match tokio::task::spawn_blocking(move || readers.read(job)).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                Err(crate::Error::Storage(format!("A read of the tracking database was broken off: {error}.")))
-            }
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.read(weight, job).await,
+            Engine::Postgres(engine) => engine.read(job).await,
         }
     }
 
     pub(crate) fn writer_stats(&self) -> WriterStats {
-        self.writer.stats()
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.stats(),
+            Engine::Postgres(engine) => engine.stats(),
+        }
     }
 
-    /// Finishes what was accepted, then closes the writer's connection (which folds the write-ahead log in).
+    /// Finishes what was accepted and closes the database.
     pub(crate) fn close(&self) {
-        self.writer.close();
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.close(),
+            Engine::Postgres(engine) => engine.close(),
+        }
     }
-}
-
-/// A connection with what every one of ours needs.
-fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.set_prepared_statement_cache_capacity(256);
-    functions::register(&connection)?;
-    // Without this SQLite plans a statement anew whenever its parameters change.
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // FULL: an answered write survives a power cut. LIKE distinguishes case, as MLflow's own SQLite store does.
-    connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON",
-    )?;
-    Ok(connection)
 }

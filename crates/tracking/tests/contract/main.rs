@@ -8,7 +8,7 @@ mod writing;
 
 use std::path::Path;
 
-use trackway_tracking::{Metric, NewRun, Options, Param, Run, Store, Tag};
+use trackway_tracking::{Backend, Metric, NewRun, Options, Param, Run, Store, Tag};
 
 /// An empty store in a folder that goes away with it.
 pub struct Fresh {
@@ -22,7 +22,7 @@ pub async fn fresh() -> Fresh {
 }
 
 pub async fn open(dir: &Path) -> Store {
-    Store::open(&dir.join("trackway.db"), "mlflow-artifacts:/", &Options::default()).await.unwrap()
+    Store::open(&Backend::Sqlite(dir.join("trackway.db")), "mlflow-artifacts:/", &Options::default()).await.unwrap()
 }
 
 pub async fn run(store: &Store, name: &str, start_time: i64) -> Run {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trackway_tracking::{Error, NewRun, Options, RunSearch, Store};
+use trackway_tracking::{Backend, Error, NewRun, Options, RunSearch, Store};
 
 use crate::{fresh, open, param, point, run, tag};
 
@@ -44,7 +44,8 @@ async fn a_wrong_request_fails_alone_in_its_group() {
 async fn a_full_queue_says_busy() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { queue_requests: 4, ..Options::default() };
-    let store = Store::open(&dir.path().join("trackway.db"), "mlflow-artifacts:/", &options).await.unwrap();
+    let store =
+        Store::open(&Backend::Sqlite(dir.path().join("trackway.db")), "mlflow-artifacts:/", &options).await.unwrap();
     let id = run(&store, "r", 1).await.info.run_id;
     let mut writes = Vec::new();
     for i in 0..2000 {

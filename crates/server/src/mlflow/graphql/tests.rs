@@ -27,7 +27,10 @@ struct Served {
 async fn serve() -> Served {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("artifacts").to_str().unwrap().to_owned();
-    let store = Store::open(&dir.path().join("test.db"), &root, &Options::default()).await.unwrap();
+    let store =
+        Store::open(&trackway_tracking::Backend::Sqlite(dir.path().join("test.db")), &root, &Options::default())
+            .await
+            .unwrap();
     let config = Config { artifacts_destination: root.clone(), ..Config::default() };
     let artifacts = Arc::new(ArtifactService::open(&config, &root).await.unwrap());
     let app = AppState { store: store.clone(), artifacts };

@@ -268,7 +268,9 @@ fn check(settings: &Settings, cwd: &Path) -> Result<(), Failure> {
     if settings.config.artifacts_only {
         return Ok(());
     }
-    let BackendStore::Sqlite(path) = &settings.config.backend_store;
+    let BackendStore::Sqlite(path) = &settings.config.backend_store else {
+        return Ok(());
+    };
     if !settings.backend_store_given {
         place::check_for_mlflow(cwd, path).map_err(Failure::Failed)?;
     }
@@ -300,11 +302,10 @@ fn warn(format: Format, note: &str) {
 
 /// Says where the data lies and how to get there.
 fn announce(config: &Config, addresses: &[SocketAddr], format: Format, cwd: &Path) {
-    let BackendStore::Sqlite(path) = &config.backend_store;
-    let database = if config.artifacts_only {
-        "none (--artifacts-only)".to_owned()
-    } else {
-        absolute(cwd, path).display().to_string()
+    let database = match &config.backend_store {
+        _ if config.artifacts_only => "none (--artifacts-only)".to_owned(),
+        BackendStore::Sqlite(path) => absolute(cwd, path).display().to_string(),
+        BackendStore::Postgres(config) => config.to_string(),
     };
     let artifacts = if config.serve_artifacts {
         place_of(&config.artifacts_destination, cwd)

@@ -137,10 +137,13 @@ fn check_registry(registry: Option<String>, config: &Config) -> Result<(), Failu
     let Some(registry) = registry else {
         return Ok(());
     };
-    let BackendStore::Sqlite(models) = BackendStore::parse(&registry)?;
-    let BackendStore::Sqlite(runs) = &config.backend_store;
-    // Two spellings of one path are one database.
-    let same = std::path::absolute(&models).ok() == std::path::absolute(runs).ok();
+    let same = match (BackendStore::parse(&registry)?, &config.backend_store) {
+        // Two spellings of one path are one database.
+        (BackendStore::Sqlite(models), BackendStore::Sqlite(runs)) => {
+            std::path::absolute(models).ok() == std::path::absolute(runs).ok()
+        }
+        (models, runs) => models == *runs,
+    };
     if same && !config.artifacts_only {
         return Ok(());
     }

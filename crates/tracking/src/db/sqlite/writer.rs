@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::oneshot;
+use rusqlite::Connection;
 
-use super::{OpenError, Options};
+use crate::db::request::{MetricKeys, Request, Tx};
+use crate::db::{Conn, OpenError, Options, WriterStats, params};
 use crate::error::{Error, Result};
 
 /// A group is closed when it holds this much, so that its first member does not wait for ever.
@@ -23,53 +23,17 @@ const GROUP_REQUESTS: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
-/// What a job sees of the database while it runs inside a group's transaction.
-pub(crate) struct Tx<'a> {
-    pub(crate) db: &'a Connection,
-    metric_keys: &'a MetricKeys,
-}
-
-impl Tx<'_> {
-    /// The number of a metric's name, given now if it is new.
-    pub(crate) fn metric_key(&self, name: &str) -> Result<u32> {
-        self.metric_keys.intern(self.db, name)
-    }
-}
-
 /// Numbers of metric names, remembered. Names are never deleted, so only a rollback can make an entry wrong.
 #[derive(Default)]
-struct MetricKeys {
+struct Keys {
     known: RefCell<HashMap<String, u32>>,
     /// Entries younger than the last commit: forgotten when the transaction or savepoint is rolled back.
     fresh: RefCell<Vec<String>>,
 }
 
-impl MetricKeys {
+impl Keys {
     /// Past this many names the cache starts anew: names come from outside and may be without number.
     const MOST: usize = 100_000;
-
-    fn intern(&self, db: &Connection, name: &str) -> Result<u32> {
-        if let Some(id) = self.known.borrow().get(name) {
-            return Ok(*id);
-        }
-        let found: Option<u32> = db
-            .prepare_cached("SELECT id FROM metric_key WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => db
-                .prepare_cached("INSERT INTO metric_key (name) VALUES (?1) RETURNING id")?
-                .query_row([name], |row| row.get(0))?,
-        };
-        let mut known = self.known.borrow_mut();
-        if known.len() >= Self::MOST {
-            known.clear();
-        }
-        known.insert(name.to_owned(), id);
-        self.fresh.borrow_mut().push(name.to_owned());
-        Ok(id)
-    }
 
     fn forget_fresh(&self) {
         let mut known = self.known.borrow_mut();
@@ -83,43 +47,25 @@ impl MetricKeys {
     }
 }
 
-/// A request on its way through the writer.
-trait Request: Send {
-    /// Applies the request inside the group's transaction; true when it succeeded.
-    fn apply(&mut self, tx: &Tx) -> bool;
-    /// Answers the caller, after the commit or when the group is lost.
-    fn finish(self: Box<Self>, committed: Result<()>);
-}
-
-struct Write<T, F> {
-    job: Option<F>,
-    outcome: Option<Result<T>>,
-    answer: oneshot::Sender<Result<T>>,
-    /// Takes the answer when nobody waits for it any more.
-    unheard: Option<Unheard<T>>,
-}
-
-type Unheard<T> = Box<dyn FnOnce(Result<T>) + Send>;
-
-impl<T: Send, F: FnOnce(&Tx) -> Result<T> + Send> Request for Write<T, F> {
-    fn apply(&mut self, tx: &Tx) -> bool {
-        self.outcome = self.job.take().map(|job| job(tx));
-        matches!(self.outcome, Some(Ok(_)))
-    }
-
-    fn finish(self: Box<Self>, committed: Result<()>) {
-        let answer = match (self.outcome, committed) {
-            // Refused on its own account, whatever became of the group.
-            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(Error::Storage(
-                "An error inside the server broke this request off; nothing of it was stored.".to_owned(),
-            )),
-        };
-        // The caller may be gone; what it asked for is done all the same.
-        if let (Err(answer), Some(unheard)) = (self.answer.send(answer), self.unheard) {
-            unheard(answer);
+impl MetricKeys for Keys {
+    fn intern(&self, db: &Conn, name: &str) -> Result<u32> {
+        if let Some(id) = self.known.borrow().get(name) {
+            return Ok(*id);
         }
+        let found = db.row("SELECT id FROM metric_key WHERE name = ?1", params![name], |row| row.get(0))?;
+        let id = match found {
+            Some(id) => id,
+            None => {
+                db.one("INSERT INTO metric_key (name) VALUES (?1) RETURNING id", params![name], |row| row.get(0))?
+            }
+        };
+        let mut known = self.known.borrow_mut();
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(name.to_owned(), id);
+        self.fresh.borrow_mut().push(name.to_owned());
+        Ok(id)
     }
 }
 
@@ -137,21 +83,6 @@ struct Counters {
     commit_micros: AtomicU64,
 }
 
-/// What the writer has done since the start, for `/metrics`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct WriterStats {
-    /// Requests that wait now.
-    pub queued_requests: usize,
-    /// Bytes that these hold.
-    pub queued_bytes: usize,
-    /// Transactions committed.
-    pub groups: u64,
-    /// Requests applied in them.
-    pub requests: u64,
-    /// Microseconds spent in COMMIT, flush to disk included.
-    pub commit_micros: u64,
-}
-
 pub(super) struct Writer {
     queue: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -167,7 +98,7 @@ impl Writer {
             .name("trackway-writer".to_owned())
             .spawn({
                 let counters = Arc::clone(&counters);
-                move || run(&connection, &jobs, &counters)
+                move || run(&Conn::Sqlite(connection), &jobs, &counters)
             })
             .map_err(OpenError::Thread)?;
         Ok(Writer {
@@ -178,17 +109,9 @@ impl Writer {
         })
     }
 
-    /// Queues a job. The answer comes when its group is on disk.
-    pub(super) fn write<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        job: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
-        unheard: Option<Unheard<T>>,
-    ) -> Result<oneshot::Receiver<Result<T>>> {
-        let (answer, answered) = oneshot::channel();
-        let request = Box::new(Write { job: Some(job), outcome: None, answer, unheard });
-        self.enqueue(Job { bytes, request })?;
-        Ok(answered)
+    /// Queues a request, which is answered when its group is on disk. `bytes` is what it holds.
+    pub(super) fn write(&self, bytes: usize, request: Box<dyn Request>) -> Result<()> {
+        self.enqueue(Job { bytes, request })
     }
 
     fn enqueue(&self, job: Job) -> Result<()> {
@@ -242,8 +165,8 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &Connection, jobs: &Receiver<Job>, counters: &Counters) {
-    let metric_keys = MetricKeys::default();
+fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters) {
+    let metric_keys = Keys::default();
     while let Ok(first) = jobs.recv() {
         let taken = |job: Job| {
             counters.queued_bytes.fetch_sub(job.bytes, Ordering::Relaxed);
@@ -263,7 +186,7 @@ fn run(db: &Connection, jobs: &Receiver<Job>, counters: &Counters) {
             Err(error) => {
                 metric_keys.forget_fresh();
                 tracing::error!(%error, requests = members.len(), "a group of writes was rolled back");
-                if !db.is_autocommit()
+                if !is_autocommit(db)
                     && let Err(error) = execute(db, "ROLLBACK")
                 {
                     tracing::error!(%error, "the rollback failed");
@@ -280,8 +203,8 @@ fn run(db: &Connection, jobs: &Receiver<Job>, counters: &Counters) {
 
 /// Begins a transaction and applies requests in it. An error means that the whole group is lost.
 fn group(
-    db: &Connection,
-    metric_keys: &MetricKeys,
+    db: &Conn,
+    metric_keys: &Keys,
     first: Job,
     next: impl Fn() -> Option<Job>,
     members: &mut Vec<Box<dyn Request>>,
@@ -293,7 +216,7 @@ fn group(
     execute(db, "BEGIN IMMEDIATE")?;
     loop {
         if let Some(member) = members.last_mut() {
-            apply(&tx, member.as_mut())?;
+            apply(&tx, metric_keys, member.as_mut())?;
         }
         if members.len() >= GROUP_REQUESTS || bytes >= GROUP_BYTES || start.elapsed() >= GROUP_TIME {
             return Ok(());
@@ -305,28 +228,32 @@ fn group(
 }
 
 /// Applies one request in a savepoint. An error means that the transaction is gone, with all that was applied before.
-fn apply(tx: &Tx, request: &mut dyn Request) -> Result<()> {
+fn apply(tx: &Tx, keys: &Keys, request: &mut dyn Request) -> Result<()> {
     execute(tx.db, "SAVEPOINT request")?;
     let succeeded = catch_unwind(AssertUnwindSafe(|| request.apply(tx))).unwrap_or_else(|_| {
         tracing::error!("a write panicked; it was rolled back");
         false
     });
-    if tx.db.is_autocommit() {
+    if is_autocommit(tx.db) {
         // SQLite rolls the whole transaction back by itself on some errors, a full disk among them.
         return Err(Error::StorageFull(
             "The disk that holds the tracking database is full or failing. Nothing of this request was stored; free some space and send it again.".to_owned(),
         ));
     }
     if !succeeded {
-        tx.metric_keys.forget_fresh();
+        keys.forget_fresh();
         execute(tx.db, "ROLLBACK TO request")?;
     }
     execute(tx.db, "RELEASE request")
 }
 
-fn execute(db: &Connection, sql: &str) -> Result<()> {
-    db.prepare_cached(sql)?.execute([])?;
-    Ok(())
+fn execute(db: &Conn, sql: &str) -> Result<()> {
+    db.execute(sql, params![]).map(|_| ())
+}
+
+/// Whether the transaction is gone.
+fn is_autocommit(db: &Conn) -> bool {
+    matches!(db, Conn::Sqlite(connection) if connection.is_autocommit())
 }
 
 fn micros(time: Duration) -> u64 {

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rusqlite::Connection;
-
+use crate::db::{Conn, params};
 use crate::error::Result;
 
 /// Connections kept open between reads; a burst opens more and closes them again.
@@ -12,7 +11,7 @@ const KEPT: usize = 8;
 
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Conn>>,
 }
 
 impl Readers {
@@ -20,20 +19,20 @@ impl Readers {
         Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
     }
 
-    pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(super) fn read<T>(&self, job: impl FnOnce(&Conn) -> Result<T>) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => {
                 let connection = super::connect(&self.path)?;
                 connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000")?;
-                connection
+                Conn::Sqlite(connection)
             }
         };
         // One snapshot for all statements of the job.
-        connection.prepare_cached("BEGIN")?.execute([])?;
+        connection.execute("BEGIN", params![])?;
         let answer = job(&connection);
-        let ended = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+        let ended = connection.execute("COMMIT", params![]);
         if ended.is_ok() {
             let mut idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner());
             if idle.len() < KEPT {

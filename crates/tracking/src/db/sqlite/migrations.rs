@@ -4,13 +4,13 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::OpenError;
+use crate::db::OpenError;
 
 /// Marks a file as ours in SQLite's header ("trkw").
 const APPLICATION_ID: i64 = 0x7472_6b77;
 
 /// One script a version; the version of a database (`PRAGMA user_version`) is the number of scripts it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_spine.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_spine.sql")];
 
 /// The schema version that this build writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
