@@ -125,8 +125,8 @@ impl Store {
             .write(64, move |tx| {
                 find(tx.db, &name, version)?;
                 let now = now();
-                tx.db.execute("DELETE FROM registered_model_alias WHERE name = ?1 AND version = ?2 ORDER BY alias", params![&name, version])?;
-                tx.db.execute("DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2 ORDER BY key", params![&name, version])?;
+                tx.db.execute("DELETE FROM registered_model_alias WHERE name = ?1 AND version = ?2", params![&name, version])?;
+                tx.db.execute("DELETE FROM model_version_tag WHERE name = ?1 AND version = ?2", params![&name, version])?;
                 tx.db.execute("UPDATE model_version SET stage = ?3, last_update_time = ?4, description = NULL, user_id = '', source = '',
                          storage_location = NULL, run_id = '', run_link = '', model_id = '' WHERE name = ?1 AND version = ?2", params![&name, version, DELETED, now])?;
                 touch(tx, &name, now)

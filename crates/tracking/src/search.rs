@@ -150,7 +150,7 @@ impl<'a> Query<'a> {
     /// `column IN (…)`; one value is written as an equality, which lets an index give the order as well.
     pub(crate) fn one_of(&mut self, column: &str, values: Vec<Sql>) {
         match values.len() {
-            0 => self.condition("0", []),
+            0 => self.condition("1 = 0", []),
             1 => self.condition(format!("{column} = ?"), values),
             n => self.condition(format!("{column} IN ({})", marks(n)), values),
         }
@@ -292,7 +292,7 @@ impl<'a> Query<'a> {
     /// Missing values come last in both directions, as in MLflow.
     fn sort_with_missing_last(&mut self, column: &str, descending: bool, kind: Kind) {
         let nothing = if kind == Kind::Text { "''" } else { "0" };
-        self.sorts.push(Sort::integer(format!("({column} IS NULL)"), false));
+        self.sorts.push(Sort::integer(format!("(CASE WHEN {column} IS NULL THEN 1 ELSE 0 END)"), false));
         self.sorts.push(Sort { expression: format!("COALESCE({column}, {nothing})"), descending, kind });
     }
 
@@ -321,7 +321,7 @@ impl<'a> Query<'a> {
             Some(Metrics::OfModel(side)) => {
                 // Of a metric's many points the latest counts.
                 let (scope, scope_parameters) =
-                    self.metric_scope.clone().unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+                    self.metric_scope.clone().unwrap_or_else(|| ("1 = 1".to_owned(), Vec::new()));
                 let owner: Vec<_> = side.owner.iter().map(|(column, _)| format!("m.{column}")).collect();
                 let owner = owner.join(", ");
                 self.from.push_str(&format!(
@@ -359,7 +359,7 @@ impl<'a> Query<'a> {
             .iter()
             .map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" }))
             .collect();
-        let conditions = if self.conditions.is_empty() { "1".to_owned() } else { self.conditions.join(" AND ") };
+        let conditions = if self.conditions.is_empty() { "1 = 1".to_owned() } else { self.conditions.join(" AND ") };
         let sql = format!(
             "SELECT {} FROM {} WHERE {conditions} ORDER BY {} LIMIT {}",
             columns.join(", "),

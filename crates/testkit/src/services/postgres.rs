@@ -255,13 +255,22 @@ pub struct Database {
 
 /// A new, empty database on the server that the tests share.
 pub fn database() -> Result<Database> {
+    database_with("")
+}
+
+/// The same, whose texts compare as people in English-speaking countries would have it, which is not by bytes.
+pub fn english_database() -> Result<Database> {
+    database_with("TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'")
+}
+
+fn database_with(options: &str) -> Result<Database> {
     static OWN: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let shared = host::shared("postgres", &OWN, || Postgres::start(Options::default()))?;
     let server_url = shared.variables.get(URL).context("The shared PostgreSQL has no URL")?.clone();
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     // The number of a process that is long gone may come again, and what it left behind with it.
-    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);\nCREATE DATABASE {name};");
+    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);\nCREATE DATABASE {name} {options};");
     daemon::run(psql()?.arg(&server_url), &sql)?;
     let (server_part, _) = server_url.rsplit_once('/').context("The URL of the shared PostgreSQL names no database")?;
     Ok(Database { url: format!("{server_part}/{name}"), name, server_url, server: shared.own })

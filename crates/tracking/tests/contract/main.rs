@@ -1,43 +1,50 @@
-//! What every store must do, whatever database is behind it. Today that is SQLite.
+//! What every store must do, on SQLite. `contract_postgres` runs the same on PostgreSQL.
 
 mod metrics;
 mod registry;
 mod runs;
 mod search;
+mod words;
 mod writing;
 
-use std::path::Path;
+use trackway_tracking::{Backend, Options, Store};
 
-use trackway_tracking::{Backend, Metric, NewRun, Options, Param, Run, Store, Tag};
+pub use words::*;
+
+pub const ONE_WRITER: bool = true;
 
 /// An empty store in a folder that goes away with it.
 pub struct Fresh {
     pub store: Store,
-    pub dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 pub async fn fresh() -> Fresh {
     let dir = tempfile::tempdir().unwrap();
-    Fresh { store: open(dir.path()).await, dir }
+    let store = open(&backend(&dir)).await;
+    Fresh { store, dir }
 }
 
-pub async fn open(dir: &Path) -> Store {
-    Store::open(&Backend::Sqlite(dir.join("trackway.db")), "mlflow-artifacts:/", &Options::default()).await.unwrap()
+impl Fresh {
+    pub fn backend(&self) -> Backend {
+        backend(&self.dir)
+    }
+
+    /// Another store on the same database, as another process would have it.
+    pub async fn again(&self) -> Store {
+        open(&self.backend()).await
+    }
+
+    /// What the closed database takes on disk.
+    pub fn bytes(&self) -> u64 {
+        std::fs::metadata(self.dir.path().join("trackway.db")).unwrap().len()
+    }
 }
 
-pub async fn run(store: &Store, name: &str, start_time: i64) -> Run {
-    let new = NewRun { experiment_id: 0, start_time, name: name.to_owned(), ..NewRun::default() };
-    store.create_run(new).await.unwrap()
+fn backend(dir: &tempfile::TempDir) -> Backend {
+    Backend::Sqlite(dir.path().join("trackway.db"))
 }
 
-pub fn point(key: &str, step: i64, timestamp: i64, value: f64) -> Metric {
-    Metric { key: key.to_owned(), value, timestamp, step, ..Metric::default() }
-}
-
-pub fn tag(key: &str, value: &str) -> Tag {
-    Tag { key: key.to_owned(), value: value.to_owned() }
-}
-
-pub fn param(key: &str, value: &str) -> Param {
-    Param { key: key.to_owned(), value: value.to_owned() }
+async fn open(backend: &Backend) -> Store {
+    Store::open(backend, "mlflow-artifacts:/", &Options::default()).await.unwrap()
 }

@@ -2,7 +2,7 @@
 
 use trackway_tracking::{Metric, RunStatus, RunUpdate, Store};
 
-use crate::{fresh, open, point, run};
+use crate::{fresh, point, run};
 
 async fn history(store: &Store, run_id: &str, key: &str) -> Vec<(i64, i64, f64)> {
     let page = store.metric_history(run_id.to_owned(), key.to_owned(), None, None).await.unwrap();
@@ -159,11 +159,9 @@ async fn mlflow_12813_metric_table_stays_small() {
         fresh.store.log_batch(id.clone(), metrics, vec![], vec![]).await.unwrap();
     }
     fresh.store.close();
-    let bytes = std::fs::metadata(fresh.dir.path().join("trackway.db")).unwrap().len();
-    let empty = tempfile::tempdir().unwrap();
-    open(empty.path()).await.close();
-    let schema = std::fs::metadata(empty.path().join("trackway.db")).unwrap().len();
-    let each = (bytes - schema) as f64 / POINTS as f64;
+    let empty = crate::fresh().await;
+    empty.store.close();
+    let each = (fresh.bytes() - empty.bytes()) as f64 / POINTS as f64;
     assert!(each <= 5.0, "{each:.2} bytes a point");
 }
 

@@ -4,7 +4,7 @@ use trackway_tracking::{
     Dataset, DatasetInput, Error, ExperimentSearch, Lifecycle, NewRun, RunStatus, RunUpdate, ViewType,
 };
 
-use crate::{fresh, open, param, point, run, tag};
+use crate::{fresh, param, point, run, tag};
 
 #[tokio::test]
 async fn everything_of_a_run_comes_back_after_a_restart() {
@@ -35,7 +35,7 @@ async fn everything_of_a_run_comes_back_after_a_restart() {
     store.log_outputs(id.clone(), vec![("m-2".to_owned(), 3)]).await.unwrap();
     let before = store.get_run(id.clone()).await.unwrap();
     store.close();
-    let again = open(fresh.dir.path()).await;
+    let again = fresh.again().await;
     let after = again.get_run(id).await.unwrap();
     assert_eq!(before, after);
     assert_eq!(after.params, [param("p", "1")]);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use trackway_tracking::{Backend, Error, NewRun, Options, RunSearch, Store};
+use trackway_tracking::{Error, NewRun, Options, RunSearch, Store};
 
-use crate::{fresh, open, param, point, run, tag};
+use crate::{fresh, param, point, run, tag};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_wrong_request_fails_alone_in_its_group() {
@@ -37,15 +37,15 @@ async fn a_wrong_request_fails_alone_in_its_group() {
         assert_eq!(points.len(), 3);
     }
     let stats = store.writer_stats();
-    assert!(stats.groups < stats.requests, "{stats:?}");
+    // Several writers rarely find many requests waiting.
+    assert!(!crate::ONE_WRITER || stats.groups < stats.requests, "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_full_queue_says_busy() {
-    let dir = tempfile::tempdir().unwrap();
+    let fresh = fresh().await;
     let options = Options { queue_requests: 4, ..Options::default() };
-    let store =
-        Store::open(&Backend::Sqlite(dir.path().join("trackway.db")), "mlflow-artifacts:/", &options).await.unwrap();
+    let store = Store::open(&fresh.backend(), "mlflow-artifacts:/", &options).await.unwrap();
     let id = run(&store, "r", 1).await.info.run_id;
     let mut writes = Vec::new();
     for i in 0..2000 {
@@ -64,9 +64,9 @@ async fn a_full_queue_says_busy() {
 }
 
 #[tokio::test]
-async fn two_stores_share_one_file() {
+async fn two_stores_share_one_database() {
     let fresh = fresh().await;
-    let other = open(fresh.dir.path()).await;
+    let other = fresh.again().await;
     let id = run(&fresh.store, "r", 1).await.info.run_id;
     for i in 0..20 {
         let store = if i % 2 == 0 { &fresh.store } else { &other };

@@ -51,7 +51,8 @@ pub(super) enum Failure {
 
 pub(crate) struct Session {
     client: Client,
-    runtime: Runtime,
+    /// `None` only while this is dropped.
+    runtime: Option<Runtime>,
     /// A BEGIN that has not been sent: it travels together with the first statement.
     pending: Cell<Option<Mode>>,
     in_transaction: Cell<bool>,
@@ -71,7 +72,7 @@ impl Session {
         let client = runtime.block_on(config.connect())?;
         Ok(Session {
             client,
-            runtime,
+            runtime: Some(runtime),
             pending: Cell::new(None),
             in_transaction: Cell::new(false),
             transaction: Cell::new(None),
@@ -82,10 +83,15 @@ impl Session {
         })
     }
 
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let runtime = self.runtime.as_ref().expect("a session that is used is not being dropped");
+        runtime.block_on(future)
+    }
+
     /// False once the server hung up, as far as this end was told.
     pub(super) fn is_alive(&self) -> bool {
         // Lets the connection read what came since its last use.
-        self.runtime.block_on(async {
+        self.block_on(async {
             for _ in 0..3 {
                 tokio::task::yield_now().await;
             }
@@ -198,7 +204,7 @@ impl Session {
         if pending.is_some() {
             self.in_transaction.set(true);
         }
-        let outcome = self.runtime.block_on(async {
+        let outcome = self.block_on(async {
             tokio::time::timeout(self.time.get(), async {
                 match pending {
                     None => answer.await,
@@ -260,6 +266,15 @@ impl Session {
             translations.insert(sql.to_owned(), translated.clone());
         }
         translated
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A runtime that is merely dropped waits for its threads, which is forbidden where an async caller lets go of us.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -1,0 +1,60 @@
+//! What every store must do, on PostgreSQL, in a database whose texts do not compare by bytes by themselves.
+
+#[path = "../contract/metrics.rs"]
+mod metrics;
+#[path = "../contract/registry.rs"]
+mod registry;
+#[path = "../contract/runs.rs"]
+mod runs;
+#[path = "../contract/search.rs"]
+mod search;
+#[path = "../contract/words.rs"]
+mod words;
+#[path = "../contract/writing.rs"]
+mod writing;
+
+use trackway_testkit::services::postgres::{self, Database};
+use trackway_tracking::{Backend, Options, PostgresConfig, Store};
+
+pub use words::*;
+
+pub const ONE_WRITER: bool = false;
+
+/// An empty store in a database that goes away with it.
+pub struct Fresh {
+    pub store: Store,
+    database: Database,
+}
+
+pub async fn fresh() -> Fresh {
+    let database = tokio::task::spawn_blocking(postgres::english_database).await.unwrap().unwrap();
+    let store = open(&backend(&database)).await;
+    Fresh { store, database }
+}
+
+impl Fresh {
+    pub fn backend(&self) -> Backend {
+        backend(&self.database)
+    }
+
+    /// Another store on the same database, as another server would have it.
+    pub async fn again(&self) -> Store {
+        open(&self.backend()).await
+    }
+
+    /// What the tables and indexes of metrics take on disk.
+    pub fn bytes(&self) -> u64 {
+        let sql = "VACUUM FULL;
+            SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+            WHERE relnamespace = 'trackway'::regnamespace AND relkind = 'r'";
+        self.database.query(sql).unwrap().lines().last().unwrap().trim().parse().unwrap()
+    }
+}
+
+fn backend(database: &Database) -> Backend {
+    Backend::Postgres(PostgresConfig::parse(database.url()).unwrap())
+}
+
+async fn open(backend: &Backend) -> Store {
+    Store::open(backend, "mlflow-artifacts:/", &Options::default()).await.unwrap()
+}
