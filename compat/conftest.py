@@ -27,6 +27,9 @@ import pytest
 from rest_api import Api
 from servers import Server, clean_environment
 
+# The fixtures of PostgreSQL, object stores and what stands between.
+pytest_plugins = ["services"]
+
 RUNNING: list[Server] = []
 
 

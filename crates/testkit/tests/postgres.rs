@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use trackway_testkit::Result;
+use trackway_testkit::services::host::{self, Host};
 use trackway_testkit::services::postgres::{self, Locale, Options};
 use trackway_testkit::services::{Postgres, programs};
 
@@ -116,5 +117,34 @@ fn a_server_ends_with_the_process_that_started_it() -> Result {
         assert!(asked.elapsed() < Duration::from_secs(20), "the server runs on without its parent");
         thread::sleep(Duration::from_millis(20));
     }
+    Ok(())
+}
+
+#[test]
+fn one_host_serves_all_who_ask() -> Result {
+    let folder = trackway_testkit::temp_dir()?;
+    let socket = folder.path().join("socket");
+    let host = Host::default();
+    host.listen(&socket)?;
+    let start = || host::ask(&socket, "start postgres");
+    let (one, two) = thread::scope(|scope| {
+        let (one, two) = (scope.spawn(start), scope.spawn(start));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    let (one, two) = (one?, two?);
+    assert_eq!(one, two);
+    let url = one["variables"]["POSTGRES_URL"].as_str().unwrap();
+    host::ask(&socket, "postgres crash")?;
+    assert!(!psql(url, &[], "SELECT 1")?.0);
+    host::ask(&socket, "postgres restart")?;
+    assert!(psql(url, &[], "SELECT 1")?.0);
+    assert_eq!(host::ask(&socket, "list")?["services"]["postgres"]["variables"], one["variables"]);
+    let error = |line| host::ask(&socket, line).unwrap_err().to_string();
+    assert_eq!(error("start postgres tls=yes"), "postgres runs already, so it takes no options");
+    assert_eq!(error("haproxy crash"), "haproxy does not run");
+    assert!(error("start nothing").starts_with("There is no service nothing; there are: postgres, "));
+    host::ask(&socket, "end")?;
+    host.wait();
+    assert!(!psql(url, &[], "SELECT 1")?.0);
     Ok(())
 }

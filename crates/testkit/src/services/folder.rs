@@ -1,6 +1,8 @@
-//! The temporary folder of a service: its data, its configuration, its log.
+//! The temporary folder of a service: its data, its configuration, its log. It goes with the service;
+//! one whose process was killed before it could remove it goes when the next service starts.
 
-use std::fs::{self, Permissions};
+use std::env;
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -9,16 +11,27 @@ use tempfile::TempDir;
 
 use crate::Result;
 
+const PREFIX: &str = "trackway-service-";
+
+/// Locked as long as the folder is in use.
+const LOCK: &str = "in-use";
+
 #[derive(Debug)]
 pub struct Folder {
     folder: TempDir,
+    _lock: File,
     owner: Option<(u32, u32)>,
 }
 
 impl Folder {
     pub fn new(service: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(&format!("trackway-{service}-")).tempdir()?;
-        Ok(Self { folder, owner: None })
+        sweep()?;
+        let folder = tempfile::Builder::new().prefix(&format!("{PREFIX}{service}-")).tempdir()?;
+        // Another sweep takes a folder only when it finds this file, and finds it not locked.
+        let lock = File::create(folder.path().join("new"))?;
+        lock.lock()?;
+        fs::rename(folder.path().join("new"), folder.path().join(LOCK))?;
+        Ok(Self { folder, _lock: lock, owner: None })
     }
 
     /// One that belongs to PostgreSQL's user, because its programs refuse to run as root; only if
@@ -62,6 +75,23 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Removes the folders of services whose process is gone.
+fn sweep() -> Result {
+    for entry in fs::read_dir(env::temp_dir())? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // Not there, not ours, or just removed by another sweep: all the same.
+        if let Ok(lock) = File::open(entry.path().join(LOCK))
+            && lock.try_lock().is_ok()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 fn ids_of(user: &str) -> Result<(u32, u32)> {

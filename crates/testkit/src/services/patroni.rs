@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::daemon::{Daemon, Launch};
 use super::folder::Folder;
 use super::ports::{self, Port};
-use super::postgres::{children_of, kill_all};
+use super::postgres::{children_of, kill_all, query_by_socket};
 use super::{Service, none, programs};
 use crate::Result;
 use crate::client::Client;
@@ -111,9 +111,15 @@ impl Patroni {
     }
 
     fn leader(&self) -> Result<usize> {
+        // Patroni says so as soon as it has the lease, when PostgreSQL may still be getting there.
+        let writable = |node: &Node| {
+            let recovering = "SELECT pg_is_in_recovery()";
+            let answer = query_by_socket(self.folder.path(), node.database.number, "postgres", recovering);
+            answer.is_ok_and(|answer| answer.trim() == "f")
+        };
         let asked = Instant::now();
         while asked.elapsed() < TAKEN_OVER_WITHIN {
-            if let Some(leader) = self.nodes.iter().position(|node| node.is("/primary")) {
+            if let Some(leader) = self.nodes.iter().position(|node| node.is("/primary") && writable(node)) {
                 return Ok(leader);
             }
             thread::sleep(Duration::from_millis(50));

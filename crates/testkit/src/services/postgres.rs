@@ -136,9 +136,7 @@ impl Postgres {
     /// Runs SQL in a database, past TLS, passwords and pools. The rows come one a line, the fields
     /// separated by `|`.
     pub fn query(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql = psql()?;
-        psql.arg("-h").arg(self.folder.path()).args(["-p", &self.port.number.to_string(), "-U", "postgres"]);
-        daemon::run(psql.arg(database), sql)
+        query_by_socket(self.folder.path(), self.port.number, database, sql)
     }
 
     pub fn create_database(&self, name: &str) -> Result<String> {
@@ -301,6 +299,13 @@ impl Drop for Database {
             let _ = daemon::run(psql.arg(&self.server_url), &sql);
         }
     }
+}
+
+/// Runs SQL as the superuser on the server whose socket lies in this folder.
+pub(super) fn query_by_socket(folder: &Path, port: u16, database: &str, sql: &str) -> Result<String> {
+    let mut psql = psql()?;
+    psql.arg("-h").arg(folder).args(["-p", &port.to_string(), "-U", "postgres"]);
+    daemon::run(psql.arg(database), sql)
 }
 
 /// psql for a program: no settings of a person's, rows one a line, the first error ends it.
