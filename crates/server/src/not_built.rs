@@ -7,7 +7,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode, Uri};
 
@@ -69,12 +69,36 @@ const OTLP: &str = "Traces are not built yet in Trackway. REST OTLP span logging
 /// Answers every path that no route has, and every method that a route lacks.
 pub fn attach<S: Clone + Send + Sync + 'static>(router: Router<S>, config: &Config) -> Router<S> {
     let prefix = config.static_prefix.clone();
+    let artifacts_only = config.artifacts_only;
     router
         .fallback(move |method: Method, uri: Uri| {
-            let response = unknown_path(&prefix, &method, uri.path());
+            let below = uri.path().strip_prefix(prefix.as_str());
+            let tracking = below.filter(|below| artifacts_only && is_of_tracking(below));
+            let response = match tracking {
+                Some(below) => artifacts_only_refusal(below),
+                None => unknown_path(&prefix, &method, uri.path()),
+            };
             async move { response }
         })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move { wrong_method(&method, uri.path()) })
+}
+
+/// What a server for artifacts alone does without.
+fn is_of_tracking(path: &str) -> bool {
+    let api = path.strip_prefix("/api/").or_else(|| path.strip_prefix("/ajax-api/"));
+    let in_version = api.and_then(|api| api.strip_prefix("2.0/").or_else(|| api.strip_prefix("3.0/")));
+    in_version.is_some_and(|route| route.starts_with("mlflow/"))
+        || matches!(path, "/get-artifact" | "/model-versions/get-artifact" | "/graphql")
+}
+
+/// Status and words of MLflow 3.17.
+fn artifacts_only_refusal(path: &str) -> Response {
+    let text = format!(
+        "Endpoint: {} disabled due to the mlflow server running in `--artifacts-only` mode. To enable tracking server functionality, run \
+         `mlflow server` without `--artifacts-only`",
+        shown(path)
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 fn unknown_path(prefix: &str, method: &Method, path: &str) -> Response {

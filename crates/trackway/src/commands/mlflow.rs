@@ -1,10 +1,12 @@
 //! `trackway mlflow …` and a link named `mlflow`: MLflow's command line, as far as it is built.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use trackway_server::server_info::PROTOCOL_VERSION;
 
+use super::env_file;
 use super::server::{self, ServerArgs};
 use crate::failure::Failure;
 
@@ -49,9 +51,9 @@ pub struct MlflowArgs {
     #[arg(long)]
     version: bool,
 
-    /// Not built yet: set the variables of the file before the start instead
+    /// Set the variables of this dotenv file, but for those that are set already
     #[arg(long, value_name = "PATH", global = false)]
-    env_file: Option<OsString>,
+    env_file: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Option<MlflowCommand>,
@@ -72,12 +74,8 @@ pub fn run(args: MlflowArgs) -> Result<(), Failure> {
         println!("mlflow, version {PROTOCOL_VERSION} (Trackway {})", env!("CARGO_PKG_VERSION"));
         return Ok(());
     }
-    // The file may name the database; starting without it could store in the wrong place.
-    if args.env_file.is_some() {
-        return Err(Failure::Usage(
-            "--env-file is not built yet in Trackway. Set the variables before the start, for example `set -a; . ./file; set +a`."
-                .to_owned(),
-        ));
+    if let Some(path) = args.env_file {
+        return env_file::run_again_with(&path, &without_env_file(std::env::args_os().skip(1)));
     }
     match args.command {
         Some(MlflowCommand::Server(args) | MlflowCommand::Ui(args)) => server::run(args),
@@ -86,6 +84,28 @@ pub fn run(args: MlflowArgs) -> Result<(), Failure> {
             Err(Failure::Usage("Name a command, for example `mlflow server`. `mlflow --help` lists them.".to_owned()))
         }
     }
+}
+
+/// The words of this call but for `--env-file PATH`, which stands before the command.
+fn without_env_file(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--env-file") => {
+                words.next();
+            }
+            Some(given) if given.starts_with("--env-file=") => {}
+            // Another command may have an option of that name.
+            Some("server" | "ui") => {
+                kept.push(word);
+                kept.extend(words);
+                break;
+            }
+            _ => kept.push(word),
+        }
+    }
+    kept
 }
 
 fn unknown(words: &[OsString]) -> Failure {

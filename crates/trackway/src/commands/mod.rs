@@ -1,6 +1,7 @@
 //! One file for each command, named as the person names it.
 
 pub mod dvc;
+mod env_file;
 pub mod mlflow;
 pub mod server;
 

@@ -88,7 +88,7 @@ fn what_is_not_built_says_so_and_fails() -> Result {
             "error: `mlflow models` is not built yet",
         ),
         (link("mlflow"), vec!["nonsense"], 2, "error: No such command 'nonsense'."),
-        (link("mlflow"), vec!["--env-file", "x", "server"], 2, "error: --env-file is not built yet"),
+        (link("mlflow"), vec!["--env-file", "x", "server"], 2, "error: The file x of --env-file cannot be read"),
         (link("dvc"), vec!["repro", "-P"], 255, "ERROR: `dvc repro` is not built yet"),
         (Path::new(BIN).to_owned(), vec!["dvc", "exp", "run"], 255, "ERROR: `dvc exp` is not built yet"),
         (Path::new(BIN).to_owned(), vec!["repro"], 255, "error: `trackway repro` is not built yet"),
@@ -97,9 +97,9 @@ fn what_is_not_built_says_so_and_fails() -> Result {
         (Path::new(BIN).to_owned(), vec!["server", "--app-name", "basic-auth"], 2, "would let everybody in"),
         (
             Path::new(BIN).to_owned(),
-            vec!["server", "--uvicorn-opts", "--ssl-keyfile=k"],
+            vec!["server", "--uvicorn-opts", "--root-path /x"],
             2,
-            "asks for TLS by --ssl-keyfile",
+            "--uvicorn-opts holds --root-path which Trackway cannot honour",
         ),
     ] {
         let (answered, out, err) = said(&run(&program, &arguments, folder.path())?);
