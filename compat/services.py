@@ -228,6 +228,12 @@ def haproxy():
 
 
 @pytest.fixture
+def prometheus():
+    """Starts a Prometheus that asks servers for /metrics: `prometheus("127.0.0.1:5000")`; PROMETHEUS_URL."""
+    yield from stopped_at_the_end(lambda *targets: Service("prometheus", *(f"target={target}" for target in targets)))
+
+
+@pytest.fixture
 def patroni():
     """Starts a pair of PostgreSQL: `pair = patroni()`; PATRONI_URL; `pair.tell("kill-primary")`, `primary`, `restart`."""
     yield from stopped_at_the_end(lambda: Service("patroni"))

@@ -1,6 +1,7 @@
 """The servers that ours may stand on, each with its stock client: what services.py starts is the real thing."""
 
 import contextlib
+import time
 
 import boto3
 import botocore.exceptions
@@ -132,6 +133,17 @@ def test_patroni(patroni):
     pair.tell("kill-primary")
     assert pair.tell("primary")["url"] != first
     assert query(pair.variables["PATRONI_URL"], "SELECT count(*) FROM wine") == [(0,)]
+
+
+@pytest.mark.differs_from_stock("stock has no /metrics without a plugin")
+def test_prometheus(prometheus, server):
+    url = prometheus(server.url).variables["PROMETHEUS_URL"]
+    for _ in range(100):
+        result = requests.get(f"{url}/api/v1/query", {"query": "up"}, timeout=30).json()["data"]["result"]
+        if result and result[0]["value"][1] == "1":
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"Prometheus does not read /metrics: {result}")
 
 
 def test_fault_proxy(fault_proxy, postgres):

@@ -88,24 +88,17 @@ fn settings_are_passed_on() -> Result {
     Ok(())
 }
 
-const ENDS: &str = "TRACKWAY_TEST_ENDS_AT_ONCE";
-
-/// Started by the test below: a process that dies without a chance to clear up.
 #[test]
-#[ignore = "only to be started by the next test"]
-fn starts_a_server_and_dies() -> Result {
+fn a_server_ends_with_the_process_that_started_it() -> Result {
+    const ENDS: &str = "TRACKWAY_TEST_ENDS_AT_ONCE";
     if env::var_os(ENDS).is_some() {
         let server = Postgres::start(Options::default())?;
         println!("\nport {}", server.port());
+        // Without a chance to clear up.
         process::abort();
     }
-    Ok(())
-}
-
-#[test]
-fn a_server_ends_with_the_process_that_started_it() -> Result {
     let child = Command::new(env::current_exe()?)
-        .args(["--exact", "starts_a_server_and_dies", "--ignored", "--nocapture"])
+        .args(["--exact", "a_server_ends_with_the_process_that_started_it", "--nocapture"])
         .env(ENDS, "1")
         .output()?;
     assert!(!child.status.success());

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -94,6 +94,7 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
         ("haproxy", "haproxy", "haproxy"),
         ("patroni", "patroni", "patroni"),
         ("patroni", "etcd", "etcd-server"),
+        ("prometheus", "prometheus", "prometheus"),
     ];
     let missing =
         packaged.into_iter().filter(|(name, program, _)| wanted(name) && programs::system(program, name).is_err());
@@ -273,7 +274,9 @@ fn run(words: &[String], command: &[String]) -> Result<ExitCode> {
             // Reading cannot be interrupted, so it has a thread of its own, and a signal ends us too.
             thread::spawn(move || {
                 for line in io::stdin().lock().lines().map_while(Result::ok) {
-                    println!("{}", commands.tell(&line));
+                    if commands.answer(&line, |answer| writeln!(io::stdout(), "{answer}")).is_err() {
+                        break;
+                    }
                 }
                 commands.end();
             });

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -51,7 +51,7 @@ impl Host {
             ["stop", name] => self.stop(name),
             ["list"] => Ok(self.list()),
             ["end"] => {
-                self.end();
+                self.stop_all();
                 Ok(json!({"ended": true}))
             }
             [name, words @ ..] => self.told(name, words),
@@ -100,16 +100,31 @@ impl Host {
         Ok(json!({"told": service.tell(words)?}))
     }
 
-    /// Ends all services, waiting for one that is just starting, and lets `wait` return.
+    /// Does what a line says, and passes the answer on; who is told to end ends after that.
+    pub fn answer(&self, line: &str, pass_on: impl FnOnce(&Value) -> io::Result<()>) -> io::Result<()> {
+        let answer = self.tell(line);
+        let passed_on = pass_on(&answer);
+        if answer.get("ended").is_some() {
+            self.end();
+        }
+        passed_on
+    }
+
+    /// Ends all services, and lets `wait` return.
     pub fn end(&self) {
+        self.stop_all();
+        *lock(&self.ended.0) = true;
+        self.ended.1.notify_all();
+    }
+
+    /// Ends all services, waiting for one that is just starting.
+    fn stop_all(&self) {
         let slots = std::mem::take(&mut *lock(&self.services));
         thread::scope(|scope| {
             for slot in slots.values() {
                 scope.spawn(|| drop(lock(slot).take()));
             }
         });
-        *lock(&self.ended.0) = true;
-        self.ended.1.notify_all();
     }
 
     /// Returns when somebody has ended the host.
@@ -129,7 +144,7 @@ impl Host {
                 thread::spawn(move || {
                     let Ok(mut answers) = stream.try_clone() else { return };
                     for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                        if writeln!(answers, "{}", host.tell(&line)).is_err() {
+                        if host.answer(&line, |answer| writeln!(answers, "{answer}")).is_err() {
                             break;
                         }
                     }

@@ -25,6 +25,7 @@
 //! pgbouncer.rs    PgBouncer in transaction mode, in front of a PostgreSQL
 //! patroni.rs      two PostgreSQL under Patroni, with etcd: `kill_primary`, `primary`
 //! haproxy.rs      HAProxy in front of HTTP servers, or of whichever PostgreSQL of a pair leads
+//! prometheus.rs   Prometheus, asking servers for /metrics
 //! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
 //! rclone.rs       S3 that is sloppy: it ignores conditions
 //! azurite.rs      Azure Blob Storage; `container()`
@@ -61,6 +62,7 @@ pub mod pgbouncer;
 mod ports;
 pub mod postgres;
 pub mod programs;
+pub mod prometheus;
 pub mod rclone;
 pub mod seaweedfs;
 mod signing;
@@ -72,6 +74,7 @@ pub use haproxy::Haproxy;
 pub use patroni::Patroni;
 pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use rclone::Rclone;
 pub use seaweedfs::SeaweedFs;
 
@@ -81,8 +84,18 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 9] =
-    ["postgres", "pgbouncer", "patroni", "haproxy", "seaweedfs", "rclone", "azurite", "fake-gcs", "fault-proxy"];
+pub const NAMES: [&str; 10] = [
+    "postgres",
+    "pgbouncer",
+    "patroni",
+    "haproxy",
+    "prometheus",
+    "seaweedfs",
+    "rclone",
+    "azurite",
+    "fake-gcs",
+    "fault-proxy",
+];
 
 /// What can be done with a service without knowing which it is.
 pub trait Service: Send {
@@ -102,6 +115,7 @@ pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
         "pgbouncer" => Box::new(Pgbouncer::start_with(options)?),
         "patroni" => Box::new(Patroni::start_with(options)?),
         "haproxy" => Box::new(Haproxy::start_with(options)?),
+        "prometheus" => Box::new(Prometheus::start_with(options)?),
         "seaweedfs" => Box::new(SeaweedFs::start_with(options)?),
         "azurite" => Box::new(Azurite::start_with(options)?),
         "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
