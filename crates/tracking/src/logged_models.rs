@@ -214,7 +214,7 @@ impl Store {
         self.db
             .read(Weight::Heavy, move |db| {
                 let mut query = Query::new(db, &LOGGED_MODELS, "logged_model l");
-                query.one_of("l.experiment", search.experiment_ids.into_iter().map(Into::into).collect());
+                query.one_of("l.experiment", search.experiment_ids);
                 query.condition("l.lifecycle = 0", []);
                 if !search.datasets.is_empty() {
                     let (scope, parameters) = scope(&search.datasets);

@@ -175,7 +175,7 @@ impl Store {
         self.db
             .read(Weight::Heavy, move |db| {
                 let mut query = Query::new(db, &RUNS, "run r");
-                query.one_of("r.experiment", search.experiment_ids.into_iter().map(Into::into).collect());
+                query.one_of("r.experiment", search.experiment_ids);
                 query.lifecycle("r.lifecycle", search.view);
                 query.filter(&filter)?;
                 // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.

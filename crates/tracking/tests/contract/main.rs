@@ -4,6 +4,7 @@ mod metrics;
 mod registry;
 mod runs;
 mod search;
+mod search_random;
 mod words;
 mod writing;
 

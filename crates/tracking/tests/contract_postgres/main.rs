@@ -8,6 +8,8 @@ mod registry;
 mod runs;
 #[path = "../contract/search.rs"]
 mod search;
+#[path = "../contract/search_random.rs"]
+mod search_random;
 #[path = "../contract/words.rs"]
 mod words;
 #[path = "../contract/writing.rs"]

@@ -80,9 +80,7 @@ fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     functions::register(&connection)?;
     // Without this SQLite plans a statement anew whenever its parameters change.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // FULL: an answered write survives a power cut. LIKE distinguishes case, as MLflow's own SQLite store does.
-    connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON",
-    )?;
+    // FULL: an answered write survives a power cut.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
     Ok(connection)
 }
