@@ -148,7 +148,7 @@ impl BackendStore {
             | "postgresql+pg8000" => {
                 // SQLAlchemy's name of a driver says nothing about the database.
                 let rest = &uri[scheme.len()..];
-                match PostgresConfig::parse(&format!("postgresql{rest}")) {
+                match PostgresConfig::parse(&format!("postgresql{rest}"), &|name| std::env::var(name).ok()) {
                     Ok(config) => Ok(BackendStore::Postgres(config)),
                     Err(error) => refuse(format!("The backend store {shown} cannot be used. {error}")),
                 }

@@ -15,6 +15,9 @@ mod words;
 #[path = "../contract/writing.rs"]
 mod writing;
 
+mod away;
+mod encrypted;
+
 use trackway_testkit::services::postgres::{self, Database};
 use trackway_tracking::{Backend, Options, PostgresConfig, Store};
 
@@ -54,7 +57,7 @@ impl Fresh {
 }
 
 fn backend(database: &Database) -> Backend {
-    Backend::Postgres(PostgresConfig::parse(database.url()).unwrap())
+    Backend::Postgres(PostgresConfig::parse(database.url(), &|name| std::env::var(name).ok()).unwrap())
 }
 
 async fn open(backend: &Backend) -> Store {

@@ -1,6 +1,6 @@
 //! PostgreSQL behind the store, alone or behind PgBouncer, shared by several servers.
 //!
-//! * `config`: where it is and how it is reached;
+//! * `config`: where it is and how it is reached; `tls`: how the connection is encrypted;
 //! * `session`: one connection, and how SQL and errors are translated;
 //! * `pool`: threads with a connection each, group commit, what happens when the database goes away;
 //! * `keys`: numbers of metric names;
@@ -13,6 +13,7 @@ mod migrations;
 mod pool;
 mod session;
 pub(super) mod text;
+mod tls;
 
 use std::sync::Arc;
 
