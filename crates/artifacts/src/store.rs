@@ -35,6 +35,7 @@ struct LocalRoot {
 
 impl ArtifactStore {
     pub async fn open(places: Places<'_>, options: Options) -> std::result::Result<ArtifactStore, remote::Error> {
+        let options = Options { mlflow_variables: true, ..options };
         let proxied = match places.destination {
             None => None,
             Some(destination) => Some(Remote::open(destination, options.clone()).await?),

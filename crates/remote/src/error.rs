@@ -28,6 +28,25 @@ pub enum Error {
     /// The body of an upload broke off, or was not as long as announced. Nothing was stored.
     #[error("the upload to '{path}' was not complete, nothing was stored: {reason}")]
     Incomplete { path: String, reason: String },
+    /// What was being read was replaced or deleted meanwhile.
+    #[error("'{path}' was replaced while it was read: read it again")]
+    Changed { path: String },
+    /// What arrived is not what the store's own checksum says.
+    #[error("'{path}' arrived damaged: {reason}")]
+    Damaged { path: String, reason: String },
+    #[error("the multipart upload to '{path}' is not known: it was completed, aborted or never begun")]
+    NoSuchUpload { path: String },
+    #[error("there is no bucket for '{location}': create it, or correct its name")]
+    NoBucket { location: String },
+    #[error("access to '{location}' was refused: {reason}")]
+    Refused { location: String, reason: String },
+    #[error("no usable credentials for '{location}' were found: {reason}")]
+    NoCredentials { location: String, reason: String },
+    /// Worth trying again later.
+    #[error("'{location}' cannot be reached: {reason}")]
+    Unreachable { location: String, reason: String },
+    #[error("the store at '{location}' failed: {reason}")]
+    Store { location: String, reason: String },
     #[error("{doing} failed: {source}")]
     Io { doing: String, source: io::Error },
 }

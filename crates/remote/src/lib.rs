@@ -16,13 +16,17 @@
 //! the request runs. Bodies are written to a staging folder under the root and renamed when complete.
 //! Blocking calls run on tokio's blocking pool, one trip for a small file.
 
+mod bucket;
 mod environment;
 mod error;
+mod http;
 mod local;
 mod location;
 mod multipart;
 mod options;
 mod path;
+mod s3;
+mod walk;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,6 +35,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::Stream;
+
+use bucket::Bucket;
+use location::Location;
 
 pub use environment::Environment;
 pub use error::{Error, Result};
@@ -59,6 +66,16 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// One file of a listing of everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// From the remote's root.
+    pub path: RelPath,
+    pub size: u64,
+    pub etag: Option<String>,
+    pub modified: Option<SystemTime>,
+}
+
 /// How a body is stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PutOptions {
@@ -77,13 +94,19 @@ pub struct Remote {
 
 enum Kind {
     Local(local::Folder),
+    Bucket(Bucket),
 }
 
 impl Remote {
-    /// Opens the folder at `location` (a path or a `file:` URL), making it if it is not there.
+    /// Opens what lies at `location`: a folder (a path or a `file:` URL), which is made if it is not there, or
+    /// a place in a bucket (`s3://`, `gs://`, `azure://`, `wasbs://`, `abfss://`), which is asked nothing yet.
     pub async fn open(location: &str, options: Options) -> Result<Remote> {
-        let kind = match location::Location::parse(location)? {
-            location::Location::Local(path) => Kind::Local(local::Folder::open(path, options).await?),
+        let kind = match Location::parse(location)? {
+            Location::Local(path) => Kind::Local(local::Folder::open(path, options).await?),
+            Location::Gcs { .. } | Location::Azure { .. } => {
+                return Err(Error::Unsupported { what: "such a bucket", kind: "this server" });
+            }
+            Location::S3 { bucket, prefix } => Kind::Bucket(s3::open(&bucket, &prefix, &options).await?),
         };
         Ok(Remote { kind: Arc::new(kind) })
     }
@@ -92,12 +115,14 @@ impl Remote {
     pub fn local_root(&self) -> Option<&std::path::Path> {
         match &*self.kind {
             Kind::Local(folder) => Some(folder.path()),
+            Kind::Bucket(_) => None,
         }
     }
 
     pub fn capabilities(&self) -> Capabilities {
         match &*self.kind {
             Kind::Local(_) => Capabilities { multipart: false, signed_urls: false },
+            Kind::Bucket(bucket) => bucket.capabilities(),
         }
     }
 
@@ -105,12 +130,14 @@ impl Remote {
     pub async fn get(&self, path: &RelPath) -> Result<Object> {
         match &*self.kind {
             Kind::Local(folder) => folder.get(path).await,
+            Kind::Bucket(bucket) => bucket.get(path).await,
         }
     }
 
     pub async fn stat(&self, path: &RelPath) -> Result<Stat> {
         match &*self.kind {
             Kind::Local(folder) => folder.stat(path).await,
+            Kind::Bucket(bucket) => bucket.stat(path).await,
         }
     }
 
@@ -118,6 +145,15 @@ impl Remote {
     pub async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
         match &*self.kind {
             Kind::Local(folder) => folder.list(path).await,
+            Kind::Bucket(bucket) => bucket.list(path).await,
+        }
+    }
+
+    /// Every file below `path`, at any depth. In a bucket they come page by page in the order of their keys.
+    pub fn list_all(&self, path: &RelPath) -> Pin<Box<dyn Stream<Item = Result<Found>> + Send>> {
+        match &*self.kind {
+            Kind::Local(_) => Box::pin(walk::files(self.clone(), path.clone())),
+            Kind::Bucket(bucket) => Box::pin(bucket.list_all(path)),
         }
     }
 
@@ -130,6 +166,7 @@ impl Remote {
     {
         match &*self.kind {
             Kind::Local(folder) => folder.put(path, body, options).await,
+            Kind::Bucket(bucket) => bucket.put(path, body, options).await,
         }
     }
 
@@ -143,22 +180,46 @@ impl Remote {
     pub async fn delete_file(&self, path: &RelPath) -> Result<()> {
         match &*self.kind {
             Kind::Local(folder) => folder.delete_file(path).await,
+            Kind::Bucket(bucket) => bucket.delete_file(path).await,
         }
     }
 
-    /// Deletes a directory and all below it. It is out of sight at once, then taken apart.
+    /// Deletes files, whether they are there or not: in a bucket up to a thousand with a request.
+    pub async fn delete_many(&self, paths: &[RelPath]) -> Result<()> {
+        match &*self.kind {
+            Kind::Local(folder) => {
+                for path in paths {
+                    match folder.delete_file(path).await {
+                        Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => {}
+                        outcome => outcome?,
+                    }
+                }
+                Ok(())
+            }
+            Kind::Bucket(bucket) => bucket.delete_many(paths).await,
+        }
+    }
+
+    /// Deletes a directory and all below it. A folder's is out of sight at once, then taken apart.
     pub async fn delete_tree(&self, path: &RelPath) -> Result<()> {
         match &*self.kind {
             Kind::Local(folder) => folder.delete_tree(path).await,
+            Kind::Bucket(bucket) => bucket.delete_tree(path).await,
         }
     }
 }
 
 /// A stored file that was opened: what is streamed is what was there then, also when it is replaced or
-/// deleted meanwhile.
+/// deleted meanwhile. A large object of a bucket ends with
+/// [`Error::Changed`] then: never with a mixture.
 pub struct Object {
     stat: Stat,
-    source: local::Source,
+    source: Source,
+}
+
+enum Source {
+    Local(local::Source),
+    Bucket(bucket::BucketObject),
 }
 
 impl Object {
@@ -170,7 +231,10 @@ impl Object {
     pub fn stream(self, range: std::ops::Range<u64>) -> ByteStream {
         let end = range.end.min(self.stat.size);
         let range = range.start.min(end)..end;
-        ByteStream(self.source.stream(range))
+        ByteStream(match self.source {
+            Source::Local(source) => Streaming::Local(source.stream(range)),
+            Source::Bucket(object) => Streaming::Bucket(object.stream(range)),
+        })
     }
 
     pub fn stream_all(self) -> ByteStream {
@@ -179,13 +243,21 @@ impl Object {
     }
 }
 
-/// The bytes of an [`Object`], in pieces of up to 256 KiB. It ends with an error if the file shrinks.
-pub struct ByteStream(local::FileStream);
+/// The bytes of an [`Object`], in pieces. It ends with an error if it cannot give all of them.
+pub struct ByteStream(Streaming);
+
+enum Streaming {
+    Local(local::FileStream),
+    Bucket(bucket::BucketStream),
+}
 
 impl Stream for ByteStream {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        Pin::new(&mut self.0).poll_next(cx)
+        match &mut self.0 {
+            Streaming::Local(stream) => Pin::new(stream).poll_next(cx),
+            Streaming::Bucket(stream) => stream.as_mut().poll_next(cx),
+        }
     }
 }

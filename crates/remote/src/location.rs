@@ -10,22 +10,55 @@ use crate::error::{Error, Result};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     Local(PathBuf),
+    S3 { bucket: String, prefix: String },
+    Gcs { bucket: String, prefix: String },
+    Azure { container: String, account: Option<Account>, prefix: String },
+}
+
+/// The account of a URL that names it: `container@NAME.blob.core.windows.net`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub name: String,
+    /// Behind `blob.` in the host's name: `core.windows.net`.
+    pub suffix: String,
 }
 
 impl Location {
     pub(crate) fn parse(text: &str) -> Result<Location> {
-        let invalid = |reason: &str| Error::InvalidLocation { location: text.to_owned(), reason: reason.to_owned() };
+        let invalid = |reason: &str| Error::InvalidLocation {
+            // What follows a question mark may be a signature.
+            location: text.split('?').next().unwrap_or_default().to_owned(),
+            reason: reason.to_owned(),
+        };
         if text.is_empty() {
             return Err(invalid("it is empty"));
         }
         if text.contains('\0') {
             return Err(invalid("it contains a NUL character"));
         }
+        let behind = |text, scheme| behind(text, scheme).map_err(invalid);
         match scheme(text) {
             None => Ok(Location::Local(PathBuf::from(text))),
             Some("file") => file_url(&text["file:".len()..]).map_err(invalid),
+            Some("s3") => {
+                let (bucket, prefix) = bucket_url(behind(text, "s3")?).map_err(invalid)?;
+                Ok(Location::S3 { bucket, prefix })
+            }
+            Some("gs") => {
+                let (bucket, prefix) = bucket_url(behind(text, "gs")?).map_err(invalid)?;
+                Ok(Location::Gcs { bucket, prefix })
+            }
+            Some("azure") => {
+                let (container, prefix) = bucket_url(behind(text, "azure")?).map_err(invalid)?;
+                Ok(Location::Azure { container, account: None, prefix })
+            }
+            Some(scheme @ ("wasbs" | "wasb" | "abfss" | "abfs")) => {
+                let service = if scheme.starts_with('w') { "blob." } else { "dfs." };
+                account_url(behind(text, scheme)?, service).map_err(invalid)
+            }
             Some(other) => Err(invalid(&format!(
-                "the scheme '{other}' is not one that can be used here; give a folder or a file: URL"
+                "the scheme '{other}' is not one that can be used here; give a folder, a file: URL, or a place in a \
+                 bucket (s3://, gs://, azure://, wasbs://, abfss://)"
             ))),
         }
     }
@@ -40,9 +73,58 @@ fn scheme(text: &str) -> Option<&str> {
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     match scheme {
         _ if !is_scheme => None,
-        _ if scheme.eq_ignore_ascii_case("file") => Some("file"),
-        _ => Some(scheme),
+        _ => Some(KNOWN.into_iter().find(|known| scheme.eq_ignore_ascii_case(known)).unwrap_or(scheme)),
     }
+}
+
+const KNOWN: [&str; 8] = ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"];
+
+/// The clouds that Azure's storage has a host in.
+const AZURE_CLOUDS: [&str; 4] =
+    ["core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "core.cloudapi.de"];
+
+/// What follows `scheme://`.
+fn behind<'a>(text: &'a str, scheme: &str) -> std::result::Result<&'a str, &'static str> {
+    text[scheme.len()..].strip_prefix("://").ok_or("two slashes are missing behind its scheme")
+}
+
+/// What follows `s3://`: a bucket, and a prefix that is taken literally, as MLflow takes it.
+fn bucket_url(rest: &str) -> std::result::Result<(String, String), &'static str> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() {
+        return Err("it names no bucket: write the bucket's name behind the two slashes");
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$');
+    if !bucket.chars().all(is_name) || bucket.len() > 255 || bucket.starts_with('.') {
+        return Err("the bucket's name has characters that no bucket's name has");
+    }
+    Ok((bucket.to_owned(), prefix_of(prefix)?))
+}
+
+/// `container@account.blob.core.windows.net/path`.
+fn account_url(rest: &str, service: &str) -> std::result::Result<Location, &'static str> {
+    let wrong = "it must look like wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH, or abfss:// with .dfs.";
+    let (place, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let (container, host) = place.split_once('@').ok_or(wrong)?;
+    let (name, host) = host.split_once('.').ok_or(wrong)?;
+    let suffix = host.strip_prefix(service).or_else(|| host.strip_prefix("blob.")).ok_or(wrong)?;
+    if name.is_empty() || !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') {
+        return Err(wrong);
+    }
+    let suffix = AZURE_CLOUDS.into_iter().find(|cloud| suffix.eq_ignore_ascii_case(cloud)).ok_or(wrong)?;
+    let (container, _) = bucket_url(container)?;
+    let account = Account { name: name.to_ascii_lowercase(), suffix: suffix.to_owned() };
+    Ok(Location::Azure { container, account: Some(account), prefix: prefix_of(prefix)? })
+}
+
+fn prefix_of(prefix: &str) -> std::result::Result<String, &'static str> {
+    if prefix.contains(['?', '#']) {
+        return Err("it takes no query and no fragment");
+    }
+    if prefix.split('/').any(|name| matches!(name, "." | "..")) || prefix.chars().any(char::is_control) {
+        return Err("its path has names that cannot be used ('.', '..', control characters)");
+    }
+    Ok(prefix.trim_matches('/').to_owned())
 }
 
 /// What follows `file:`: an absolute path, percent-encoded, after an empty or local host.
@@ -77,7 +159,7 @@ mod tests {
     fn local(text: &str) -> Option<String> {
         match Location::parse(text) {
             Ok(Location::Local(path)) => path.to_str().map(str::to_owned),
-            Err(_) => None,
+            _ => None,
         }
     }
 
@@ -99,8 +181,16 @@ mod tests {
     fn refuses_other_schemes_and_hosts() {
         for text in [
             "",
-            "s3://bucket/x",
             "http://h/x",
+            "s3://",
+            "s3:bucket/x",
+            "s3://bucket/a/../b",
+            "s3://bucket/a?versionId=1",
+            "s3://user:secret@bucket/x",
+            "azure://?sig=secret",
+            "wasbs://container/x",
+            "wasbs://container@account.blob.example.com/x",
+            "abfss://@account.dfs.core.windows.net/x",
             "file://host/x",
             "file:x",
             "file://",
@@ -110,9 +200,32 @@ mod tests {
             "file:///%ff",
             "a\0b",
         ] {
-            assert_eq!(local(text), None, "{text:?} was accepted");
+            let outcome = Location::parse(text);
+            assert!(outcome.is_err(), "{text:?} was accepted");
+            assert!(!outcome.unwrap_err().to_string().contains("sig="), "{text}");
         }
-        let message = Location::parse("s3://bucket/x").unwrap_err().to_string();
-        assert!(message.contains("'s3'"), "{message}");
+        let message = Location::parse("http://h/x").unwrap_err().to_string();
+        assert!(message.contains("'http'"), "{message}");
+    }
+
+    #[test]
+    fn reads_places_in_buckets() {
+        let place = |text| Location::parse(text).unwrap();
+        let owned = |text: &str| text.to_owned();
+        assert_eq!(place("S3://b/a/%20/"), Location::S3 { bucket: owned("b"), prefix: owned("a/%20") });
+        assert_eq!(place("gs://b"), Location::Gcs { bucket: owned("b"), prefix: String::new() });
+        let account = |suffix| Some(Account { name: owned("acc"), suffix: owned(suffix) });
+        assert_eq!(
+            place("wasbs://c@acc.blob.core.windows.net/p"),
+            Location::Azure { container: owned("c"), account: account("core.windows.net"), prefix: owned("p") }
+        );
+        assert_eq!(
+            place("abfss://c@acc.dfs.core.chinacloudapi.cn"),
+            Location::Azure { container: owned("c"), account: account("core.chinacloudapi.cn"), prefix: String::new() }
+        );
+        assert_eq!(
+            place("azure://c/p/q"),
+            Location::Azure { container: owned("c"), account: None, prefix: owned("p/q") }
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use crate::bucket::Purpose;
 use crate::error::{Error, Result};
 use crate::path::RelPath;
 use crate::{Kind, Remote};
@@ -90,73 +91,82 @@ impl Remote {
     }
 
     /// Begins an upload and gives its id.
-    pub async fn begin_multipart(&self, _path: &RelPath) -> Result<String> {
+    pub async fn begin_multipart(&self, path: &RelPath) -> Result<String> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.begin_multipart(path).await,
         }
     }
 
     /// A URL to which one part of an upload can be sent until `valid_for` is over.
     pub async fn sign_part(
         &self,
-        _path: &RelPath,
-        _upload_id: &str,
-        _number: u32,
-        _valid_for: Duration,
+        path: &RelPath,
+        upload_id: &str,
+        number: u32,
+        valid_for: Duration,
     ) -> Result<SignedUrl> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Part { upload_id, number }, valid_for).await,
         }
     }
 
     /// Sends one part ourselves. The same part sent again replaces the one before.
-    pub async fn upload_part(&self, _path: &RelPath, _upload_id: &str, _number: u32, _content: Bytes) -> Result<Part> {
+    pub async fn upload_part(&self, path: &RelPath, upload_id: &str, number: u32, content: Bytes) -> Result<Part> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.upload_part(path, upload_id, number, content).await,
         }
     }
 
     /// Which parts of an upload have arrived, by number.
-    pub async fn list_parts(&self, _path: &RelPath, _upload_id: &str) -> Result<Vec<StoredPart>> {
+    pub async fn list_parts(&self, path: &RelPath, upload_id: &str) -> Result<Vec<StoredPart>> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.list_parts(path, upload_id).await,
         }
     }
 
     /// The uploads to `path` that were begun and not ended, whoever began them.
-    pub async fn list_uploads(&self, _path: &RelPath) -> Result<Vec<UnfinishedUpload>> {
+    pub async fn list_uploads(&self, path: &RelPath) -> Result<Vec<UnfinishedUpload>> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.list_uploads(path).await,
         }
     }
 
     /// Puts the parts together, in the order given.
-    pub async fn complete_multipart(&self, _path: &RelPath, _upload_id: &str, _parts: &[Part]) -> Result<()> {
+    pub async fn complete_multipart(&self, path: &RelPath, upload_id: &str, parts: &[Part]) -> Result<()> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.complete_multipart(path, upload_id, parts).await,
         }
     }
 
     /// Ends an upload without a trace. One that is not there any more is ended already.
-    pub async fn abort_multipart(&self, _path: &RelPath, _upload_id: &str) -> Result<()> {
+    pub async fn abort_multipart(&self, path: &RelPath, upload_id: &str) -> Result<()> {
         match &*self.kind {
             Kind::Local(_) => Err(unsupported_multipart()),
+            Kind::Bucket(bucket) => bucket.abort_multipart(path, upload_id).await,
         }
     }
 
     /// A URL from which `path` can be read until `valid_for` is over. A browser saves it under its own
     /// name rather than to show it, as in MLflow 3.17.
-    pub async fn sign_get(&self, _path: &RelPath, _valid_for: Duration) -> Result<SignedUrl> {
+    pub async fn sign_get(&self, path: &RelPath, valid_for: Duration) -> Result<SignedUrl> {
         match &*self.kind {
             Kind::Local(_) => Err(Error::Unsupported { what: "a signed download URL", kind: A_FOLDER }),
+            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Get, valid_for).await,
         }
     }
 
     /// A URL to which `path` can be written, as this type of content, until `valid_for` is over. All of
     /// its headers have to be sent with the body.
-    pub async fn sign_put(&self, _path: &RelPath, _valid_for: Duration, _content_type: &str) -> Result<SignedUrl> {
+    pub async fn sign_put(&self, path: &RelPath, valid_for: Duration, content_type: &str) -> Result<SignedUrl> {
         match &*self.kind {
             Kind::Local(_) => Err(Error::Unsupported { what: "a signed upload URL", kind: A_FOLDER }),
+            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Put { content_type }, valid_for).await,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Options {
     pub s3: S3Options,
     pub azure: AzureOptions,
     pub gcs: GcsOptions,
+    /// Heed the `MLFLOW_…` variables that MLflow heeds for its artifacts.
+    pub mlflow_variables: bool,
     /// Where credentials and settings are looked up as the clouds' own tools do.
     pub environment: Environment,
 }

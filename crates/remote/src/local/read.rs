@@ -45,7 +45,7 @@ pub(super) fn get(root: &Beneath, path: &RelPath) -> Result<Object> {
     } else {
         Source::File { file, path: path.clone() }
     };
-    Ok(Object { stat, source })
+    Ok(Object { stat, source: crate::Source::Local(source) })
 }
 
 /// The next `length` bytes, or fewer at the end of the file.

@@ -1,5 +1,6 @@
 //! The remote as its callers see it: one contract for every kind, then what is special to a folder.
 
+mod buckets;
 mod contract;
 mod full_disk;
 mod symlinks;
@@ -16,6 +17,11 @@ pub fn path(text: &str) -> RelPath {
 pub fn body(content: &[u8]) -> impl Stream<Item = Result<Bytes, String>> + use<> {
     let pieces: Vec<_> = content.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     futures_util::stream::iter(pieces)
+}
+
+/// Content that differs everywhere, so that a shifted or repeated piece shows.
+pub fn content(size: usize) -> Vec<u8> {
+    (0..size as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(size).collect()
 }
 
 pub async fn read(remote: &Remote, at: &str) -> Result<Vec<u8>> {

@@ -1,0 +1,234 @@
+//! What each object store can do, in its smallest pieces. Keys are whole, the prefix included.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::fault::Fault;
+use crate::http::{Answer, Client};
+use crate::multipart::{Part, SignedUrl, StoredPart, UnfinishedUpload};
+use crate::s3::S3;
+
+pub(crate) enum Service {
+    S3(S3),
+}
+
+/// What a store says of an object without sending it.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub size: u64,
+    pub etag: Option<String>,
+    pub modified: Option<SystemTime>,
+    pub sum: Option<Sum>,
+}
+
+/// A checksum of a whole object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sum {
+    Crc32(u32),
+    Crc32c(u32),
+    Md5([u8; 16]),
+}
+
+/// A part of an object on its way.
+pub(crate) struct Got {
+    pub head: Head,
+    /// What of the object the body is.
+    pub range: Range<u64>,
+    pub body: Answer,
+}
+
+/// How an object is to be stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    pub if_absent: bool,
+    pub content_type: Option<&'static str>,
+}
+
+/// An upload of our own in the making: what the store calls it.
+#[derive(Debug, Default)]
+pub(crate) struct Session(pub String);
+
+/// A part of it that arrived.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub number: u32,
+    pub etag: String,
+    /// As the store wants to hear it again at the end, if it does.
+    pub checksum: String,
+}
+
+/// One page of a listing, in the order of the keys' bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub files: Vec<Listed>,
+    /// What keys have in common up to a slash, which is left off.
+    pub dirs: Vec<String>,
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub key: String,
+    pub size: u64,
+    pub etag: Option<String>,
+    pub modified: Option<SystemTime>,
+}
+
+/// What is asked of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub prefix: &'a str,
+    /// One level only.
+    pub level: bool,
+    pub after: Option<&'a str>,
+    pub most: u32,
+}
+
+/// What a signed URL is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    Get,
+    Put { content_type: &'a str },
+    Part { upload_id: &'a str, number: u32 },
+}
+
+/// The same call of whichever store it is.
+macro_rules! each {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Service::S3($store) => $call,
+        }
+    };
+}
+
+impl Service {
+    pub fn client(&self) -> &Client {
+        each!(self, store => store.client())
+    }
+
+    /// What a person calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Service::S3(_) => "S3",
+        }
+    }
+
+    /// The longest key in bytes.
+    pub fn longest_key(&self) -> usize {
+        1024
+    }
+
+    /// Whether a store of this kind may ignore a condition, so that it has to be tried out.
+    pub fn may_ignore_conditions(&self) -> bool {
+        matches!(self, Service::S3(_))
+    }
+
+    /// How many keys one request deletes.
+    pub fn deletes_at_once(&self) -> usize {
+        match self {
+            Service::S3(_) => 1000,
+        }
+    }
+
+    /// Whether parts of one upload may be sent side by side.
+    pub fn takes_parts_in_parallel(&self) -> bool {
+        true
+    }
+
+    pub async fn head(&self, key: &str) -> Result<Head, Fault> {
+        each!(self, store => store.head(key).await)
+    }
+
+    /// A range of an object, which may end behind its end; if `etag` is given, of that version only.
+    pub async fn get(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
+        each!(self, store => store.get(key, range, etag).await)
+    }
+
+    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
+        each!(self, store => store.put(key, content, how).await)
+    }
+
+    /// Deletes one object. Whether a missing one is a fault differs.
+    pub async fn delete(&self, key: &str) -> Result<(), Fault> {
+        each!(self, store => store.delete(key).await)
+    }
+
+    /// Deletes up to `deletes_at_once` objects; missing ones are deleted already.
+    pub async fn delete_many(&self, keys: &[String]) -> Result<(), Fault> {
+        match self {
+            Service::S3(store) => store.delete_many(keys).await,
+        }
+    }
+
+    pub async fn list(&self, ask: Ask<'_>) -> Result<Page, Fault> {
+        each!(self, store => store.list(ask).await)
+    }
+
+    /// Begins an upload of our own, of which this process sends every part.
+    pub async fn start(&self, key: &str, how: How) -> Result<Session, Fault> {
+        each!(self, store => store.start(key, how).await)
+    }
+
+    pub async fn piece(
+        &self,
+        key: &str,
+        session: &Session,
+        number: u32,
+        offset: u64,
+        content: Bytes,
+        is_last: bool,
+    ) -> Result<Sent, Fault> {
+        match self {
+            Service::S3(store) => store.piece(key, session, number, content).await,
+        }
+    }
+
+    /// Makes the object of its parts, which are in order.
+    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
+        match self {
+            Service::S3(store) => store.finish(key, session, sent, how).await,
+        }
+    }
+
+    pub async fn cancel(&self, key: &str, session: &Session) -> Result<(), Fault> {
+        match self {
+            Service::S3(store) => store.abort(key, &session.0).await,
+        }
+    }
+
+    /// Begins an upload whose parts any process can send, with its id and `send_part` or a signed URL.
+    pub async fn begin(&self, key: &str) -> Result<String, Fault> {
+        each!(self, store => store.begin(key).await)
+    }
+
+    pub async fn send_part(&self, key: &str, upload_id: &str, number: u32, content: Bytes) -> Result<String, Fault> {
+        each!(self, store => store.send_part(key, upload_id, number, content).await)
+    }
+
+    pub async fn parts(&self, key: &str, upload_id: &str) -> Result<Vec<StoredPart>, Fault> {
+        each!(self, store => store.parts(key, upload_id).await)
+    }
+
+    pub async fn uploads(&self, key: &str) -> Result<Vec<UnfinishedUpload>, Fault> {
+        each!(self, store => store.uploads(key).await)
+    }
+
+    pub async fn complete(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), Fault> {
+        each!(self, store => store.complete(key, upload_id, parts).await)
+    }
+
+    pub async fn abort(&self, key: &str, upload_id: &str) -> Result<(), Fault> {
+        each!(self, store => store.abort(key, upload_id).await)
+    }
+
+    pub async fn sign(&self, key: &str, purpose: Purpose<'_>, valid_for: Duration) -> Result<SignedUrl, Fault> {
+        each!(self, store => store.sign(key, purpose, valid_for).await)
+    }
+
+    /// Whether URLs can be signed with the credentials at hand.
+    pub fn can_sign(&self) -> bool {
+        each!(self, store => store.can_sign())
+    }
+}

@@ -1,0 +1,224 @@
+//! One HTTP client for all object stores: pooled connections, deadlines, retries with back-off.
+//!
+//! A request is made anew for each attempt, since a signature carries its time. What is worth
+//! trying again is decided here alone; what an answer means is for each store to say.
+
+mod connect;
+pub(crate) mod encode;
+mod tls;
+pub(crate) mod xml;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::environment::Environment;
+use crate::options::HttpOptions;
+use connect::Connector;
+
+pub(crate) struct Client {
+    pool: Pool<Connector, Full<Bytes>>,
+    connector: Connector,
+    options: HttpOptions,
+}
+
+/// A request, signed and ready.
+pub(crate) struct Request {
+    pub method: Method,
+    pub url: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub fn new(method: Method, url: impl Into<String>) -> Request {
+        Request { method, url: url.into(), headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
+/// Why no answer, or not all of it, has come. Never holds a URL's query.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Connect(String),
+    #[error("{0}")]
+    Broken(String),
+    #[error("nothing was heard for {0} seconds")]
+    Timeout(u64),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What came back, its body yet to be read.
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: Incoming,
+    idle: Duration,
+    /// Whether an attempt before this one may have been carried out unheard.
+    pub repeated: bool,
+}
+
+impl Client {
+    pub fn new(options: &HttpOptions, environment: &Environment) -> Result<Client, String> {
+        let connector = Connector::new(options, environment)?;
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(connector.clone());
+        Ok(Client { pool, connector, options: options.clone() })
+    }
+
+    pub fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// A request that may be tried several times.
+    pub fn attempts(&self) -> Attempts<'_> {
+        Attempts { client: self, made: 0, repeated: false }
+    }
+
+    /// Tries the same request until it is answered, where it needs no signature.
+    pub async fn send(&self, make: impl Fn() -> Request) -> Result<Answer, Failure> {
+        let mut attempts = self.attempts();
+        loop {
+            if let Some(outcome) = attempts.send(make()).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// One attempt and no more.
+    pub async fn send_once(&self, request: Request) -> Result<Answer, Failure> {
+        let idle = self.options.idle_timeout;
+        // A body is sent at 100 kB/s at the least.
+        let deadline = idle + Duration::from_millis(request.body.len() as u64 / 100);
+        let mut sent = http::Request::builder().method(request.method).uri(&request.url);
+        if let Some(headers) = sent.headers_mut() {
+            *headers = request.headers;
+        }
+        let mut sent = sent
+            .body(Full::new(request.body))
+            .map_err(|_| Failure::Refused("the address of the store makes no valid URL".to_owned()))?;
+        if let Some(authorization) = self.connector.proxy_authorization(sent.uri()) {
+            sent.headers_mut().insert(http::header::PROXY_AUTHORIZATION, authorization);
+        }
+        let answer = tokio::time::timeout(deadline, self.pool.request(sent)).await;
+        let answer = answer.map_err(|_| Failure::Timeout(deadline.as_secs()))?.map_err(|error| {
+            let reason = innermost(&error);
+            match error.is_connect() {
+                true if tls::is_final(&error) => Failure::Refused(reason),
+                true => Failure::Connect(reason),
+                false => Failure::Broken(reason),
+            }
+        })?;
+        let (head, body) = answer.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body, idle, repeated: false })
+    }
+}
+
+/// What has been tried so far of one request.
+pub(crate) struct Attempts<'a> {
+    client: &'a Client,
+    made: u32,
+    repeated: bool,
+}
+
+impl Attempts<'_> {
+    /// Sends the request. None means: send it once more, signed anew; the pause before that is over then.
+    pub async fn send(&mut self, request: Request) -> Option<Result<Answer, Failure>> {
+        self.made += 1;
+        let outcome = self.client.send_once(request).await;
+        let wait = match &outcome {
+            _ if self.made >= self.client.options.attempts => None,
+            Ok(answer) if is_worth_repeating(answer.status) => Some(asked_wait(&answer.headers)),
+            Err(Failure::Connect(_) | Failure::Broken(_) | Failure::Timeout(_)) => Some(None),
+            _ => None,
+        };
+        let Some(asked) = wait else {
+            return Some(outcome.map(|answer| Answer { repeated: self.repeated, ..answer }));
+        };
+        // Before there is a connection, nothing was carried out.
+        self.repeated |= !matches!(outcome, Err(Failure::Connect(_)));
+        if let Ok(answer) = outcome {
+            // Read, so that the connection can be used again.
+            let _ = answer.text().await;
+        }
+        tokio::time::sleep(asked.unwrap_or_else(|| back_off(self.made))).await;
+        None
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The next piece of the body, or None at its end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.body.frame()).await;
+            match frame.map_err(|_| Failure::Timeout(self.idle.as_secs()))? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Failure::Broken(innermost(&error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) if !piece.is_empty() => return Ok(Some(piece)),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// All of a body that is known to be small: at most `limit` bytes.
+    pub async fn bytes(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() + piece.len() > limit {
+                return Err(Failure::Refused("the answer is longer than it can be".to_owned()));
+            }
+            if all.is_empty() && hyper::body::Body::is_end_stream(&self.body) {
+                return Ok(piece);
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// What a store has to say: XML or JSON.
+    pub async fn text(self) -> Result<String, Failure> {
+        let bytes = self.bytes(32 << 20).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn is_worth_repeating(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// What the store asks us to wait, if that is bearable.
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    (seconds <= 30).then(|| Duration::from_secs(seconds))
+}
+
+/// 50 ms, 100 ms, 200 ms, … up to 5 s, each anywhere between half and all of it.
+pub(crate) fn back_off(attempt: u32) -> Duration {
+    let full = Duration::from_millis(50 << attempt.clamp(1, 8).saturating_sub(1)).min(Duration::from_secs(5));
+    let mut byte = [0];
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut byte);
+    full / 2 + full * u32::from(byte[0]) / 512
+}
+
+/// The last error of a chain says what happened; those before it only where.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
