@@ -24,11 +24,13 @@ for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "ML
 
 import pytest
 
+import places
+from buckets import Bucket
 from rest_api import Api
 from servers import Server, clean_environment
 
-# The fixtures of PostgreSQL, object stores and what stands between.
-pytest_plugins = ["services"]
+# The fixtures of PostgreSQL, object stores and what stands between, and of where servers keep their data.
+pytest_plugins = ["services", "places"]
 
 RUNNING: list[Server] = []
 
@@ -40,6 +42,7 @@ def pytest_addoption(parser):
         default="trackway",
         help="the server under test; `stock` checks the suites themselves against MLflow",
     )
+    parser.addoption("--places", help="run tests only in these places, such as sqlite,s3 (see places.py)")
     parser.addoption("--url", help="use this running server as the one under test, instead of starting one")
     parser.addoption("--seeds", type=int, default=6, help="how many random sequences the differential test plays")
     parser.addoption("--calls", type=int, default=150, help="how many calls one random sequence makes")
@@ -62,7 +65,12 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
+def pytest_generate_tests(metafunc):
+    places.parametrize(metafunc)
+
+
 def pytest_collection_modifyitems(config, items):
+    places.deselect(config, items)
     if config.getoption("--server") != "stock":
         return
     ours = [item for item in items if item.get_closest_marker("differs_from_stock")]
@@ -100,34 +108,47 @@ def server_kind(pytestconfig) -> str:
     return pytestconfig.getoption("--server")
 
 
+def start_in(place: places.Place, kind: str, folder: pathlib.Path):
+    settings = place.settings(kind).served()
+    server = Server(kind, folder, *settings.flags, env=settings.variables)
+    server.bucket = settings.bucket
+    yield from running(server)
+
+
 @pytest.fixture(scope="session")
-def server(server_kind, pytestconfig, tmp_path_factory):
+def server(server_kind, place, pytestconfig, tmp_path_factory):
     """The server under test, shared by all tests: they keep apart by experiments and names of their own."""
     if url := pytestconfig.getoption("--url"):
         started = Server(server_kind, tmp_path_factory.mktemp("none"))
         started.url = url.rstrip("/")
         yield started
         return
-    yield from running(Server(server_kind, tmp_path_factory.mktemp("server")))
+    yield from start_in(place, server_kind, tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture
-def fresh_server(server_kind, tmp_path):
+def fresh_server(server_kind, place, tmp_path):
     """A server under test that nobody else has written to."""
-    yield from running(Server(server_kind, tmp_path / "fresh"))
+    yield from start_in(place, server_kind, tmp_path / "fresh")
 
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory):
-    """Stock MLflow, for the differential tests."""
+    """Stock MLflow, for the differential tests: always on SQLite, which ours follows on PostgreSQL too."""
     yield from running(Server("stock", tmp_path_factory.mktemp("stock")))
 
 
 @pytest.fixture(scope="session")
-def trackway(server_kind, tmp_path_factory):
+def trackway(server_kind, place, tmp_path_factory):
     """The other side of a differential test. With --server=stock it is a second stock server, which must show
     no difference: that checks the tests."""
-    yield from running(Server(server_kind, tmp_path_factory.mktemp("compared")))
+    yield from start_in(place, server_kind, tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture(scope="session")
+def bucket(server) -> Bucket:
+    """Where the artifacts of the server under test lie, if its place has an object store."""
+    return server.bucket
 
 
 @pytest.fixture(scope="session")

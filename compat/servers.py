@@ -78,6 +78,8 @@ class Server:
         self.url = f"{'https' if https else 'http'}://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
         self.process: subprocess.Popen | None = None
+        # The object store that its artifacts lie in, where there is one (places.py).
+        self.bucket = None
 
     def command(self) -> list[str]:
         address = ["--host", "127.0.0.1", "--port", str(self.port)]

@@ -7,6 +7,9 @@ import pathlib
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from places import EVERYWHERE
+
+pytestmark = pytest.mark.places(*EVERYWHERE)
 
 
 @pytest.fixture

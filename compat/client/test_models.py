@@ -5,6 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from places import EVERYWHERE
+
+pytestmark = pytest.mark.places(*EVERYWHERE)
 
 # Given, the client need not find out the requirements, which it does in a new Python for seconds.
 QUICK = {"pip_requirements": ["mlflow"]}

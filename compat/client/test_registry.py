@@ -271,7 +271,7 @@ def test_order_and_pages_of_versions(client, shelf):
 
 
 @pytest.mark.parametrize(
-    "condition", ["nothing = 'x'", "name > 'x'", "name = x", "tags.a > 'x'", "version_number = 'x'", "name LIKE", "name = 'a' OR name = 'b'"]
+    "condition", ["nothing = 'x'", "name > 'x'", "name = x", "tags.a > 'x'", "version_number = 'x'", "name LIKE", "name = 'a' OR"]
 )
 def test_bad_filters(client, condition):
     refuses(lambda: client.search_model_versions(condition))

@@ -379,10 +379,10 @@ def test_search_by_experiment_names(client, unique):
     [
         "metrics.acc > 'x'",
         "params.p = 1",
-        "status IN ('FINISHED')",
+        "status IN ()",
         "run_name ~ 'x'",
-        "metrics.acc > 1 OR metrics.acc < 0",
-        "(metrics.acc > 1)",
+        "metrics.acc > 1 OR",
+        "(metrics.acc > 1",
         "attribute.nothing = 'x'",
         "metrics.acc",
         "= 1",

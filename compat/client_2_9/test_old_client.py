@@ -3,6 +3,9 @@
 import pathlib
 
 import pytest
+from places import EVERYWHERE
+
+pytestmark = pytest.mark.places(*EVERYWHERE)
 
 HERE = pathlib.Path(__file__).parent
 

@@ -6,6 +6,9 @@
 import pytest
 from differential.pair import Pair
 from differential.sequences import Player
+from places import POOLED
+
+pytestmark = pytest.mark.places(*POOLED)
 
 
 def pytest_generate_tests(metafunc):

@@ -4,6 +4,9 @@ import io
 import os
 
 import pytest
+from places import EVERYWHERE
+
+pytestmark = pytest.mark.places(*EVERYWHERE)
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 
@@ -284,6 +287,7 @@ def test_climbing_in_listings(api, run_id, path):
         assert answer.json == {}, answer
 
 
+@pytest.mark.places("sqlite")
 def test_nothing_lies_outside(server):
     """After all that: next to the artifact folder there is what was there before."""
     if not server.log_path.exists():
@@ -308,6 +312,7 @@ def test_locations_that_climb(api, unique, location):
     api.post("experiments/create", {"name": unique("place"), "artifact_location": location}).refused()
 
 
+@pytest.mark.places("sqlite")
 def test_symlinks_that_lead_out(api, run_id, root, server, put):
     """A link that someone put into the folder must not be followed to the outside."""
     if not server.log_path.exists():

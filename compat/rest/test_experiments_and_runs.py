@@ -190,7 +190,7 @@ def test_unknown_logged_model(api):
 
 
 @pytest.mark.differs_from_stock("stock answers 500 to a bad filter over logged models")
-@pytest.mark.parametrize("condition", ["nonsense", "name >", "metrics.a > 'x'", "params.a > 1", "nothing = 'x'", "name = 'a' OR name = 'b'"])
+@pytest.mark.parametrize("condition", ["nonsense", "name >", "metrics.a > 'x'", "params.a > 1", "nothing = 'x'", "name = 'a' OR"])
 def test_bad_filters_of_logged_models(api, condition):
     api.post("logged-models/search", {"experiment_ids": ["0"], "filter": condition}).refused()
 
