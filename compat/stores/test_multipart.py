@@ -131,7 +131,7 @@ def test_a_replaced_file_is_the_new_one(client, run, root, bucket, small_parts, 
     client.log_artifact(run.info.run_id, str(tmp_path / "big.bin"))
     assert bucket.keys(root) == {f"{root}big.bin": SIZE}
     assert [(f.path, f.file_size) for f in client.list_artifacts(run.info.run_id)] == [("big.bin", SIZE)]
-    got = client.download_artifacts(run.info.run_id, "big.bin", str(tmp_path / ".."))
+    got = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/big.bin", dst_path=str(tmp_path / "down"))
     assert pathlib.Path(got).read_bytes() == content(SIZE, "second")
 
 
