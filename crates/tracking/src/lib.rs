@@ -5,12 +5,14 @@
 //! * [`Store`] is the way in: open it once, clone it freely. Each noun has a file with its types and the store's
 //!   methods on it: [`experiments`](Experiment), [`runs`](Run), `log` (what a script sends while it runs),
 //!   [`metrics`](Metric), [`datasets`](Dataset), `logged_models`, `registered_models`, `model_versions`.
+//! * [`artifact_index`](ArtifactDir) remembers what lies in buckets.
 //! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
 //! * [`filter`] parses what users search for; `search` turns it into SQL and cuts pages.
 //! * [`points`] packs metric points into bytes; [`limits`] says what names and values may be.
 //!
 //! Nothing here knows of HTTP. Values are checked where they come in, with MLflow's limits and messages.
 
+mod artifact_index;
 mod datasets;
 mod db;
 mod error;
@@ -30,6 +32,7 @@ mod search;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
 pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats};
 pub use error::{Error, Result};

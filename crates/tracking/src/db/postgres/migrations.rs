@@ -19,8 +19,10 @@ struct Migration {
     works_with: i64,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { script: include_str!("../migrations/postgres/0001_spine.sql"), concurrently: &[], works_with: 1 }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { script: include_str!("../migrations/postgres/0001_spine.sql"), concurrently: &[], works_with: 1 },
+    Migration { script: include_str!("../migrations/postgres/0002_artifact_index.sql"), concurrently: &[], works_with: 1 },
+];
 
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 

@@ -10,7 +10,10 @@ use crate::db::OpenError;
 const APPLICATION_ID: i64 = 0x7472_6b77;
 
 /// One script a version; the version of a database (`PRAGMA user_version`) is the number of scripts it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_spine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_spine.sql"),
+    include_str!("../migrations/sqlite/0002_artifact_index.sql"),
+];
 
 /// The schema version that this build writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
