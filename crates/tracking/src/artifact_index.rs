@@ -24,7 +24,7 @@ pub struct ArtifactDir {
     pub files: Vec<ArtifactFile>,
     /// When it was last compared with the bucket. Without, what is here may not be all.
     pub seen: Option<i64>,
-    /// Others were found to write here.
+    /// The last look found what was not noted: others write here.
     pub shared: bool,
 }
 
@@ -129,8 +129,7 @@ impl Store {
     /// the listing says nothing sure any more: the next look will.
     pub async fn end_look(&self, look: Look, dirs: Vec<String>, files: Vec<ArtifactFile>) -> Result<bool> {
         let found = look.clone();
-        let changes =
-            self.db.read(Weight::Heavy, move |db| Changes::between(db, &found, dirs, files)).await?;
+        let changes = self.db.read(Weight::Heavy, move |db| Changes::between(db, &found, dirs, files)).await?;
         let any = !(changes.new_files.is_empty() && changes.new_dirs.is_empty());
         let empty = changes.empty;
         for slice in changes.new_files.chunks(SLICE).map(<[_]>::to_vec) {
@@ -152,7 +151,7 @@ impl Store {
         for slice in changes.new_dirs.chunks(SLICE).map(<[_]>::to_vec) {
             let note = move |db: &Conn, look: &Look| {
                 note_dir(db, look.root, look.number, &look.dir)?;
-                slice.iter().try_for_each(|name| new_dir(db, look.root, &look.dir, name, look.number, None, true))
+                slice.iter().try_for_each(|name| new_dir(db, look.root, &look.dir, name, look.number, None, false))
             };
             if !self.note(&look, Lock::Shared, note).await? {
                 return Ok(false);
@@ -162,7 +161,11 @@ impl Store {
             let forget = move |db: &Conn, look: &Look| {
                 slice.iter().try_for_each(|name| {
                     let path = join(&look.dir, name);
-                    if newest_below(db, look.root, &path)? < look.number { forget_tree(db, look.root, &path) } else { Ok(()) }
+                    if newest_below(db, look.root, &path)? < look.number {
+                        forget_tree(db, look.root, &path)
+                    } else {
+                        Ok(())
+                    }
                 })
             };
             if !self.note(&look, Lock::Alone, forget).await? {
@@ -174,9 +177,8 @@ impl Store {
                 note_dir(db, look.root, look.number, &look.dir)?;
             }
             let (parent, name) = split(&look.dir);
-            // `shared` is not an expression of both engines' booleans: 1 wins over 0.
-            let sql = "UPDATE artifact_dir SET seen = ?4, shared = CASE WHEN shared = 1 THEN 1 ELSE ?5 END,
-                       looks = CASE WHEN looks > ?6 THEN looks ELSE ?6 END
+            let sql =
+                "UPDATE artifact_dir SET seen = ?4, shared = ?5, looks = CASE WHEN looks > ?6 THEN looks ELSE ?6 END
                        WHERE root = ?1 AND parent = ?2 AND name = ?3";
             db.execute(sql, params![look.root, parent, name, now(), any, look.number])?;
             prune(db, look.root, &look.dir)

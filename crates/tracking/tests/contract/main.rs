@@ -1,5 +1,6 @@
 //! What every store must do, on SQLite. `contract_postgres` runs the same on PostgreSQL.
 
+mod artifacts;
 mod metrics;
 mod registry;
 mod runs;

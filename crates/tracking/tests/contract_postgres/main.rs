@@ -1,5 +1,7 @@
 //! What every store must do, on PostgreSQL, in a database whose texts do not compare by bytes by themselves.
 
+#[path = "../contract/artifacts.rs"]
+mod artifacts;
 #[path = "../contract/metrics.rs"]
 mod metrics;
 #[path = "../contract/registry.rs"]

@@ -21,7 +21,11 @@ struct Migration {
 
 const MIGRATIONS: &[Migration] = &[
     Migration { script: include_str!("../migrations/postgres/0001_spine.sql"), concurrently: &[], works_with: 1 },
-    Migration { script: include_str!("../migrations/postgres/0002_artifact_index.sql"), concurrently: &[], works_with: 1 },
+    Migration {
+        script: include_str!("../migrations/postgres/0002_artifact_index.sql"),
+        concurrently: &[],
+        works_with: 1,
+    },
 ];
 
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;

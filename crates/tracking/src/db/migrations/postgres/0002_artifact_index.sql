@@ -10,7 +10,7 @@ CREATE TABLE trackway.artifact_root (
 
 -- Each directory that something lies in; the root itself has no name and no parent.
 -- `looks` is the root's when the row was last known to be right; `seen` when the directory was last compared with the
--- bucket, none if never; `shared` whether others were found to write there.
+-- bucket, none if never; `shared` whether that look found what was not noted.
 CREATE TABLE trackway.artifact_dir (
     root BIGINT NOT NULL,
     parent TEXT COLLATE "C" NOT NULL,
