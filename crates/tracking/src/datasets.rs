@@ -1,6 +1,6 @@
 //! Datasets that runs read, and the models that went into runs or came out of them.
 
-use crate::db::{Conn, Weight, params};
+use crate::db::{Conn, Dialect, Weight, params};
 use crate::error::{Error, Result};
 use crate::{Store, Tag, limits, runs};
 
@@ -128,14 +128,20 @@ fn check(input: &DatasetInput) -> Result<()> {
     Ok(())
 }
 
+/// The number of a dataset, stored now if it is new.
 fn intern(db: &Conn, experiment: i64, dataset: &Dataset) -> Result<i64> {
-    db.execute("INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", params![experiment, &dataset.name, &dataset.digest, &dataset.source_type, &dataset.source, &dataset.schema, &dataset.profile])?;
-    let id = db.one(
-        "SELECT id FROM dataset WHERE experiment = ?1 AND name = ?2 AND digest = ?3",
-        params![experiment, &dataset.name, &dataset.digest],
-        |row| row.get(0),
-    )?;
-    Ok(id)
+    let find = match db.dialect() {
+        Dialect::Sqlite => "SELECT id FROM dataset WHERE experiment = ?1 AND name = ?2 AND digest = ?3",
+        // A purge deletes datasets that nobody has: this one is about to be had.
+        Dialect::Postgres => "SELECT id FROM dataset WHERE experiment = ?1 AND name = ?2 AND digest = ?3 FOR KEY SHARE",
+    };
+    loop {
+        db.execute("INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", params![experiment, &dataset.name, &dataset.digest, &dataset.source_type, &dataset.source, &dataset.schema, &dataset.profile])?;
+        // Not there: a purge took it between the two.
+        if let Some(id) = db.row(find, params![experiment, &dataset.name, &dataset.digest], |row| row.get(0))? {
+            return Ok(id);
+        }
+    }
 }
 
 fn note_model(db: &Conn, run: i64, direction: i64, model: &str, step: i64) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Experiments and their tags.
 
-use crate::db::{Conn, Row, Tx, Weight, params};
+use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity};
 use crate::limits;
@@ -114,12 +114,17 @@ impl Store {
                     "UPDATE experiment SET lifecycle = ?3, last_update_time = ?4 WHERE id = ?1 AND lifecycle = ?2",
                     params![id, from.number(), to.number(), now],
                 )?;
+                if changed == 0 && to == Lifecycle::Active && is_purging(tx.db, id)? {
+                    return Err(Error::Invalid(format!(
+                        "The experiment {id} is being purged and can no longer be restored."
+                    )));
+                }
                 if changed == 0 {
                     return Err(not_found(id));
                 }
                 let deleted_time = (to == Lifecycle::Deleted).then_some(now);
                 tx.db.execute(
-                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE experiment = ?1",
+                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE experiment = ?1 AND lifecycle < 2",
                     params![id, to.number(), deleted_time],
                 )?;
                 Ok(())
@@ -231,6 +236,16 @@ pub(crate) fn check_active(experiment: &Experiment) -> Result<()> {
         experiment.id,
         experiment.lifecycle.name()
     )))
+}
+
+/// Whether an experiment is past restoring; it stays as it is until the transaction ends.
+pub(crate) fn is_purging(db: &Conn, id: i64) -> Result<bool> {
+    let sql = match db.dialect() {
+        Dialect::Sqlite => "SELECT lifecycle FROM experiment WHERE id = ?1",
+        Dialect::Postgres => "SELECT lifecycle FROM experiment WHERE id = ?1 FOR SHARE",
+    };
+    let lifecycle: Option<i64> = db.row(sql, params![id], |row| row.get(0))?;
+    Ok(lifecycle == Some(crate::purge::PURGING))
 }
 
 fn with_tags(db: &Conn, mut experiment: Experiment) -> Result<Experiment> {

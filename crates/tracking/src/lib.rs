@@ -8,6 +8,7 @@
 //! * [`artifact_index`](ArtifactDir) remembers what lies in buckets.
 //! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
 //! * [`filter`] parses what users search for; `search` turns it into SQL and cuts pages.
+//! * `purge` takes apart for good what was deleted.
 //! * [`points`] packs metric points into bytes; [`limits`] says what names and values may be.
 //!
 //! Nothing here knows of HTTP. Values are checked where they come in, with MLflow's limits and messages.
@@ -25,6 +26,7 @@ mod metrics;
 mod model_versions;
 mod names;
 pub mod points;
+mod purge;
 mod registered_models;
 mod runs;
 mod search;
@@ -43,6 +45,7 @@ pub use logged_models::{
 };
 pub use metrics::{Metric, RunHistory};
 pub use model_versions::{ModelVersion, NewModelVersion};
+pub use purge::{Begun, Deleted, PurgeRules, Purgeable, Weighed};
 pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};
 pub use runs::{LatestMetric, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate};
 pub use search::Page;

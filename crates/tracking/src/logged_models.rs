@@ -150,7 +150,7 @@ impl Store {
             .write(64, move |tx| {
                 find(tx.db, &model_id, true)?;
                 tx.db.execute(
-                    "UPDATE logged_model SET lifecycle = 1, last_update_time = ?2 WHERE id = ?1",
+                    "UPDATE logged_model SET lifecycle = 1, last_update_time = ?2 WHERE id = ?1 AND lifecycle < 2",
                     params![&model_id, now()],
                 )?;
                 Ok(())

@@ -157,12 +157,18 @@ impl Store {
     async fn move_run(&self, run_id: String, to: Lifecycle) -> Result<()> {
         self.db
             .write(64, move |tx| {
-                let row = find(tx.db, &run_id)?.row;
+                let found = find(tx.db, &run_id)?;
                 let deleted_time = (to == Lifecycle::Deleted).then(now);
-                tx.db.execute(
-                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1",
-                    params![row, to.number(), deleted_time],
+                if to == Lifecycle::Active && experiments::is_purging(tx.db, found.info.experiment_id)? {
+                    return Err(purging(&run_id));
+                }
+                let moved = tx.db.execute(
+                    "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE id = ?1 AND lifecycle < 2",
+                    params![found.row, to.number(), deleted_time],
                 )?;
+                if moved == 0 && to == Lifecycle::Active {
+                    return Err(purging(&run_id));
+                }
                 Ok(())
             })
             .await
@@ -252,6 +258,10 @@ fn check_active(run_id: &str, lifecycle: Lifecycle) -> Result<()> {
         "The run {run_id} must be in the 'active' state. Current state is {}.",
         lifecycle.name()
     )))
+}
+
+fn purging(run_id: &str) -> Error {
+    Error::Invalid(format!("The run {run_id} is being purged and can no longer be restored."))
 }
 
 fn not_found(run_id: &str) -> Error {

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod metrics;
+mod purge;
 mod registry;
 mod runs;
 mod search;
@@ -35,6 +36,13 @@ impl Fresh {
     /// Another store on the same database, as another process would have it.
     pub async fn again(&self) -> Store {
         open(&self.backend()).await
+    }
+
+    /// How many rows the tables hold that belong to runs.
+    pub fn rows(&self) -> Vec<(&'static str, i64)> {
+        let db = rusqlite::Connection::open(self.dir.path().join("trackway.db")).unwrap();
+        let count = |table| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        TABLES_OF_RUNS.map(|table| (table, count(table))).to_vec()
     }
 
     /// What the closed database takes on disk.

@@ -2,6 +2,20 @@
 
 use trackway_tracking::{Metric, NewRun, Param, Run, Store, Tag};
 
+/// The tables of what hangs on runs.
+pub const TABLES_OF_RUNS: [&str; 10] = [
+    "run",
+    "param",
+    "tag",
+    "metric_block",
+    "metric_chunk",
+    "latest_metric",
+    "run_dataset",
+    "run_dataset_tag",
+    "run_model",
+    "dataset",
+];
+
 pub async fn run(store: &Store, name: &str, start_time: i64) -> Run {
     let new = NewRun { experiment_id: 0, start_time, name: name.to_owned(), ..NewRun::default() };
     store.create_run(new).await.unwrap()

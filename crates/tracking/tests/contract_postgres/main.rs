@@ -4,6 +4,8 @@
 mod artifacts;
 #[path = "../contract/metrics.rs"]
 mod metrics;
+#[path = "../contract/purge.rs"]
+mod purge;
 #[path = "../contract/registry.rs"]
 mod registry;
 #[path = "../contract/runs.rs"]
@@ -47,6 +49,12 @@ impl Fresh {
     /// Another store on the same database, as another server would have it.
     pub async fn again(&self) -> Store {
         open(&self.backend()).await
+    }
+
+    /// How many rows the tables hold that belong to runs.
+    pub fn rows(&self) -> Vec<(&'static str, i64)> {
+        let count = |table| self.database.query(&format!("SELECT count(*) FROM trackway.{table}")).unwrap();
+        TABLES_OF_RUNS.map(|table| (table, count(table).trim().parse().unwrap())).to_vec()
     }
 
     /// What the tables and indexes of metrics take on disk.
