@@ -233,19 +233,36 @@ pub fn has_scheme(uri: &str) -> bool {
     }
 }
 
-/// `uri` as it may be shown: database URIs carry passwords.
+/// `uri` as it may be shown: database URIs carry passwords, before the host or among the parameters.
 pub fn without_password(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return uri.to_owned();
     };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else {
-        return uri.to_owned();
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A password may hold what should have been encoded, so all up to the last @ is taken for one.
+    let place = match place.rsplit_once('@') {
+        Some((who, host)) => match who.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{host}"),
+            None => place.to_owned(),
+        },
+        None => place.to_owned(),
     };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
-        None => uri.to_owned(),
+    if query.is_empty() {
+        return format!("{scheme}://{place}{}", if rest.ends_with('?') { "?" } else { "" });
     }
+    let parameters: Vec<String> = query
+        .split('&')
+        .map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if is_secret(name) => format!("{name}=***"),
+            _ => parameter.to_owned(),
+        })
+        .collect();
+    format!("{scheme}://{place}?{}", parameters.join("&"))
+}
+
+fn is_secret(parameter: &str) -> bool {
+    let parameter = percent_decode_str(parameter).decode_utf8_lossy().to_ascii_lowercase();
+    ["password", "secret", "token"].iter().any(|word| parameter.contains(word))
 }
 
 /// The X-Frame-Options header of every answer.
@@ -349,6 +366,24 @@ mod tests {
             assert!(error.contains(says), "{uri}: {error}");
             assert!(error.contains("sqlite:///") || error.contains("path alone"), "{uri}: {error}");
             assert!(!error.contains("secret"), "{uri}: {error}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (uri, shown) in [
+            ("postgresql://ann:pw@db/ml", "postgresql://ann:***@db/ml"),
+            ("postgresql://ann:p/w@x:y@db:1,db2:2/ml?a=b", "postgresql://ann:***@db:1,db2:2/ml?a=b"),
+            (
+                "postgresql:///ml?user=ann&password=pw&sslpassword=pw&host=/run",
+                "postgresql:///ml?user=ann&password=***&sslpassword=***&host=/run",
+            ),
+            ("postgresql://ann@db/ml?pass%77ord=pw", "postgresql://ann@db/ml?pass%77ord=***"),
+            ("sqlite:///x.db", "sqlite:///x.db"),
+            ("sqlite:///x.db?", "sqlite:///x.db?"),
+            ("./mlruns", "./mlruns"),
+        ] {
+            assert_eq!(without_password(uri), shown);
         }
     }
 

@@ -38,10 +38,15 @@ pub struct ServerArgs {
     #[arg(long, action = ArgAction::Help, required = false)]
     help: Option<bool>,
 
-    /// The database for experiments, runs and models: sqlite:///file (relative to the current folder) or
-    /// sqlite:////absolute/file [env: MLFLOW_BACKEND_STORE_URI] [default: sqlite:///trackway.db]
+    /// The database for experiments, runs and models: sqlite:///file (relative to the current folder),
+    /// sqlite:////absolute/file or postgresql://user@host/database [env: MLFLOW_BACKEND_STORE_URI] [default: sqlite:///trackway.db]
     #[arg(long, value_name = "URI", help_heading = "Storage")]
     backend_store_uri: Option<String>,
+
+    /// How many connections to PostgreSQL to hold at most, half of them for reading [env: TRACKWAY_DB_CONNECTIONS, or as
+    /// MLflow MLFLOW_SQLALCHEMYSTORE_POOL_SIZE and MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW] [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Storage")]
+    db_connections: Option<String>,
 
     /// The folder or URI for the artifacts of new experiments [env: MLFLOW_DEFAULT_ARTIFACT_ROOT] [default:
     /// mlflow-artifacts:/, through this server; with --no-serve-artifacts ./mlruns]

@@ -65,6 +65,13 @@ impl Settings {
                 ));
             }
             config.backend_store = BackendStore::parse(uri)?;
+            note_a_password_for_all_to_see(&args, &mut notes);
+        }
+        if let BackendStore::Postgres(postgres) = &mut config.backend_store
+            && let Some(most) = connections(&args, &variable)?
+        {
+            // As many write as read.
+            postgres.connections = (most / 2).max(1);
         }
         check_registry(text(&args.registry_store_uri, "MLFLOW_REGISTRY_STORE_URI"), &config)?;
         config.default_artifact_root = text(&args.default_artifact_root, "MLFLOW_DEFAULT_ARTIFACT_ROOT");
@@ -131,6 +138,44 @@ fn refuse_what_is_not_built(args: &ServerArgs, variable: &dyn Fn(&str) -> Option
         );
     }
     Ok(())
+}
+
+/// What stands on the command line, `ps` shows to every user of the machine.
+fn note_a_password_for_all_to_see(args: &ServerArgs, notes: &mut Vec<String>) {
+    if args.backend_store_uri.as_ref().is_some_and(|uri| without_password(uri) != *uri) {
+        notes.push(
+            "The database's password stands on the command line, where every user of this machine can read it. Set \
+             MLFLOW_BACKEND_STORE_URI or PGPASSWORD instead, or keep the password in ~/.pgpass."
+                .to_owned(),
+        );
+    }
+}
+
+/// How many connections to the database this server may hold. MLflow's variables name those of each of its processes; this
+/// is one process.
+fn connections(args: &ServerArgs, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<usize>, Failure> {
+    let number = |name: &str, text: Option<String>| match text {
+        None => Ok(None),
+        Some(text) => match text.trim().parse::<i64>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => usage(&format!("{name} takes a number, and not '{text}'.")),
+        },
+    };
+    let given = args.db_connections.clone().or_else(|| variable("TRACKWAY_DB_CONNECTIONS"));
+    if let Some(most) = number("--db-connections", given)? {
+        return match usize::try_from(most) {
+            Ok(most @ 2..=1000) => Ok(Some(most)),
+            _ => usage("--db-connections takes a number from 2 (one to write, one to read) to 1000."),
+        };
+    }
+    let kept = number("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", variable("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"))?;
+    let more = number("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", variable("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"))?;
+    // SQLAlchemy's defaults are 5 and 10; a pool of 0 or an overflow of -1 has no bound, and says nothing for us.
+    match (kept.unwrap_or(5), more.unwrap_or(10)) {
+        _ if kept.is_none() && more.is_none() => Ok(None),
+        (kept @ 1..=1000, more @ 0..=1000) => Ok(usize::try_from(kept + more).ok()),
+        _ => Ok(None),
+    }
 }
 
 fn check_registry(registry: Option<String>, config: &Config) -> Result<(), Failure> {
@@ -329,7 +374,7 @@ mod tests {
             (vec!["--enable-workspaces"], "keeps teams apart"),
             (vec!["--read-replica-backend-store-uri", "sqlite:///r.db"], "not built yet"),
             (vec!["--registry-store-uri", "sqlite:///other.db"], "is another database"),
-            (vec!["--registry-store-uri", "postgresql://a:pw@h/d"], "PostgreSQL"),
+            (vec!["--registry-store-uri", "postgresql://a:pw@h/d"], "is another database"),
             (vec!["--trace-archival-config", "x.yaml"], "has no traces"),
             (vec!["--uvicorn-opts", "--ssl-keyfile k.pem"], "but no certificate"),
             (vec!["--tls-client-ca", "ca.pem"], "the server has none itself"),
@@ -412,6 +457,36 @@ mod tests {
             seconds(&["--gunicorn-opts", "--keep-alive 120", "--keep-alive", "90", "--drain", "7"]),
             [90, 30, 7]
         );
+    }
+
+    #[test]
+    fn connections_to_postgresql() {
+        let number = |flags: &[&str], variables: &[(&str, &str)]| {
+            let all = [&["--backend-store-uri", "postgresql://ann@db/ml"], flags].concat();
+            match ok(&all, variables).config.backend_store {
+                BackendStore::Postgres(postgres) => postgres.connections,
+                BackendStore::Sqlite(_) => 0,
+            }
+        };
+        let (pool, overflow) = ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW");
+        let usual = number(&[], &[]);
+        assert_eq!(number(&["--db-connections", "20"], &[(pool, "3")]), 10);
+        assert_eq!(number(&["--db-connections", "3"], &[]), 1);
+        assert_eq!(number(&[], &[(pool, "20"), (overflow, "0")]), 10);
+        assert_eq!(number(&[], &[(pool, "20")]), 15);
+        assert_eq!(number(&[], &[(pool, "0")]), usual);
+        assert_eq!(number(&[], &[(pool, "9"), (overflow, "-1")]), usual);
+        assert!(read(&["--db-connections", "1", "--backend-store-uri", "postgresql://db/ml"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_told() {
+        let uri = "postgresql+psycopg2://ann:s3cret@db/ml?password=s3cret";
+        let notes = ok(&["--backend-store-uri", uri], &[]).notes;
+        assert!(notes[0].contains("every user of this machine") && !notes[0].contains("s3cret"), "{notes:?}");
+        assert!(ok(&[], &[("MLFLOW_BACKEND_STORE_URI", uri)]).notes.is_empty());
+        assert!(ok(&["--backend-store-uri", "postgresql://ann@db/ml"], &[]).notes.is_empty());
+        assert!(!format!("{:?}", ok(&["--backend-store-uri", uri], &[]).config).contains("s3cret"));
     }
 
     #[test]
