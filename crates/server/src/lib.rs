@@ -5,12 +5,14 @@
 //! * [`Server`] opens the stores and the sockets, and runs until it is told to stop.
 //! * `router.rs` shows the whole HTTP surface; `state.rs` what handlers can reach.
 //! * `mlflow/` has a file a noun: its requests, its handlers, its answers. `artifacts/` moves files.
+//! * `api/` is what MLflow does not have.
 //! * [`wire`] is JSON by protobuf's rules; [`error`] says what an error is to a client.
 //! * `serve.rs` is what every request goes through: [`security`], ids, figures ([`prometheus`]), the log.
 //! * [`tls`] is HTTPS without a proxy; [`forwarded`] is who asks when there is one.
 //! * [`config`] is what the server was told at its start. Nothing else here reads the environment.
 
 pub mod access_log;
+mod api;
 pub mod artifacts;
 pub mod config;
 pub mod error;

@@ -8,6 +8,7 @@ use axum::routing::{delete, get, patch, post};
 
 use trackway_tracking::Store;
 
+use crate::api;
 use crate::artifacts::{self, ArtifactService};
 use crate::config::Config;
 use crate::mlflow::{
@@ -45,7 +46,9 @@ pub(crate) fn router(
         let pages = Router::new()
             .nest(&format!("{prefix}/api/2.0/mlflow"), mlflow.clone())
             .nest(&format!("{prefix}/api/trackway/v1"), trackway())
-            .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), mlflow.merge(ajax));
+            .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), mlflow.merge(ajax))
+            .nest(&format!("{prefix}/api/3.0/trackway"), api::routes())
+            .nest(&format!("{prefix}/ajax-api/3.0/trackway"), api::routes());
         let pages = if prefix.is_empty() {
             pages.merge(artifacts::page_routes())
         } else {

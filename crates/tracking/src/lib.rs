@@ -47,7 +47,7 @@ pub use metrics::{Metric, RunHistory};
 pub use model_versions::{ModelVersion, NewModelVersion};
 pub use purge::{Begun, Deleted, PurgeRules, Purgeable, Weighed};
 pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};
-pub use runs::{LatestMetric, NewRun, Run, RunInfo, RunSearch, RunStatus, RunUpdate};
+pub use runs::{Keys, LatestMetric, NewRun, Run, RunColumns, RunInfo, RunPage, RunSearch, RunStatus, RunUpdate};
 pub use search::Page;
 
 use db::Db;

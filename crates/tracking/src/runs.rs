@@ -1,12 +1,15 @@
 //! Runs: one execution of training code each, with its params, tags, latest metrics, inputs and outputs.
 
-use crate::datasets::{self, DatasetInput};
+mod load;
+mod search;
+
+use crate::datasets::DatasetInput;
 use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
-use crate::filter::{self, Attribute, Entity};
-use crate::search::{Metrics, Page, Query, Side, Sort, Table};
-use crate::{Lifecycle, Param, Store, Tag, ViewType, experiments, limits, metrics, names, now};
-use std::ops::ControlFlow;
+use crate::{Lifecycle, Param, Store, Tag, experiments, metrics, names, now};
+
+pub use load::{Keys, RunColumns};
+pub use search::{RunPage, RunSearch};
 
 /// The tag that mirrors a run's name; the two stay in step both ways.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
@@ -99,16 +102,6 @@ pub struct RunUpdate {
     pub name: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct RunSearch {
-    pub experiment_ids: Vec<i64>,
-    pub filter: String,
-    pub order_by: Vec<String>,
-    pub view: ViewType,
-    pub max_results: i64,
-    pub page_token: Option<String>,
-}
-
 impl Store {
     pub async fn create_run(&self, new: NewRun) -> Result<Run> {
         self.db.create(format!("{new:?}"), move |tx| create(tx, &new)).await
@@ -116,7 +109,7 @@ impl Store {
 
     /// Also finds a deleted run, as MLflow does.
     pub async fn get_run(&self, run_id: String) -> Result<Run> {
-        self.db.read(Weight::Light, move |db| load(db, find(db, &run_id)?)).await
+        self.db.read(Weight::Light, move |db| load::one(db, find(db, &run_id)?)).await
     }
 
     pub async fn get_run_info(&self, run_id: String) -> Result<RunInfo> {
@@ -173,44 +166,7 @@ impl Store {
             })
             .await
     }
-
-    pub async fn search_runs(&self, search: RunSearch) -> Result<Page<Run>> {
-        let limit = limits::check_max_results(search.max_results, limits::SEARCH_RESULTS)?;
-        let filter = filter::parse(Entity::Run, &search.filter)?;
-        let order = filter::parse_order_by(Entity::Run, &search.order_by)?;
-        self.db
-            .read(Weight::Heavy, move |db| {
-                let mut query = Query::new(db, &RUNS, "run r");
-                query.one_of("r.experiment", search.experiment_ids);
-                query.lifecycle("r.lifecycle", search.view);
-                query.filter(&filter)?;
-                // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.
-                query.order(&order, vec![Sort::integer("r.start_time", true)], Sort::text("r.uuid", false))?;
-                let page = query.page(limit, search.page_token.as_deref(), |row| row.get(0))?;
-                page.load(|row| load(db, find_row(db, row)?))
-            })
-            .await
-    }
 }
-
-/// How filters and orders on runs become SQL.
-const RUNS: Table = Table {
-    entity: Entity::Run,
-    id: &["r.id"],
-    attribute: |attribute| match attribute {
-        Attribute::RunId => Some("r.uuid"),
-        Attribute::RunName => Some("r.name"),
-        Attribute::Status => Some("r.status"),
-        Attribute::ArtifactUri => Some("r.artifact_uri"),
-        Attribute::UserId => Some("r.user_id"),
-        Attribute::StartTime => Some("r.start_time"),
-        Attribute::EndTime => Some("r.end_time"),
-        _ => None,
-    },
-    tag: Some(Side { table: "tag", owner: &[("run", "r.id")] }),
-    param: Some(Side { table: "param", owner: &[("run", "r.id")] }),
-    metric: Some(Metrics::OfRun(Side { table: "latest_metric", owner: &[("run", "r.id")] })),
-};
 
 /// A run's information with the number of its row, which everything else of the run is stored under.
 pub(crate) struct Found {
@@ -218,21 +174,11 @@ pub(crate) struct Found {
     pub(crate) info: RunInfo,
 }
 
-macro_rules! run_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, uuid, experiment, name, user_id, status, start_time, end_time, lifecycle, artifact_uri FROM run WHERE ",
-            $condition
-        )
-    };
-}
+const SELECT_RUN: &str =
+    "SELECT id, uuid, experiment, name, user_id, status, start_time, end_time, lifecycle, artifact_uri FROM run";
 
 pub(crate) fn find(db: &Conn, run_id: &str) -> Result<Found> {
-    db.row(run_where!("uuid = ?1"), params![run_id], from_row)?.ok_or_else(|| not_found(run_id))
-}
-
-fn find_row(db: &Conn, row: i64) -> Result<Found> {
-    db.one(run_where!("id = ?1"), params![row], from_row)
+    db.row(&format!("{SELECT_RUN} WHERE uuid = ?1"), params![run_id], from_row)?.ok_or_else(|| not_found(run_id))
 }
 
 /// The row number and the experiment of a run that may be written to, locked until the transaction ends.
@@ -268,7 +214,7 @@ fn not_found(run_id: &str) -> Error {
     Error::NotFound(format!("Run with id={run_id} not found"))
 }
 
-/// Reads the columns of `run_where!` by their place: a search reads thousands of rows, and names cost a look-up each.
+/// Reads the columns of [`SELECT_RUN`] by their place: a search reads thousands of rows, and names cost a look-up each.
 fn from_row(row: &Row) -> Result<Found> {
     let status = row.text(5)?;
     Ok(Found {
@@ -349,42 +295,4 @@ pub(crate) fn rename(db: &Conn, row: i64, name: &str) -> Result<()> {
 pub(crate) fn set_tag(db: &Conn, row: i64, key: &str, value: &str) -> Result<()> {
     db.execute("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ON CONFLICT (run, key) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value", params![row, key, value])?;
     Ok(())
-}
-
-/// All that hangs on a run.
-fn load(db: &Conn, found: Found) -> Result<Run> {
-    let row = found.row;
-    let metrics = db.rows("SELECT k.name, m.value, m.nan, m.timestamp, m.step FROM latest_metric m JOIN metric_key k ON k.id = m.key WHERE m.run = ?1 ORDER BY m.key", params![row], |row| {
-            let nan: bool = row.get(2)?;
-            let value = if nan { f64::NAN } else { row.get(1)? };
-            Ok(LatestMetric { key: row.get(0)?, value, timestamp: row.get(3)?, step: row.get(4)? })
-        })?;
-    let params = db.rows("SELECT key, value FROM param WHERE run = ?1 ORDER BY key", params![row], |row| {
-        Ok(Param { key: row.get(0)?, value: row.get(1)? })
-    })?;
-    let tags = db.rows("SELECT key, value FROM tag WHERE run = ?1 ORDER BY key", params![row], |row| {
-        Ok(Tag { key: row.get(0)?, value: row.get(1)? })
-    })?;
-    let (mut model_inputs, mut model_outputs) = (vec![], vec![]);
-    db.each(
-        "SELECT direction, model_id, step FROM run_model WHERE run = ?1 ORDER BY direction, model_id",
-        params![row],
-        |row| {
-            if row.get::<i64>(0)? == datasets::MODEL_IN {
-                model_inputs.push(row.get(1)?);
-            } else {
-                model_outputs.push((row.get(1)?, row.get(2)?));
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(Run {
-        info: found.info,
-        metrics,
-        params,
-        tags,
-        datasets: datasets::of_run(db, row)?,
-        model_inputs,
-        model_outputs,
-    })
 }

@@ -135,6 +135,7 @@ pub(super) async fn find(app: &AppState, request: Search) -> Result<trackway_tra
         view: request.run_view_type.unwrap_or_default(),
         max_results: request.max_results.unwrap_or(1000),
         page_token: request.page_token,
+        ..RunSearch::default()
     };
     Ok(app.store.search_runs(search).await?)
 }
@@ -160,10 +161,10 @@ struct Page<'a> {
 #[derive(Serialize)]
 pub(crate) struct RunOut<'a> {
     info: InfoOut<'a>,
-    data: Data<'a>,
-    inputs: Inputs<'a>,
+    pub(crate) data: Data<'a>,
+    pub(crate) inputs: Inputs<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    outputs: Option<Outputs<'a>>,
+    pub(crate) outputs: Option<Outputs<'a>>,
 }
 
 #[derive(Serialize)]
@@ -182,7 +183,7 @@ struct InfoOut<'a> {
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
+pub(crate) struct Data<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<MetricOut<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -203,7 +204,7 @@ pub(crate) struct MetricOut<'a> {
 }
 
 #[derive(Serialize)]
-struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_inputs: Vec<DatasetInputOut<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -216,7 +217,7 @@ struct ModelInputOut<'a> {
 }
 
 #[derive(Serialize)]
-struct Outputs<'a> {
+pub(crate) struct Outputs<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     model_outputs: Vec<ModelOutputOut<'a>>,
 }
