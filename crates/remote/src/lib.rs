@@ -16,9 +16,12 @@
 //! the request runs. Bodies are written to a staging folder under the root and renamed when complete.
 //! Blocking calls run on tokio's blocking pool, one trip for a small file.
 
+mod azure;
 mod bucket;
 mod environment;
 mod error;
+mod fresh;
+mod gcs;
 mod http;
 mod local;
 mod location;
@@ -103,9 +106,10 @@ impl Remote {
     pub async fn open(location: &str, options: Options) -> Result<Remote> {
         let kind = match Location::parse(location)? {
             Location::Local(path) => Kind::Local(local::Folder::open(path, options).await?),
-            Location::Gcs { .. } | Location::Azure { .. } => {
-                return Err(Error::Unsupported { what: "such a bucket", kind: "this server" });
+            Location::Azure { container, account, prefix } => {
+                Kind::Bucket(azure::open(location, &container, account.as_ref(), &prefix, &options)?)
             }
+            Location::Gcs { bucket, prefix } => Kind::Bucket(gcs::open(location, &bucket, &prefix, &options).await?),
             Location::S3 { bucket, prefix } => Kind::Bucket(s3::open(&bucket, &prefix, &options).await?),
         };
         Ok(Remote { kind: Arc::new(kind) })

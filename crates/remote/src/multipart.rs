@@ -81,6 +81,15 @@ impl Remote {
     /// Begins an upload of `parts` parts, each with a signed URL of its own. The upload can be gone on
     /// with from any process that knows its id.
     pub async fn create_multipart(&self, path: &RelPath, parts: u32) -> Result<Multipart> {
+        if !self.capabilities().multipart {
+            return Err(match &*self.kind {
+                Kind::Local(_) => unsupported_multipart(),
+                Kind::Bucket(_) => Error::Unsupported {
+                    what: "a multipart upload by signed URLs",
+                    kind: "a bucket without credentials that can sign",
+                },
+            });
+        }
         let upload_id = self.begin_multipart(path).await?;
         let mut targets = Vec::with_capacity(parts as usize);
         for number in 1..=parts {

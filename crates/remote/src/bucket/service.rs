@@ -1,17 +1,22 @@
 //! What each object store can do, in its smallest pieces. Keys are whole, the prefix included.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use super::fault::Fault;
+use crate::azure::Azure;
+use crate::gcs::Gcs;
 use crate::http::{Answer, Client};
 use crate::multipart::{Part, SignedUrl, StoredPart, UnfinishedUpload};
 use crate::s3::S3;
 
 pub(crate) enum Service {
     S3(S3),
+    Azure(Azure),
+    Gcs(Gcs),
 }
 
 /// What a store says of an object without sending it.
@@ -48,7 +53,17 @@ pub(crate) struct How {
 
 /// An upload of our own in the making: what the store calls it.
 #[derive(Debug, Default)]
-pub(crate) struct Session(pub String);
+pub(crate) struct Session {
+    pub id: String,
+    /// Of all that was sent, where pieces go one after the other.
+    pub sum: AtomicU32,
+}
+
+impl Session {
+    pub fn new(id: String) -> Session {
+        Session { id, ..Session::default() }
+    }
+}
 
 /// A part of it that arrived.
 #[derive(Debug)]
@@ -99,6 +114,8 @@ macro_rules! each {
     ($self:expr, $store:ident => $call:expr) => {
         match $self {
             Service::S3($store) => $call,
+            Service::Azure($store) => $call,
+            Service::Gcs($store) => $call,
         }
     };
 }
@@ -106,13 +123,6 @@ macro_rules! each {
 impl Service {
     pub fn client(&self) -> &Client {
         each!(self, store => store.client())
-    }
-
-    /// What a person calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Service::S3(_) => "S3",
-        }
     }
 
     /// The longest key in bytes.
@@ -129,12 +139,13 @@ impl Service {
     pub fn deletes_at_once(&self) -> usize {
         match self {
             Service::S3(_) => 1000,
+            Service::Azure(_) | Service::Gcs(_) => 1,
         }
     }
 
     /// Whether parts of one upload may be sent side by side.
     pub fn takes_parts_in_parallel(&self) -> bool {
-        true
+        !matches!(self, Service::Gcs(_))
     }
 
     pub async fn head(&self, key: &str) -> Result<Head, Fault> {
@@ -159,6 +170,15 @@ impl Service {
     pub async fn delete_many(&self, keys: &[String]) -> Result<(), Fault> {
         match self {
             Service::S3(store) => store.delete_many(keys).await,
+            Service::Azure(_) | Service::Gcs(_) => {
+                for key in keys {
+                    match self.delete(key).await {
+                        Err(Fault::Missing) => {}
+                        outcome => outcome?,
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -182,6 +202,8 @@ impl Service {
     ) -> Result<Sent, Fault> {
         match self {
             Service::S3(store) => store.piece(key, session, number, content).await,
+            Service::Azure(store) => store.piece(key, session, number, content).await,
+            Service::Gcs(store) => store.piece(key, session, number, offset, content, is_last).await,
         }
     }
 
@@ -189,12 +211,18 @@ impl Service {
     pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
         match self {
             Service::S3(store) => store.finish(key, session, sent, how).await,
+            Service::Azure(store) => store.finish(key, session, sent, how).await,
+            // The last piece did it.
+            Service::Gcs(_) => Ok(()),
         }
     }
 
     pub async fn cancel(&self, key: &str, session: &Session) -> Result<(), Fault> {
         match self {
-            Service::S3(store) => store.abort(key, &session.0).await,
+            Service::S3(store) => store.abort(key, &session.id).await,
+            // Blocks that nobody commits go by themselves.
+            Service::Azure(_) => Ok(()),
+            Service::Gcs(store) => store.cancel(session).await,
         }
     }
 

@@ -8,7 +8,8 @@ pub(crate) mod encode;
 mod tls;
 pub(crate) mod xml;
 
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
@@ -98,9 +99,14 @@ impl Client {
         let idle = self.options.idle_timeout;
         // A body is sent at 100 kB/s at the least.
         let deadline = idle + Duration::from_millis(request.body.len() as u64 / 100);
+        // An empty body has a length too, which hyper leaves out and Azure demands.
+        let is_empty_body = request.body.is_empty() && matches!(request.method, Method::PUT | Method::POST);
         let mut sent = http::Request::builder().method(request.method).uri(&request.url);
         if let Some(headers) = sent.headers_mut() {
             *headers = request.headers;
+            if is_empty_body {
+                headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+            }
         }
         let mut sent = sent
             .body(Full::new(request.body))
@@ -194,6 +200,28 @@ impl Answer {
         let bytes = self.bytes(32 << 20).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// An ETag as it is compared: without quotes.
+pub(crate) fn unquoted(etag: &str) -> String {
+    etag.trim().trim_start_matches("W/").trim_matches('"').to_owned()
+}
+
+/// Which bytes of how many an answer has.
+pub(crate) fn range(answer: &Answer) -> Option<(Range<u64>, u64)> {
+    if answer.status.as_u16() != 206 {
+        let size = answer.header("content-length")?.parse().ok()?;
+        return Some((0..size, size));
+    }
+    let (range, size) = answer.header("content-range")?.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    Some((first..last.checked_add(1)?, size.parse().ok()?))
+}
+
+/// A time as XML and JSON have it.
+pub(crate) fn time(text: &str) -> Option<SystemTime> {
+    text.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
 }
 
 fn is_worth_repeating(status: StatusCode) -> bool {

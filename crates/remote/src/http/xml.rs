@@ -1,4 +1,4 @@
-//! The little XML that S3, Azure and GCS speak, as a tree without attributes.
+//! The little XML that S3, Azure and GCS speak, as a tree. Of attributes only one counts.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -8,6 +8,8 @@ pub(crate) struct Element {
     /// Without a name space's prefix.
     pub name: String,
     pub text: String,
+    /// Azure marks so a name that XML cannot hold: it is percent-encoded.
+    pub is_encoded: bool,
     pub children: Vec<Element>,
 }
 
@@ -25,7 +27,11 @@ impl Element {
                     if open.len() >= DEEPEST {
                         return None;
                     }
-                    open.push(Element { name: start.local_name().as_ref().to_owned(), ..Element::default() });
+                    let is_encoded = start
+                        .try_get_attribute("Encoded")
+                        .is_ok_and(|found| found.is_some_and(|attribute| attribute.value.as_ref() == "true"));
+                    let name = start.local_name().as_ref().to_owned();
+                    open.push(Element { name, is_encoded, ..Element::default() });
                     None
                 }
                 Event::Empty(empty) => {

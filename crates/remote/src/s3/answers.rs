@@ -1,13 +1,10 @@
 //! What S3 answers: headers of objects, listings, errors.
 
-use std::ops::Range;
-use std::time::SystemTime;
-
 use percent_encoding::percent_decode_str;
 
 use crate::bucket::{Fault, Head, Listed, Page, Said, Sum};
 use crate::http::xml::Element;
-use crate::http::{Answer, encode};
+use crate::http::{Answer, encode, time, unquoted};
 use crate::multipart::{Part, StoredPart, UnfinishedUpload};
 
 pub(super) async fn fault(answer: Answer) -> Fault {
@@ -69,22 +66,6 @@ fn sum(text: &str) -> Option<Sum> {
     Some(Sum::Crc32(u32::from_be_bytes(bytes)))
 }
 
-pub(crate) fn unquoted(etag: &str) -> String {
-    etag.trim().trim_start_matches("W/").trim_matches('"').to_owned()
-}
-
-/// Which bytes of how many an answer has.
-pub(crate) fn range(answer: &Answer) -> Option<(Range<u64>, u64)> {
-    if answer.status.as_u16() != 206 {
-        let size = answer.header("content-length")?.parse().ok()?;
-        return Some((0..size, size));
-    }
-    let (range, size) = answer.header("content-range")?.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    Some((first..last.checked_add(1)?, size.parse().ok()?))
-}
-
 pub(super) fn page(root: &Element) -> Option<Page> {
     // Names may hold what XML cannot.
     let encoded = root.text_of("EncodingType") == "url";
@@ -110,10 +91,6 @@ pub(super) fn page(root: &Element) -> Option<Page> {
         page.next.as_ref()?;
     }
     Some(page)
-}
-
-pub(crate) fn time(text: &str) -> Option<SystemTime> {
-    text.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
 }
 
 pub(crate) fn parts(root: &Element) -> Option<(Vec<StoredPart>, Option<String>)> {

@@ -4,7 +4,7 @@
 //! program); the container's endpoint; the machine's metadata service. What expires is fetched anew five
 //! minutes before.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use super::profile::Profiles;
 use super::{metadata, sso, sts};
 use crate::bucket::Fault;
 use crate::environment::Environment;
+use crate::fresh::{Expires, Fresh};
 use crate::http::Client;
 use crate::options::{S3Options, Secret};
 
@@ -55,10 +56,11 @@ impl Keys {
     fn new(access_key_id: String, secret: String, token: Option<String>) -> Keys {
         Keys { access_key_id, secret_access_key: secret.into(), session_token: token.map(Secret::new), expires: None }
     }
+}
 
-    fn is_fresh(&self) -> bool {
-        let soon = SystemTime::now() + Duration::from_secs(300);
-        self.expires.is_none_or(|expires| expires > soon)
+impl Expires for Keys {
+    fn expires(&self) -> Option<SystemTime> {
+        self.expires
     }
 }
 
@@ -68,8 +70,7 @@ pub(super) struct Provider {
     environment: Environment,
     profiles: Profiles,
     region: String,
-    found: RwLock<Option<Arc<Keys>>>,
-    finding: tokio::sync::Mutex<()>,
+    found: Fresh<Keys>,
 }
 
 /// Everything a step of the chain needs.
@@ -87,36 +88,17 @@ impl Provider {
             environment: environment.clone(),
             profiles,
             region,
-            found: RwLock::new(None),
-            finding: tokio::sync::Mutex::new(()),
+            found: Fresh::default(),
         }
     }
 
     pub async fn keys(&self, client: &Client) -> Result<Arc<Keys>, Fault> {
-        if let Some(keys) = self.fresh() {
-            return Ok(keys);
-        }
-        let _one_at_a_time = self.finding.lock().await;
-        if let Some(keys) = self.fresh() {
-            return Ok(keys);
-        }
-        let keys = Arc::new(self.find(client).await.map_err(Fault::NoCredentials)?);
-        *self.found.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::clone(&keys));
-        Ok(keys)
+        self.found.get(self.find(client)).await
     }
 
-    /// These keys were refused as expired. True if looking again may give others.
-    pub fn forget(&self, keys: &Keys) -> bool {
-        let mut found = self.found.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if found.as_ref().is_some_and(|found| found.access_key_id == keys.access_key_id) {
-            *found = None;
-        }
-        keys.expires.is_some()
-    }
-
-    fn fresh(&self) -> Option<Arc<Keys>> {
-        let found = self.found.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        found.clone().filter(|keys| keys.is_fresh())
+    /// They were refused as expired: the next request looks for others.
+    pub fn forget(&self) {
+        self.found.forget();
     }
 
     async fn find(&self, client: &Client) -> Result<Keys, String> {

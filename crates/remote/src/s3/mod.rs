@@ -21,13 +21,15 @@ use jiff::Timestamp;
 use crate::bucket::{Ask, Bucket, Fault, Got, Head, How, Page, Purpose, Service};
 use crate::error::{Error, Result};
 use crate::http::xml::{Element, escape};
-use crate::http::{Answer, Client, Request, back_off, encode};
+use crate::http::{Answer, Client, Request, back_off, encode, range, unquoted};
 use crate::multipart::SignedUrl;
 use crate::options::{Checksum, Options};
+pub(crate) use answers::{parts, uploads};
 use credentials::Provider;
 use profile::Profiles;
 use settings::Settings;
 use sign::{Signer, Target, UNSIGNED, set, sha256};
+pub(crate) use upload::completion;
 
 pub(crate) struct S3 {
     client: Client,
@@ -107,15 +109,15 @@ impl S3 {
         Ok(answers::head(&answer, size))
     }
 
-    pub async fn get(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
+    pub async fn get(&self, key: &str, wanted: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
         let call = self.reading(Call::new(Method::GET, key));
-        let mut call = call.header("range", format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let mut call = call.header("range", format!("bytes={}-{}", wanted.start, wanted.end.saturating_sub(1)));
         if let Some(etag) = etag {
             call = call.header("if-match", format!("\"{etag}\""));
         }
         let answer = self.call(&call).await?;
         let (range, size) =
-            answers::range(&answer).ok_or_else(|| Fault::Other("it does not say which bytes it sends".to_owned()))?;
+            range(&answer).ok_or_else(|| Fault::Other("it does not say which bytes it sends".to_owned()))?;
         Ok(Got { head: answers::head(&answer, size), range, body: answer })
     }
 
@@ -126,7 +128,7 @@ impl S3 {
         }
         for attempt in 1.. {
             match self.call_unsorted(&call).await? {
-                answer if answer.status.is_success() => return Ok(answer.header("etag").map(answers::unquoted)),
+                answer if answer.status.is_success() => return Ok(answer.header("etag").map(unquoted)),
                 answer if answer.status.as_u16() == 412 && how.if_absent => {
                     let repeated = answer.repeated || attempt > 1;
                     return Err(if repeated { Fault::TakenOnRetry } else { Fault::Taken });
@@ -253,7 +255,10 @@ impl S3 {
             if keys.expires.is_some() {
                 let fault = answers::fault(answer).await;
                 return match fault {
-                    Fault::Expired(_) if self.provider.forget(&keys) => self.send(call).await,
+                    Fault::Expired(_) => {
+                        self.provider.forget();
+                        self.send(call).await
+                    }
                     fault => Err(fault),
                 };
             }

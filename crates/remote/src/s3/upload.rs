@@ -7,8 +7,8 @@ use http::Method;
 
 use super::{Call, S3, answers, crc32};
 use crate::bucket::{Fault, How, Sent, Session};
-use crate::http::encode;
 use crate::http::xml::{Element, escape};
+use crate::http::{encode, unquoted};
 use crate::multipart::{Part, StoredPart, UnfinishedUpload};
 use crate::options::Checksum;
 
@@ -19,7 +19,7 @@ impl S3 {
         if self.settings.checksum == Checksum::Crc32 {
             call = call.header("x-amz-checksum-algorithm", "CRC32");
         }
-        Ok(Session(self.begin_with(&call).await?))
+        Ok(Session::new(self.begin_with(&call).await?))
     }
 
     pub async fn piece(&self, key: &str, session: &Session, number: u32, content: Bytes) -> Result<Sent, Fault> {
@@ -27,15 +27,15 @@ impl S3 {
             Checksum::Crc32 => crc32(&content),
             Checksum::Md5 | Checksum::None => String::new(),
         };
-        let call = self.checked(self.part(key, &session.0, number), content);
+        let call = self.checked(self.part(key, &session.id, number), content);
         let answer = self.call(&call).await?;
-        let etag = answer.header("etag").map(answers::unquoted).unwrap_or_default();
+        let etag = answer.header("etag").map(unquoted).unwrap_or_default();
         Ok(Sent { number, etag, checksum })
     }
 
     pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
         let parts = sent.iter().map(|part| (part.number, part.etag.as_str(), part.checksum.as_str()));
-        self.complete_with(key, &session.0, completion(parts), how).await
+        self.complete_with(key, &session.id, completion(parts), how).await
     }
 
     /// An upload that others send parts of: what they send is between them and the store.
@@ -57,7 +57,7 @@ impl S3 {
         let md5 = encode::base64(fast_md5::digest(&content));
         let call = self.part(key, upload_id, number).header("content-md5", md5).body(content);
         let answer = self.call(&call).await?;
-        Ok(answer.header("etag").map(answers::unquoted).unwrap_or_default())
+        Ok(answer.header("etag").map(unquoted).unwrap_or_default())
     }
 
     fn part<'a>(&self, key: &'a str, upload_id: &str, number: u32) -> Call<'a> {

@@ -40,7 +40,6 @@ pub fn azure_options(container: &azurite::Container) -> Options {
     Options { azure, ..usual() }
 }
 
-#[allow(dead_code)]
 pub async fn azure(container: &azurite::Container, prefix: &str) -> Remote {
     open(&format!("azure://{}/{prefix}", container.name), azure_options(container)).await
 }
@@ -50,7 +49,6 @@ pub fn gcs_options(bucket: &fake_gcs::Bucket) -> Options {
     Options { gcs, ..usual() }
 }
 
-#[allow(dead_code)]
 pub async fn gcs(bucket: &fake_gcs::Bucket, prefix: &str) -> Remote {
     open(&format!("gs://{}/{prefix}", bucket.name), gcs_options(bucket)).await
 }

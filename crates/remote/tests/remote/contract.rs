@@ -4,7 +4,7 @@ use bytes::Bytes;
 use trackway_remote::{Error, PutOptions, RelPath, Remote};
 
 use futures_util::TryStreamExt;
-use trackway_testkit::services::seaweedfs;
+use trackway_testkit::services::{azurite, fake_gcs, seaweedfs};
 
 use crate::{body, buckets, collect, content, folders, open, path, read};
 
@@ -24,6 +24,22 @@ async fn s3_holds_the_contract() {
     let bucket = seaweedfs::bucket().unwrap();
     for prefix in ["", "a prefix/of two"] {
         holds(&buckets::s3(&bucket, prefix).await).await;
+    }
+}
+
+#[tokio::test]
+async fn azure_holds_the_contract() {
+    let container = azurite::container().unwrap();
+    for prefix in ["", "a prefix/of two"] {
+        holds(&buckets::azure(&container, prefix).await).await;
+    }
+}
+
+#[tokio::test]
+async fn google_holds_the_contract() {
+    let bucket = fake_gcs::bucket().unwrap();
+    for prefix in ["", "a prefix/of two"] {
+        holds(&buckets::gcs(&bucket, prefix).await).await;
     }
 }
 
@@ -168,6 +184,9 @@ async fn folders_are_real(remote: &Remote) {
         assert!(matches!(under, Err(Error::NotADirectory { .. })), "{under:?}");
     }
     assert_eq!(read(remote, "kinds/dir/file").await.unwrap(), b"1");
+    let at = path("bodies/one");
+    assert!(matches!(remote.complete_multipart(&at, "x", &[]).await, Err(Error::Unsupported { .. })));
+    assert!(matches!(remote.abort_multipart(&at, "x").await, Err(Error::Unsupported { .. })));
     // SeaweedFS and Azurite take a backslash for a slash.
     put(remote, "back/a\\b", b"1").await;
     assert_eq!(names(remote, "back").await, ["a\\b"]);
@@ -261,8 +280,6 @@ async fn what_is_unsupported_says_so(remote: &Remote) {
     let hour = std::time::Duration::from_secs(3600);
     if !remote.capabilities().multipart {
         assert!(matches!(remote.create_multipart(&at, 2).await, Err(Error::Unsupported { .. })));
-        assert!(matches!(remote.complete_multipart(&at, "x", &[]).await, Err(Error::Unsupported { .. })));
-        assert!(matches!(remote.abort_multipart(&at, "x").await, Err(Error::Unsupported { .. })));
     }
     if !remote.capabilities().signed_urls {
         assert!(matches!(remote.sign_get(&at, hour).await, Err(Error::Unsupported { .. })));
