@@ -35,6 +35,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+pub use trackway_tracking::backup;
 use trackway_tracking::{Backend, OpenError, Options, Store};
 
 use artifacts::ArtifactService;

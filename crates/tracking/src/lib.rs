@@ -36,7 +36,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
-pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats};
+pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats, backup};
 pub use error::{Error, Result};
 pub use experiments::{Experiment, ExperimentSearch};
 pub use logged_models::{

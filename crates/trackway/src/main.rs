@@ -22,6 +22,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 use commands::dvc::context::Style;
 use commands::dvc::{self, Before};
+use commands::server::backup::{BackupArgs, RestoreArgs};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -59,13 +60,33 @@ fn trackway(arguments: &[OsString]) -> ExitCode {
 
 /// The commands of plain `trackway` that are not DVC's, for its help and for completion.
 fn with_trackways_own(top: Command) -> Command {
-    let server = commands::server::ServerArgs::augment_args(Command::new("server"));
+    let server = commands::server::ServerArgs::augment_args(Command::new("server")).subcommands(server_commands());
     top.subcommand(server.about("Run the tracking server that the `mlflow` client talks to").display_order(0))
         .subcommand(Command::new("mlflow").about("Act as the `mlflow` command does").display_order(1))
         .subcommand(Command::new("dvc").about("Act as the `dvc` command does").display_order(2))
 }
 
+/// What `trackway server` does beside serving. Not under the name `mlflow`, whose `server` has no commands.
+fn server_commands() -> [Command; 2] {
+    [
+        BackupArgs::augment_args(
+            Command::new("backup").about("Copy the SQLite database, also while a server writes to it"),
+        ),
+        RestoreArgs::augment_args(Command::new("restore").about("Put a copy of the SQLite database in its place")),
+    ]
+}
+
 fn server(rest: &[OsString]) -> Result<(), Failure> {
+    let [backup, restore] = server_commands();
+    match rest.split_first() {
+        Some((word, rest)) if word == "backup" => {
+            return commands::server::backup::backup(parse(backup, "trackway server backup", rest)?);
+        }
+        Some((word, rest)) if word == "restore" => {
+            return commands::server::backup::restore(parse(restore, "trackway server restore", rest)?);
+        }
+        _ => {}
+    }
     let parser = commands::server::ServerArgs::augment_args(
         Command::new("trackway server").about("Run the tracking server that the `mlflow` client talks to"),
     );

@@ -19,6 +19,7 @@ use lost_answers::{Awaiting, LostAnswers};
 pub(crate) use conn::{Conn, Dialect, Row, Sql, params};
 pub use postgres::PostgresConfig;
 pub(crate) use request::Tx;
+pub use sqlite::backup;
 
 /// Why a database could not be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]

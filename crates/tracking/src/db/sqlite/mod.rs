@@ -1,5 +1,6 @@
 //! SQLite behind the store: one writer thread with group commit, and readers beside it.
 
+pub mod backup;
 mod functions;
 mod migrations;
 mod readers;
