@@ -27,12 +27,10 @@ import pytest
 import places
 from buckets import Bucket
 from rest_api import Api
-from servers import Server, clean_environment
+from servers import RUNNING, Server, clean_environment, running
 
 # The fixtures of PostgreSQL, object stores and what stands between, and of where servers keep their data.
 pytest_plugins = ["services", "places"]
-
-RUNNING: list[Server] = []
 
 
 def pytest_addoption(parser):
@@ -91,16 +89,6 @@ def pytest_runtest_makereport(item, call):
             text = server.log_tail(25, since=item.log_starts.get(server.url, 0))
             report.sections.append((f"log of the {server.kind} server at {server.url}", text))
     return report
-
-
-def running(server: Server):
-    """Registers a started server, so that a failing test shows its log."""
-    RUNNING.append(server)
-    try:
-        with server:
-            yield server
-    finally:
-        RUNNING.remove(server)
 
 
 @pytest.fixture(scope="session")

@@ -175,3 +175,17 @@ class Server:
             self.stop()
         else:
             self.kill()
+
+
+# Those that run now: a failing test shows what their logs say.
+RUNNING: list[Server] = []
+
+
+def running(server: Server):
+    """Starts a server for as long as a fixture needs it, and lets a failing test show its log."""
+    RUNNING.append(server)
+    try:
+        with server:
+            yield server
+    finally:
+        RUNNING.remove(server)

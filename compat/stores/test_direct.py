@@ -5,11 +5,10 @@ import pathlib
 import mlflow
 import pytest
 import requests
-from conftest import running
 from mlflow import MlflowClient
 from places import STORES
 from rest_api import Api
-from servers import Server
+from servers import Server, running
 
 pytestmark = pytest.mark.places(*STORES)
 
