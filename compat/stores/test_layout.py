@@ -86,7 +86,10 @@ def test_odd_names(client, run, bucket, tmp_path, name):
     assert (got / name).read_bytes() == name.encode()
 
 
-@pytest.mark.parametrize("name", ["question?.txt", "back\\slash", " leading", "tab\tin"])
+AZURE = pytest.mark.differs_from_stock("the Azure client that stock uses makes a slash of a backslash, and loses tabs")
+
+
+@pytest.mark.parametrize("name", ["question?.txt", " leading", *(pytest.param(name, marks=AZURE) for name in ("back\\slash", "tab\tin"))])
 def test_odd_names_that_the_client_cannot_send(api, run, bucket, name):
     path = urllib.parse.quote(f"{below(run)}in/{name}")
     answer = api.raw("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", data=b"x")

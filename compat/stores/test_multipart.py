@@ -39,8 +39,10 @@ def root(run) -> str:
 
 
 @pytest.fixture
-def capable(api):
+def capable(api, server_kind, place):
     """What the server says of itself, which is all that the client goes by."""
+    if (server_kind, place.name) == ("stock", "gcs"):
+        pytest.skip("stock says that it can sign for Google, and then cannot without a key of a service account")
     info = api.get("/api/3.0/mlflow/server-info").ok()
     assert info["multipart_uploads_enabled"] in (True, False)
     assert info["multipart_downloads_enabled"] in (True, False)
