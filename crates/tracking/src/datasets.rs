@@ -1,5 +1,6 @@
 //! Datasets that runs read, and the models that went into runs or came out of them.
 
+use crate::changes::{Change, Kind};
 use crate::db::{Conn, Dialect, Weight, params};
 use crate::error::{Error, Result};
 use crate::{Store, Tag, limits, runs};
@@ -71,7 +72,9 @@ impl Store {
                         }
                     }
                 }
-                models.iter().try_for_each(|model| note_model(tx.db, run, MODEL_IN, model, 0))
+                models.iter().try_for_each(|model| note_model(tx.db, run, MODEL_IN, model, 0))?;
+                tx.changed(Change::run(experiment, &run_id, Kind::Inputs));
+                Ok(())
             })
             .await
     }
@@ -80,8 +83,10 @@ impl Store {
     pub async fn log_outputs(&self, run_id: String, models: Vec<(String, i64)>) -> Result<()> {
         self.db
             .write(64 * models.len(), move |tx| {
-                let (run, _) = runs::active_row(tx.db, &run_id)?;
-                models.iter().try_for_each(|(model, step)| note_model(tx.db, run, MODEL_OUT, model, *step))
+                let (run, experiment) = runs::active_row(tx.db, &run_id)?;
+                models.iter().try_for_each(|(model, step)| note_model(tx.db, run, MODEL_OUT, model, *step))?;
+                tx.changed(Change::run(experiment, &run_id, Kind::Inputs));
+                Ok(())
             })
             .await
     }

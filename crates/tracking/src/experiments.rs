@@ -1,5 +1,6 @@
 //! Experiments and their tags.
 
+use crate::changes::{Change, Kind};
 use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Entity};
@@ -91,6 +92,7 @@ impl Store {
                     "UPDATE experiment SET name = ?2, last_update_time = ?3 WHERE id = ?1",
                     params![id, &name, now()],
                 )?;
+                tx.changed(Change::experiment(id, Kind::Updated));
                 Ok(())
             })
             .await
@@ -127,6 +129,8 @@ impl Store {
                     "UPDATE run SET lifecycle = ?2, deleted_time = ?3 WHERE experiment = ?1 AND lifecycle < 2",
                     params![id, to.number(), deleted_time],
                 )?;
+                let kind = if to == Lifecycle::Deleted { Kind::Deleted } else { Kind::Restored };
+                tx.changed(Change::experiment(id, kind));
                 Ok(())
             })
             .await
@@ -138,6 +142,7 @@ impl Store {
             .write(tag.key.len() + tag.value.len(), move |tx| {
                 check_active(&find(tx.db, id)?)?;
                 tx.db.execute("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value", params![id, &tag.key, &tag.value])?;
+                tx.changed(Change::experiment(id, Kind::Tags));
                 Ok(())
             })
             .await
@@ -153,6 +158,7 @@ impl Store {
                 if gone == 0 {
                     return Err(Error::NotFound(format!("No tag with name: {key} in experiment with id {id}")));
                 }
+                tx.changed(Change::experiment(id, Kind::Tags));
                 Ok(())
             })
             .await
@@ -210,6 +216,7 @@ fn insert(tx: &Tx, name: &str, artifact_location: Option<&str>, root: &str, tags
         // Of a key that comes twice the last wins, as everywhere else that tags are set.
         tx.db.execute("INSERT INTO experiment_tag VALUES (?1, ?2, ?3) ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value", params![id, &tag.key, &tag.value])?;
     }
+    tx.changed(Change::experiment(id, Kind::Created));
     Ok(id)
 }
 

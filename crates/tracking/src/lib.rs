@@ -6,6 +6,7 @@
 //!   methods on it: [`experiments`](Experiment), [`runs`](Run), `log` (what a script sends while it runs),
 //!   [`metrics`](Metric), [`datasets`](Dataset), `logged_models`, `registered_models`, `model_versions`.
 //! * [`artifact_index`](ArtifactDir) remembers what lies in buckets.
+//! * `packing` compresses metric points beside the writers; `changes` tells listeners what was written.
 //! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
 //! * [`filter`] parses what users search for; `search` turns it into SQL and cuts pages.
 //! * `purge` takes apart for good what was deleted.
@@ -14,6 +15,7 @@
 //! Nothing here knows of HTTP. Values are checked where they come in, with MLflow's limits and messages.
 
 mod artifact_index;
+mod changes;
 mod datasets;
 mod db;
 mod error;
@@ -25,6 +27,7 @@ mod logged_models;
 mod metrics;
 mod model_versions;
 mod names;
+mod packing;
 pub mod points;
 mod purge;
 mod registered_models;
@@ -35,6 +38,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
+pub use changes::{Event, Events, Kind as ChangeKind, Listener};
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
 pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats, backup};
 pub use error::{Error, Result};
@@ -50,22 +54,36 @@ pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};
 pub use runs::{Keys, LatestMetric, NewRun, Run, RunColumns, RunInfo, RunPage, RunSearch, RunStatus, RunUpdate};
 pub use search::Page;
 
-use db::Db;
+use changes::Changes;
+use db::{Db, Done, Observer};
+use packing::Packing;
 
 /// Everything that is tracked. Cheap to clone; all clones share one database.
 #[derive(Clone)]
 pub struct Store {
     db: Arc<Db>,
+    background: Arc<Background>,
     artifact_root: Arc<str>,
+}
+
+/// The threads beside the requests. They end with the last store.
+struct Background {
+    packing: Arc<Packing>,
+    changes: Arc<Changes>,
 }
 
 impl Store {
     /// Opens the database, or creates it. New experiments keep their artifacts below `artifact_root`.
     pub async fn open(backend: &Backend, artifact_root: &str, options: &Options) -> Result<Store, OpenError> {
-        let db = Db::open(backend, options).await?;
-        let store = Store { db: Arc::new(db), artifact_root: artifact_root.into() };
+        let (packing, changes) = (Arc::new(Packing::new()), Arc::new(Changes::new()));
+        let observer = AfterCommit { packing: Arc::clone(&packing), changes: Arc::clone(&changes) };
+        let db = Arc::new(Db::open(backend, options, Arc::new(observer)).await?);
+        let background = Arc::new(Background { packing, changes });
+        let store = Store { db: Arc::clone(&db), background, artifact_root: artifact_root.into() };
         let root = store.artifact_root();
         store.db.write(0, move |tx| experiments::ensure_default(tx, &root)).await.map_err(OpenError::Default)?;
+        store.background.packing.start(Arc::clone(&db)).map_err(OpenError::Thread)?;
+        store.background.changes.start(db).map_err(OpenError::Thread)?;
         Ok(store)
     }
 
@@ -80,7 +98,44 @@ impl Store {
 
     /// Finishes the writes that were accepted and closes the database. Further writes are refused as "busy".
     pub fn close(&self) {
+        self.background.close();
         self.db.close();
+    }
+}
+
+impl Background {
+    fn close(&self) {
+        self.packing.close();
+        self.changes.close();
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Hands what was committed to those who act on it later.
+struct AfterCommit {
+    packing: Arc<Packing>,
+    changes: Arc<Changes>,
+}
+
+impl Observer for AfterCommit {
+    fn committed(&self, done: Vec<Done>) {
+        if done.is_empty() {
+            return;
+        }
+        let mut changes = Vec::with_capacity(done.len());
+        for done in done {
+            match done {
+                Done::Appended { run, bytes } => self.packing.appended(run, bytes),
+                Done::Ended { run } => self.packing.ended(run),
+                Done::Changed(change) => changes.push(change),
+            }
+        }
+        self.changes.note(changes.into_iter());
     }
 }
 

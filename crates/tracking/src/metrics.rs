@@ -1,28 +1,21 @@
-//! Metrics as time series: appending, packing, histories and samples.
+//! Metrics as time series: appending, histories and samples.
 //!
-//! A request's points are appended as one small block for the run, all keys together. When a run's blocks are
-//! many or large, and when it ends, they are packed into compressed chunks of one key each. Points are a set:
-//! one that is sent twice is there once, wherever its copies lie.
+//! A request's points are appended as one small block for the run, all keys together. `packing` makes compressed
+//! chunks of one key each of them later. Points are a set: one that is sent twice is there once, wherever its copies lie.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use crate::db::{Conn, Tx, Weight, params};
+use crate::db::{Conn, Dialect, Done, Sql, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::points::{self, Point};
 use crate::search::Page;
 use crate::{Store, limits};
-
-/// Blocks of a run that may wait before they are packed: by number, and by bytes.
-const BLOCKS: i64 = 256;
-const BLOCK_BYTES: i64 = 256 << 10;
-/// A key with fewer waiting points stays in a block: a chunk of its own would cost more than it saves.
-const CHUNK_LEAST: usize = 16;
-/// A key's last chunk is taken in again with the new points until it holds so many.
-const CHUNK_ENOUGH: usize = 2048;
 
 /// One metric as a client logs it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -220,7 +213,7 @@ fn waiting(db: &Conn, run: i64, key: u32, into: &mut Vec<Point>) -> Result<()> {
     })
 }
 
-fn corrupt(error: impl std::fmt::Display) -> Error {
+pub(crate) fn corrupt(error: impl std::fmt::Display) -> Error {
     Error::Storage(error.to_string())
 }
 
@@ -240,131 +233,48 @@ pub(crate) fn append(tx: &Tx, run: i64, run_id: &str, metrics: &[Metric]) -> Res
         let point = Point { timestamp: metric.timestamp, step: metric.step, value: metric.value }.normalised();
         block.push((key, point));
     }
-    update_latest(tx, run, &block)?;
-    let (blocks, bytes) = append_block(tx, run, &block)?;
-    if blocks >= BLOCKS || bytes >= BLOCK_BYTES {
-        compact(tx, run)?;
-    }
+    let bytes = store(tx.db, run, &block)?;
+    tx.done(Done::Appended { run, bytes });
     append_to_models(tx, run_id, metrics)
 }
 
-/// Returns how many blocks of the run wait now, and their bytes.
-fn append_block(tx: &Tx, run: i64, block: &[(u32, Point)]) -> Result<(i64, i64)> {
-    let last: Option<(i64, i64)> = tx.db.row(
-        "SELECT seq, total FROM metric_block WHERE run = ?1 ORDER BY seq DESC LIMIT 1",
-        params![run],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let (seq, total) = last.unwrap_or((0, 0));
+/// Appends a block. Blocks are only added and taken away, never changed, and a number is not given again: packing relies
+/// on both.
+pub(crate) fn append_block(db: &Conn, run: i64, block: &[(u32, Point)]) -> Result<usize> {
+    let data = encode(block);
+    let size = data.len();
+    let sql = match db.dialect() {
+        Dialect::Sqlite => BLOCK_SQLITE,
+        Dialect::Postgres => "INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4)",
+    };
+    db.execute(sql, params![run, block_number(), size, data])?;
+    Ok(size)
+}
+
+/// Other processes may write to the file, with clocks of the same machine: the number is above the others of the run.
+const BLOCK_SQLITE: &str = "INSERT INTO metric_block VALUES (?1, MAX(?2, COALESCE((SELECT max(seq) + 1 FROM metric_block WHERE run = ?1), 0)), ?3, ?4)";
+
+fn encode(block: &[(u32, Point)]) -> Vec<u8> {
     let mut data = Vec::with_capacity(24 + block.len() * 12);
     points::encode_block(block, &mut data);
-    let (seq, total) = (seq + 1, total + i64::try_from(data.len()).unwrap_or(i64::MAX / 2));
-    tx.db.execute("INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4)", params![run, seq, total, data])?;
-    Ok((seq, total))
+    data
 }
 
-/// Takes the keys with at least `least` points out of a block.
-fn take_large(block: &mut Vec<(u32, Point)>, least: usize) -> Vec<(u32, Vec<Point>)> {
-    let mut counts: HashMap<u32, usize> = HashMap::new();
-    for (key, _) in &*block {
-        *counts.entry(*key).or_default() += 1;
-    }
-    counts.retain(|_, count| *count >= least);
-    if counts.is_empty() {
-        return vec![];
-    }
-    let mut large: HashMap<u32, Vec<Point>> =
-        counts.into_iter().map(|(key, count)| (key, Vec::with_capacity(count))).collect();
-    block.retain(|(key, point)| match large.get_mut(key) {
-        Some(points) => {
-            points.push(*point);
-            false
-        }
-        None => true,
-    });
-    let mut large: Vec<_> = large.into_iter().collect();
-    large.sort_by_key(|(key, _)| *key);
-    large
+/// Microseconds since the epoch, and different at each call of this process. Should two servers take the same for one run,
+/// the database refuses the second, which then tries again.
+fn block_number() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(time.as_micros()).unwrap_or(0);
+    let next = |last: i64| Some(micros.max(last + 1));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map_or(micros, |last| micros.max(last + 1))
 }
 
-/// Packs the waiting blocks of a run: keys with enough points into chunks, the rest into one block.
-pub(crate) fn compact(tx: &Tx, run: i64) -> Result<()> {
-    let mut all = Vec::new();
-    let mut blocks = 0;
-    tx.db.each("SELECT data FROM metric_block WHERE run = ?1 ORDER BY seq", params![run], |row| {
-        all.append(&mut points::decode_block(row.blob(0)?).map_err(corrupt)?);
-        blocks += 1;
-        Ok(ControlFlow::Continue(()))
-    })?;
-    let large = take_large(&mut all, CHUNK_LEAST);
-    if large.is_empty() && blocks <= 1 {
-        return Ok(());
-    }
-    for (key, points) in large {
-        store_chunks(tx, run, key, points)?;
-    }
-    tx.db.execute("DELETE FROM metric_block WHERE run = ?1", params![run])?;
-    if !all.is_empty() {
-        // Keys together: the block names each only once.
-        all.sort_by_key(|(key, _)| *key);
-        append_block(tx, run, &all)?;
-    }
-    Ok(())
-}
-
-/// Stores points of one key as chunks. The last chunks of the key are taken in again while they are small, so that a
-/// point is rewritten a few times at most and a long series does not lie in crumbs.
-fn store_chunks(tx: &Tx, run: i64, key: u32, mut points: Vec<Point>) -> Result<()> {
-    loop {
-        let last: Option<(i64, u32)> = tx.db.row(
-            "SELECT id, points FROM metric_chunk WHERE run = ?1 AND key = ?2 ORDER BY id DESC LIMIT 1",
-            params![run, key],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        let Some((id, count)) = last else { break };
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if count > 2 * points.len() || count.saturating_add(points.len()) > CHUNK_ENOUGH {
-            break;
-        }
-        tx.db.one("DELETE FROM metric_chunk WHERE id = ?1 RETURNING data", params![id], |row| {
-            points::decode_chunk(row.blob(0)?, &mut points).map_err(corrupt)
-        })?;
-    }
-    points::merge_sorted_dedup(&mut points);
-    for points in points.chunks(points::MAX_CHUNK_POINTS) {
-        let (summary, data) = points::encode_chunk(points);
-        tx.db.execute(
-            "INSERT INTO metric_chunk (run, key, points, first_timestamp, last_timestamp, min_step, max_step, data)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                run,
-                key,
-                summary.count,
-                summary.first_timestamp,
-                summary.last_timestamp,
-                summary.min_step,
-                summary.max_step,
-                data
-            ],
-        )?;
-    }
-    Ok(())
-}
-
-/// Keeps the last point of each key: the greatest by (step, timestamp, value), a NaN counting as 0, and of equals the one
-/// that came first, as MLflow 3.17 does.
-fn update_latest(tx: &Tx, run: i64, block: &[(u32, Point)]) -> Result<()> {
-    let put = |key: u32, point: Point| {
-        tx.db.execute(
-            "INSERT INTO latest_metric AS m VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, nan = excluded.nan, timestamp = excluded.timestamp, step = excluded.step
-             WHERE (excluded.step, excluded.timestamp, excluded.value) > (m.step, m.timestamp, m.value)",
-            params![run, key, zeroed(point.value), point.value.is_nan(), point.timestamp, point.step],
-        )
-    };
-    if let [(key, point)] = block {
-        put(*key, *point)?;
-        return Ok(());
+/// The last point of each key: the greatest by (step, timestamp, value), a NaN counting as 0, and of equals the one that
+/// came first, as MLflow 3.17 does. Ordered by key.
+fn latest(block: &[(u32, Point)]) -> Vec<(u32, Point)> {
+    if block.len() == 1 {
+        return block.to_vec();
     }
     let mut latest: HashMap<u32, Point> = HashMap::new();
     for (key, point) in block {
@@ -380,11 +290,48 @@ fn update_latest(tx: &Tx, run: i64, block: &[(u32, Point)]) -> Result<()> {
             .or_insert(*point);
     }
     let mut latest: Vec<_> = latest.into_iter().collect();
-    latest.sort_by_key(|(key, _)| *key);
-    for (key, point) in latest {
-        put(key, point)?;
+    latest.sort_unstable_by_key(|(key, _)| *key);
+    latest
+}
+
+const NEWER: &str = "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, nan = excluded.nan, timestamp = excluded.timestamp, step = excluded.step
+    WHERE (excluded.step, excluded.timestamp, excluded.value) > (m.step, m.timestamp, m.value)";
+
+/// Stores a block and the last points of its keys; the block's bytes.
+fn store(db: &Conn, run: i64, block: &[(u32, Point)]) -> Result<usize> {
+    let latest = latest(block);
+    match db.dialect() {
+        Dialect::Sqlite => {
+            let sql = format!("INSERT INTO latest_metric AS m VALUES (?1, ?2, ?3, ?4, ?5, ?6) {NEWER}");
+            for (key, point) in latest {
+                let Point { timestamp, step, value } = point;
+                db.execute(&sql, params![run, key, zeroed(value), value.is_nan(), timestamp, step])?;
+            }
+            append_block(db, run, block)
+        }
+        Dialect::Postgres => {
+            let data = encode(block);
+            let size = data.len();
+            let all = |number: fn(&(u32, Point)) -> i64| Sql::Integers(latest.iter().map(number).collect());
+            let parameters = [
+                Sql::Integer(run),
+                Sql::Integer(block_number()),
+                Sql::from(size),
+                Sql::from(data),
+                all(|(key, _)| i64::from(*key)),
+                Sql::Reals(latest.iter().map(|(_, point)| zeroed(point.value)).collect()),
+                all(|(_, point)| i64::from(point.value.is_nan())),
+                all(|(_, point)| point.timestamp),
+                all(|(_, point)| point.step),
+            ];
+            let sql = format!(
+                "WITH block AS (INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4))
+                 INSERT INTO latest_metric AS m SELECT ?1, * FROM unnest(?5, ?6, ?7, ?8, ?9) {NEWER}"
+            );
+            db.execute(&sql, &parameters)?;
+            Ok(size)
+        }
     }
-    Ok(())
 }
 
 fn zeroed(value: f64) -> f64 {

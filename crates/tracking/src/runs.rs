@@ -3,10 +3,13 @@
 mod load;
 mod search;
 
+use std::collections::BTreeMap;
+
+use crate::changes::{Change, Kind};
 use crate::datasets::DatasetInput;
-use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
+use crate::db::{Conn, Dialect, Done, Row, Sql, Tx, Weight, params};
 use crate::error::{Error, Result};
-use crate::{Lifecycle, Param, Store, Tag, experiments, metrics, names, now};
+use crate::{Lifecycle, Param, Store, Tag, experiments, names, now};
 
 pub use load::{Keys, RunColumns};
 pub use search::{RunPage, RunSearch};
@@ -119,7 +122,7 @@ impl Store {
     pub async fn update_run(&self, run_id: String, update: RunUpdate) -> Result<RunInfo> {
         self.db
             .write(256, move |tx| {
-                let (row, _) = active_row(tx.db, &run_id)?;
+                let (row, experiment) = active_row(tx.db, &run_id)?;
                 if update.status.is_some() || update.end_time.is_some() {
                     tx.db.execute(
                         "UPDATE run SET status = COALESCE(?2, status), end_time = COALESCE(?3, end_time) WHERE id = ?1",
@@ -131,8 +134,9 @@ impl Store {
                     set_tag(tx.db, row, RUN_NAME_TAG, name)?;
                 }
                 if update.status.is_some_and(RunStatus::has_ended) {
-                    metrics::compact(tx, row)?;
+                    tx.done(Done::Ended { run: row });
                 }
+                tx.changed(Change::run(experiment, &run_id, Kind::Updated));
                 Ok(find(tx.db, &run_id)?.info)
             })
             .await
@@ -162,6 +166,8 @@ impl Store {
                 if moved == 0 && to == Lifecycle::Active {
                     return Err(purging(&run_id));
                 }
+                let kind = if to == Lifecycle::Deleted { Kind::Deleted } else { Kind::Restored };
+                tx.changed(Change::run(found.info.experiment_id, &run_id, kind));
                 Ok(())
             })
             .await
@@ -264,18 +270,17 @@ fn create(tx: &Tx, new: &NewRun) -> Result<Run> {
         lifecycle: Lifecycle::Active,
     };
     let row: i64 = tx.db.one("INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id", params![&info.run_id, info.experiment_id, &info.name, &info.user_id, info.status.name(), info.start_time, &info.artifact_uri], |row| row.get(0))?;
+    let mut distinct: BTreeMap<&str, &str> = BTreeMap::new();
     for tag in &tags {
-        let fresh = tx.db.execute(
-            "INSERT INTO tag VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![row, &tag.key, &tag.value],
-        )?;
-        if fresh == 0 {
+        if distinct.insert(&tag.key, &tag.value).is_some() {
             return Err(Error::BadRequest(format!(
                 "The tag '{}' is given twice. Send each tag of a new run once.",
                 tag.key
             )));
         }
     }
+    set_tags(tx.db, row, &distinct)?;
+    tx.changed(Change::run(info.experiment_id, &info.run_id, Kind::Created));
     Ok(Run {
         info,
         metrics: vec![],
@@ -293,6 +298,27 @@ pub(crate) fn rename(db: &Conn, row: i64, name: &str) -> Result<()> {
 }
 
 pub(crate) fn set_tag(db: &Conn, row: i64, key: &str, value: &str) -> Result<()> {
-    db.execute("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ON CONFLICT (run, key) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value", params![row, key, value])?;
+    set_tags(db, row, &BTreeMap::from([(key, value)]))
+}
+
+macro_rules! or_change {
+    () => {
+        "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value"
+    };
+}
+
+pub(crate) fn set_tags(db: &Conn, row: i64, tags: &BTreeMap<&str, &str>) -> Result<()> {
+    match db.dialect() {
+        Dialect::Sqlite => {
+            for (key, value) in tags {
+                db.execute(concat!("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ", or_change!()), params![row, key, value])?;
+            }
+        }
+        Dialect::Postgres => {
+            let sql = concat!("INSERT INTO tag AS t SELECT ?1, * FROM unnest(?2, ?3) ", or_change!());
+            let (keys, values) = (Sql::texts(tags.keys().copied()), Sql::texts(tags.values().copied()));
+            db.execute(sql, &[Sql::Integer(row), keys, values])?;
+        }
+    }
     Ok(())
 }

@@ -25,7 +25,6 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    #[allow(dead_code)]
     /// `column` is one of the values of a list parameter ([`Sql::Integers`], [`Sql::Texts`]) at this placeholder.
     pub(crate) fn any(self, column: &str, placeholder: &str) -> String {
         match self {
@@ -129,10 +128,21 @@ pub(crate) enum Sql<'a> {
     Real(f64),
     Text(Cow<'a, str>),
     Blob(Cow<'a, [u8]>),
-    /// A list, for [`Dialect::any`].
+    /// A list, for [`Dialect::any`] and PostgreSQL's `unnest`.
     Integers(Vec<i64>),
-    /// A list, for [`Dialect::any`].
-    Texts(Vec<String>),
+    /// A list, for [`Dialect::any`] and PostgreSQL's `unnest`.
+    Texts(Vec<Cow<'a, str>>),
+    /// A list, for PostgreSQL's `unnest`.
+    Reals(Vec<f64>),
+    /// A list, for PostgreSQL's `unnest`.
+    Blobs(Vec<&'a [u8]>),
+}
+
+impl<'a> Sql<'a> {
+    /// A list of borrowed texts.
+    pub(crate) fn texts(texts: impl IntoIterator<Item = &'a str>) -> Sql<'a> {
+        Sql::Texts(texts.into_iter().map(Cow::Borrowed).collect())
+    }
 }
 
 /// `params![run, &tag.key, "x"]`: values as a slice of [`Sql`].
@@ -165,7 +175,7 @@ from! {
     &'a Vec<u8>: value => Sql::Blob(Cow::Borrowed(value)),
     Vec<u8>: value => Sql::Blob(Cow::Owned(value)),
     Vec<i64>: value => Sql::Integers(value),
-    Vec<String>: value => Sql::Texts(value),
+    Vec<String>: value => Sql::Texts(value.into_iter().map(Cow::Owned).collect()),
     &'a Option<String>: value => value.as_deref().into(),
 }
 
@@ -188,7 +198,10 @@ impl rusqlite::ToSql for Sql<'_> {
                 return Ok(ToSqlOutput::Owned(Value::Text(serde_json::Value::from(list.clone()).to_string())));
             }
             Sql::Texts(list) => {
-                return Ok(ToSqlOutput::Owned(Value::Text(serde_json::Value::from(list.clone()).to_string())));
+                return Ok(ToSqlOutput::Owned(Value::Text(serde_json::json!(list).to_string())));
+            }
+            Sql::Reals(_) | Sql::Blobs(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure("lists of this kind are PostgreSQL's".into()));
             }
         }))
     }

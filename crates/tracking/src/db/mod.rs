@@ -18,7 +18,7 @@ use lost_answers::{Awaiting, LostAnswers};
 
 pub(crate) use conn::{Conn, Dialect, Row, Sql, params};
 pub use postgres::PostgresConfig;
-pub(crate) use request::Tx;
+pub(crate) use request::{Done, Observer, Tx};
 pub use sqlite::backup;
 
 /// Why a database could not be opened. Each message says what to do.
@@ -117,12 +117,16 @@ pub(crate) struct Db {
 
 impl Db {
     /// Opens the database and brings its schema forward.
-    pub(crate) async fn open(backend: &Backend, options: &Options) -> Result<Db, OpenError> {
+    pub(crate) async fn open(
+        backend: &Backend,
+        options: &Options,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Db, OpenError> {
         let engine = match backend {
-            Backend::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, options)?),
+            Backend::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, options, observer)?),
             Backend::Postgres(config) => {
                 let (config, options) = (config.clone(), options.clone());
-                let opened = tokio::task::spawn_blocking(move || postgres::Postgres::open(&config, &options)).await;
+                let opened = tokio::task::spawn_blocking(move || postgres::Postgres::open(&config, &options, &observer)).await;
                 Engine::Postgres(opened.unwrap_or_else(|error| Err(OpenError::Unreachable(error.to_string())))?)
             }
         };

@@ -1,20 +1,50 @@
 //! A request on its way through the writers of either engine.
 
+use std::cell::RefCell;
+
 use tokio::sync::oneshot;
 
 use super::Conn;
+use crate::changes::Change;
 use crate::error::{Error, Result};
 
 /// What a job sees of the database while it runs inside a transaction.
 pub(crate) struct Tx<'a> {
     pub(crate) db: &'a Conn,
     pub(super) metric_keys: &'a dyn MetricKeys,
+    pub(super) done: RefCell<Vec<Done>>,
+}
+
+/// What somebody wants to know of once it is committed.
+#[derive(Debug, Clone)]
+pub(crate) enum Done {
+    /// A block of this many bytes was appended to a run.
+    Appended { run: i64, bytes: usize },
+    /// Nothing more is expected of a run.
+    Ended { run: i64 },
+    Changed(Change),
+}
+
+/// Is told what was done, after the commit. Now and then also of something whose request was rolled back, and of
+/// something twice; never too early, and never nothing.
+pub(crate) trait Observer: Send + Sync {
+    fn committed(&self, done: Vec<Done>);
 }
 
 impl Tx<'_> {
     /// The number of a metric's name, given now if it is new.
     pub(crate) fn metric_key(&self, name: &str) -> Result<u32> {
         self.metric_keys.intern(self.db, name)
+    }
+
+    /// Notes a change that listeners are told of after the commit.
+    pub(crate) fn changed(&self, change: Change) {
+        self.done(Done::Changed(change));
+    }
+
+    /// Notes what the observer is told after the commit.
+    pub(crate) fn done(&self, done: Done) {
+        self.done.borrow_mut().push(done);
     }
 }
 

@@ -41,7 +41,7 @@ fn one_of(dialect: Dialect, column: &str, texts: &[String]) -> Condition {
         let marks = vec!["?"; texts.len()].join(", ");
         return Condition::new(format!("{column} IN ({marks})"), texts.iter().cloned().map(Sql::from).collect());
     }
-    Condition::new(dialect.any(column, "?"), vec![Sql::Texts(texts.to_vec())])
+    Condition::new(dialect.any(column, "?"), vec![Sql::from(texts.to_vec())])
 }
 
 /// `%` and `_` have a meaning, nothing escapes them. Without case, `A` to `Z` count as `a` to `z`.

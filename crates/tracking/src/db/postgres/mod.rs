@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 pub use config::PostgresConfig;
 pub(crate) use session::Session;
 
-use super::request::Request;
+use super::request::{Observer, Request};
 use super::{Conn, OpenError, Options, WriterStats};
 use crate::error::{Error, Result};
 use keys::Keys;
@@ -35,12 +35,16 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Brings the schema forward and starts the threads. Blocks.
-    pub(super) fn open(config: &PostgresConfig, options: &Options) -> Result<Postgres, OpenError> {
+    pub(super) fn open(
+        config: &PostgresConfig,
+        options: &Options,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Postgres, OpenError> {
         migrations::migrate(config)?;
         let keys = Arc::new(Keys::new(config));
         Ok(Postgres {
-            writers: Pool::start("writer", config, &keys, options)?,
-            readers: Pool::start("reader", config, &keys, options)?,
+            writers: Pool::start("writer", config, &keys, options, observer)?,
+            readers: Pool::start("reader", config, &keys, options, observer)?,
         })
     }
 

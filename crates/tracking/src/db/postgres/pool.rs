@@ -4,6 +4,7 @@
 //! (of this server or of another one) never wait for each other in a circle. When one member of a group fails after it
 //! wrote, the group is rolled back and each member runs by itself.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::PostgresConfig;
 use super::keys::Keys;
 use super::session::{self, Failure, Mode, Session};
-use crate::db::request::{Request, Tx};
+use crate::db::request::{Observer, Request, Tx};
 use crate::db::{Conn, OpenError, Options, WriterStats};
 use crate::error::{Error, Result};
 
@@ -65,6 +66,7 @@ struct Shared {
     away: Mutex<Option<(Instant, Error)>>,
     counters: Counters,
     keys: Arc<Keys>,
+    observer: Arc<dyn Observer>,
     most_requests: usize,
     most_bytes: usize,
 }
@@ -80,6 +82,7 @@ impl Pool {
         config: &PostgresConfig,
         keys: &Arc<Keys>,
         options: &Options,
+        observer: &Arc<dyn Observer>,
     ) -> Result<Pool, OpenError> {
         let shared = Arc::new(Shared {
             config: config.clone(),
@@ -88,6 +91,7 @@ impl Pool {
             away: Mutex::default(),
             counters: Counters::default(),
             keys: Arc::clone(keys),
+            observer: Arc::clone(observer),
             most_requests: options.queue_requests,
             most_bytes: options.queue_bytes,
         });
@@ -283,7 +287,7 @@ impl Worker {
         };
         let Conn::Postgres(session) = connection else { return Tried::Done };
         session.begin(Mode::Write);
-        let tx = Tx { db: connection, metric_keys: &*shared.keys };
+        let tx = Tx { db: connection, metric_keys: &*shared.keys, done: RefCell::default() };
         let alone = members.len() == 1;
         for member in members.iter_mut() {
             session.take_wrote();
@@ -319,14 +323,19 @@ impl Worker {
         counters.commit_micros.fetch_add(micros(start.elapsed()), Ordering::Relaxed);
         counters.groups.fetch_add(1, Ordering::Relaxed);
         counters.requests.fetch_add(members.len() as u64, Ordering::Relaxed);
-        match committed {
+        let done = tx.done.into_inner();
+        let tried = match committed {
             Ok(()) => Tried::Done,
             Err(error) => match (session.take_failure(), session.transaction()) {
                 (Some(Failure::Lost), Some(transaction)) => self.fate(transaction),
                 (Some(Failure::Again), _) => Tried::Again(error),
                 _ => Tried::Failed(error),
             },
+        };
+        if let Tried::Done = tried {
+            shared.observer.committed(done);
         }
+        tried
     }
 
     /// The connection broke during a commit: the server knows whether it was done.

@@ -388,6 +388,8 @@ impl Sql<'_> {
             Sql::Blob(_) => Type::BYTEA,
             Sql::Integers(_) => Type::INT8_ARRAY,
             Sql::Texts(_) => Type::TEXT_ARRAY,
+            Sql::Reals(_) => Type::FLOAT8_ARRAY,
+            Sql::Blobs(_) => Type::BYTEA_ARRAY,
         }
     }
 }
@@ -405,6 +407,8 @@ impl ToSql for Sql<'_> {
                 let stored: Vec<Cow<str>> = list.iter().map(|item| text::write(item)).collect();
                 stored.to_sql(&Type::TEXT_ARRAY, out)
             }
+            Sql::Reals(list) => list.to_sql(&Type::FLOAT8_ARRAY, out),
+            Sql::Blobs(list) => list.to_sql(&Type::BYTEA_ARRAY, out),
         }
     }
 

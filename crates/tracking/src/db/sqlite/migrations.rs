@@ -13,6 +13,7 @@ const APPLICATION_ID: i64 = 0x7472_6b77;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_spine.sql"),
     include_str!("../migrations/sqlite/0002_artifact_index.sql"),
+    include_str!("../migrations/sqlite/0003_events.sql"),
 ];
 
 /// The schema version that this build writes.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::request::Request;
+use super::request::{Observer, Request};
 use super::{Conn, OpenError, Options, Weight, WriterStats};
 use crate::error::{Error, Result};
 use readers::Readers;
@@ -23,14 +23,14 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, options: &Options) -> Result<Sqlite, OpenError> {
-        Sqlite::open_at(path, options).map_err(|error| match error {
+    pub(super) fn open(path: &Path, options: &Options, observer: Arc<dyn Observer>) -> Result<Sqlite, OpenError> {
+        Sqlite::open_at(path, options, observer).map_err(|error| match error {
             OpenError::Sqlite(error) => OpenError::Unusable { path: path.to_owned(), error },
             other => other,
         })
     }
 
-    fn open_at(path: &Path, options: &Options) -> Result<Sqlite, OpenError> {
+    fn open_at(path: &Path, options: &Options, observer: Arc<dyn Observer>) -> Result<Sqlite, OpenError> {
         let connection = connect(path)?;
         migrations::version_of(&connection, path)?;
         let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
@@ -40,7 +40,7 @@ impl Sqlite {
         migrations::migrate(&connection, path)?;
         // Fewer, larger checkpoints: hot pages are then written to the database once for many commits.
         connection.execute_batch("PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864")?;
-        Ok(Sqlite { writer: Writer::start(connection, options)?, readers: Arc::new(Readers::new(path)) })
+        Ok(Sqlite { writer: Writer::start(connection, options, observer)?, readers: Arc::new(Readers::new(path)) })
     }
 
     /// Queues a request for the next group of the writer, which is answered when that group is on disk.

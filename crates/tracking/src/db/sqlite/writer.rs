@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::db::request::{MetricKeys, Request, Tx};
+use crate::db::request::{Done, MetricKeys, Observer, Request, Tx};
 use crate::db::{Conn, OpenError, Options, WriterStats, params};
 use crate::error::{Error, Result};
 
@@ -91,14 +91,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, options: &Options) -> Result<Writer, OpenError> {
+    pub(super) fn start(
+        connection: Connection,
+        options: &Options,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Writer, OpenError> {
         let (queue, jobs) = sync_channel(options.queue_requests);
         let counters = Arc::new(Counters::default());
         let thread = std::thread::Builder::new()
             .name("trackway-writer".to_owned())
             .spawn({
                 let counters = Arc::clone(&counters);
-                move || run(&Conn::Sqlite(connection), &jobs, &counters)
+                move || run(&Conn::Sqlite(connection), &jobs, &counters, &*observer)
             })
             .map_err(OpenError::Thread)?;
         Ok(Writer {
@@ -165,7 +169,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters) {
+fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters, observer: &dyn Observer) {
     let metric_keys = Keys::default();
     while let Ok(first) = jobs.recv() {
         let taken = |job: Job| {
@@ -175,14 +179,18 @@ fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters) {
         };
         let next = || jobs.try_recv().ok().map(taken);
         let mut members = Vec::new();
-        let committed = group(db, &metric_keys, taken(first), next, &mut members).and_then(|()| {
+        let committed = group(db, &metric_keys, taken(first), next, &mut members).and_then(|done| {
             let start = Instant::now();
             let committed = execute(db, "COMMIT");
             counters.commit_micros.fetch_add(micros(start.elapsed()), Ordering::Relaxed);
-            committed
+            committed.map(|()| done)
         });
-        match &committed {
-            Ok(()) => metric_keys.keep_fresh(),
+        let committed = match committed {
+            Ok(done) => {
+                metric_keys.keep_fresh();
+                observer.committed(done);
+                Ok(())
+            }
             Err(error) => {
                 metric_keys.forget_fresh();
                 tracing::error!(%error, requests = members.len(), "a group of writes was rolled back");
@@ -191,8 +199,9 @@ fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters) {
                 {
                     tracing::error!(%error, "the rollback failed");
                 }
+                Err(error)
             }
-        }
+        };
         counters.groups.fetch_add(1, Ordering::Relaxed);
         counters.requests.fetch_add(members.len() as u64, Ordering::Relaxed);
         for member in members {
@@ -201,16 +210,16 @@ fn run(db: &Conn, jobs: &Receiver<Job>, counters: &Counters) {
     }
 }
 
-/// Begins a transaction and applies requests in it. An error means that the whole group is lost.
+/// Begins a transaction and applies requests in it; what they have done. An error means that the whole group is lost.
 fn group(
     db: &Conn,
     metric_keys: &Keys,
     first: Job,
     next: impl Fn() -> Option<Job>,
     members: &mut Vec<Box<dyn Request>>,
-) -> Result<()> {
+) -> Result<Vec<Done>> {
     let start = Instant::now();
-    let tx = Tx { db, metric_keys };
+    let tx = Tx { db, metric_keys, done: RefCell::default() };
     let mut bytes = first.bytes;
     members.push(first.request);
     execute(db, "BEGIN IMMEDIATE")?;
@@ -219,9 +228,9 @@ fn group(
             apply(&tx, metric_keys, member.as_mut())?;
         }
         if members.len() >= GROUP_REQUESTS || bytes >= GROUP_BYTES || start.elapsed() >= GROUP_TIME {
-            return Ok(());
+            return Ok(tx.done.into_inner());
         }
-        let Some(job) = next() else { return Ok(()) };
+        let Some(job) = next() else { return Ok(tx.done.into_inner()) };
         bytes += job.bytes;
         members.push(job.request);
     }
