@@ -67,8 +67,9 @@ impl Sqlite {
         self.writer.stats()
     }
 
-    /// Finishes what was accepted, then closes the writer's connection (which folds the write-ahead log in).
+    /// Finishes what was accepted, then closes the writer's connection: the last one folds the write-ahead log in.
     pub(super) fn close(&self) {
+        self.readers.close();
         self.writer.close();
     }
 }

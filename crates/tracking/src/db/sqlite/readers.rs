@@ -19,6 +19,11 @@ impl Readers {
         Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
     }
 
+    /// Closes the connections that nobody uses just now.
+    pub(super) fn close(&self) {
+        self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).clear();
+    }
+
     pub(super) fn read<T>(&self, job: impl FnOnce(&Conn) -> Result<T>) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
         let connection = match idle {
