@@ -372,11 +372,12 @@ impl Swap {
 
     fn apply(&self, tx: &Tx, run: i64) -> Result<()> {
         let db = tx.db;
-        if db.dialect() == Dialect::Postgres {
-            // A run that is being purged takes nothing any more.
-            let there = "SELECT 1 FROM run WHERE id = ?1 FOR KEY SHARE";
-            db.row(there, params![run], |row| row.get::<i64>(0))?.ok_or_else(overtaken)?;
-        }
+        // A run that is being purged takes nothing any more; whoever marks it so waits for us.
+        let there = match db.dialect() {
+            Dialect::Sqlite => "SELECT 1 FROM run WHERE id = ?1 AND lifecycle < 2",
+            Dialect::Postgres => "SELECT 1 FROM run WHERE id = ?1 AND lifecycle < 2 FOR SHARE",
+        };
+        db.row(there, params![run], |row| row.get::<i64>(0))?.ok_or_else(overtaken)?;
         let any = |column| db.dialect().any(column, "?2");
         let sql = format!("DELETE FROM metric_block WHERE run = ?1 AND {}", any("seq"));
         if db.execute(&sql, params![run, self.blocks.clone()])? != self.blocks.len() {

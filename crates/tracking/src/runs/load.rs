@@ -137,7 +137,7 @@ impl Runs {
         };
         if let Some((column, Keys::These(keys))) = keys {
             which.push_str(&format!(" AND {}", db.dialect().any(column, "?2")));
-            parameters.push(Sql::Texts(keys.clone()));
+            parameters.push(Sql::texts(keys.iter().map(String::as_str)));
         }
         let sql = format!("{select} WHERE {which} ORDER BY {order}");
         let Runs { place, runs, .. } = self;

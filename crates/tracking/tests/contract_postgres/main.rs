@@ -6,6 +6,8 @@ mod artifacts;
 mod metrics;
 #[path = "../contract/purge.rs"]
 mod purge;
+#[path = "../contract/packing.rs"]
+mod packing;
 #[path = "../contract/registry.rs"]
 mod registry;
 #[path = "../contract/runs.rs"]
@@ -55,6 +57,12 @@ impl Fresh {
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
         let count = |table| self.database.query(&format!("SELECT count(*) FROM trackway.{table}")).unwrap();
         TABLES_OF_RUNS.map(|table| (table, count(table).trim().parse().unwrap())).to_vec()
+    }
+
+    /// Ends every connection to the database, in whatever it is doing.
+    pub fn disturb(&self) {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        self.database.query(sql).unwrap();
     }
 
     /// What the tables and indexes of metrics take on disk.

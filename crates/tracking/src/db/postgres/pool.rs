@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::PostgresConfig;
 use super::keys::Keys;
-use super::session::{self, Failure, Mode, Session};
+use super::session::{self, Failure, Fate, Mode, Session};
 use crate::db::request::{Observer, Request, Tx};
 use crate::db::{Conn, OpenError, Options, WriterStats};
 use crate::error::{Error, Result};
@@ -340,14 +340,17 @@ impl Worker {
 
     /// The connection broke during a commit: the server knows whether it was done.
     fn fate(&mut self, transaction: u64) -> Tried {
-        self.connection = None;
+        let Some(Conn::Postgres(session)) = self.connection.take() else { return Tried::Failed(lost()) };
+        let life = session.life().to_owned();
+        drop(session);
         let start = Instant::now();
         while start.elapsed() < FATE {
             if let Ok(Conn::Postgres(session)) = self.connected() {
-                match session.was_committed(transaction) {
-                    Ok(Some(true)) => return Tried::Done,
-                    Ok(Some(false)) => return Tried::Lost(lost()),
-                    Ok(None) => {}
+                match session.fate(transaction, &life) {
+                    Ok(Fate::Committed) => return Tried::Done,
+                    Ok(Fate::RolledBack) => return Tried::Lost(lost()),
+                    Ok(Fate::Unknown) => return Tried::Failed(lost()),
+                    Ok(Fate::Open) => {}
                     Err(_) => self.connection = None,
                 }
             }

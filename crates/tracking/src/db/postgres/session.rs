@@ -49,6 +49,15 @@ pub(super) enum Failure {
     Statement,
 }
 
+/// What became of a commit whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Committed,
+    RolledBack,
+    Open,
+    Unknown,
+}
+
 pub(crate) struct Session {
     client: Client,
     /// `None` only while this is dropped.
@@ -61,6 +70,8 @@ pub(crate) struct Session {
     failure: Cell<Option<Failure>>,
     time: Cell<Duration>,
     translations: RefCell<HashMap<String, String>>,
+    /// Which life of which server this reached: another one after a restart, a crash or a failover.
+    life: String,
 }
 
 impl Session {
@@ -69,7 +80,11 @@ impl Session {
             .enable_all()
             .build()
             .expect("the operating system gives this process a poll descriptor");
-        let client = runtime.block_on(config.connect())?;
+        let (client, life) = runtime.block_on(async {
+            let client = config.connect().await?;
+            let life = life(&client).await?;
+            Ok::<_, tokio_postgres::Error>((client, life))
+        })?;
         Ok(Session {
             client,
             runtime: Some(runtime),
@@ -80,7 +95,12 @@ impl Session {
             failure: Cell::new(None),
             time: Cell::new(WRITE_TIME),
             translations: RefCell::default(),
+            life,
         })
+    }
+
+    pub(super) fn life(&self) -> &str {
+        &self.life
     }
 
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -141,17 +161,21 @@ impl Session {
         self.failure.get()
     }
 
-    /// Whether a transaction of an earlier connection was committed; `None` while that is open.
-    pub(super) fn was_committed(&self, transaction: u64) -> Result<Option<bool>> {
-        let status = "SELECT pg_xact_status($1::text::xid8)";
+    /// What became of a transaction of an earlier connection, in that life of the server.
+    pub(super) fn fate(&self, transaction: u64, life: &str) -> Result<Fate> {
+        // A number that is still to be given has no status: asking for it is an error.
+        let status = "SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::text::xid8) END";
         let number = transaction.to_string();
         let rows = self.run(self.client.query_typed(status, &[(&number, Type::TEXT)]))?;
         let status: Option<String> = rows.first().and_then(|row| row.get(0));
         Ok(match status.as_deref() {
-            Some("committed") => Some(true),
-            Some("in progress") => None,
+            // A server that crashed gives numbers again whose transactions had not reached the disk.
+            Some("committed") if life != self.life => Fate::Unknown,
+            Some("committed") => Fate::Committed,
+            Some("in progress") if life == self.life => Fate::Open,
+            Some("in progress") => Fate::Unknown,
             // A server that never heard of it was promoted without it.
-            _ => Some(false),
+            _ => Fate::RolledBack,
         })
     }
 
@@ -276,6 +300,13 @@ impl Drop for Session {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Differs after each start of a server, and after a crash that its main process outlived: that resets statistics.
+async fn life(client: &Client) -> Result<String, tokio_postgres::Error> {
+    let sql = "SELECT concat(pg_postmaster_start_time(), ' ', (SELECT stats_reset FROM pg_stat_bgwriter))";
+    let rows = client.query_typed(sql, &[]).await?;
+    rows.first().map_or(Ok(String::new()), |row| row.try_get(0))
 }
 
 fn typed<'a>(parameters: &'a [Sql<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
