@@ -14,7 +14,7 @@ use crate::multipart::{Part, SignedUrl, StoredPart, UnfinishedUpload};
 use crate::s3::S3;
 
 pub(crate) enum Service {
-    S3(S3),
+    S3(Box<S3>),
     Azure(Azure),
     Gcs(Gcs),
 }

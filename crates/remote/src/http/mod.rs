@@ -207,13 +207,13 @@ pub(crate) fn unquoted(etag: &str) -> String {
     etag.trim().trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
-/// Which bytes of how many an answer has.
+/// Which bytes of how many an answer has. The status says nothing: rclone sends a range with 200.
 pub(crate) fn range(answer: &Answer) -> Option<(Range<u64>, u64)> {
-    if answer.status.as_u16() != 206 {
+    let Some(range) = answer.header("content-range") else {
         let size = answer.header("content-length")?.parse().ok()?;
         return Some((0..size, size));
-    }
-    let (range, size) = answer.header("content-range")?.strip_prefix("bytes ")?.split_once('/')?;
+    };
+    let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
     Some((first..last.checked_add(1)?, size.parse().ok()?))

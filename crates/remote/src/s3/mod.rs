@@ -91,7 +91,7 @@ pub(crate) async fn open(bucket: &str, prefix: &str, options: &Options) -> Resul
         provider: Provider::new(&options.s3, &options.environment, profiles, settings.region.clone()),
         settings,
     };
-    Ok(Bucket::new(Service::S3(store), location, prefix))
+    Ok(Bucket::new(Service::S3(Box::new(store)), location, prefix))
 }
 
 impl S3 {

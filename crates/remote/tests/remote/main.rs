@@ -2,7 +2,12 @@
 
 mod buckets;
 mod contract;
+mod credentials;
+mod cut;
 mod full_disk;
+mod refused;
+mod signed;
+mod streaming;
 mod symlinks;
 mod uploads;
 
