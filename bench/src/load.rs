@@ -44,7 +44,8 @@ impl Outcome {
 }
 
 pub struct Load {
-    address: SocketAddr,
+    /// The clients are spread over them in turn.
+    addresses: Vec<SocketAddr>,
     quick_ack: bool,
     connections: Vec<Connection>,
     epoll: Epoll,
@@ -53,8 +54,12 @@ pub struct Load {
 
 impl Load {
     pub fn connect(address: SocketAddr, clients: usize, quick_ack: bool) -> Result<Self> {
+        Load::connect_to_all(vec![address], clients, quick_ack)
+    }
+
+    pub fn connect_to_all(addresses: Vec<SocketAddr>, clients: usize, quick_ack: bool) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let mut load = Load { address, quick_ack, connections: Vec::new(), epoll, scratch: vec![0; 1 << 18] };
+        let mut load = Load { addresses, quick_ack, connections: Vec::new(), epoll, scratch: vec![0; 1 << 18] };
         for i in 0..clients {
             let connection = load.open(i)?;
             load.connections.push(connection);
@@ -63,7 +68,7 @@ impl Load {
     }
 
     fn open(&self, client: usize) -> Result<Connection> {
-        let connection = Connection::open(self.address, self.quick_ack, false)?;
+        let connection = Connection::open(self.addresses[client % self.addresses.len()], self.quick_ack, false)?;
         connection.stream.set_nonblocking(true)?;
         self.epoll.add(&connection.stream, EpollEvent::new(EpollFlags::EPOLLIN, client as u64))?;
         Ok(connection)

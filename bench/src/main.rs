@@ -1,5 +1,5 @@
 //! Side-by-side benchmark of `trackway server`, `mlflow server` and `fml server` (FastTrackML), and, in [`data`], of the
-//! data commands beside DVC.
+//! data commands beside DVC, and, in [`company`], of PostgreSQL, several servers and object stores.
 //!
 //! One run, top to bottom:
 //! 1. [`world`] fills each server with the same ten thousand runs, one long metric and a registry (the incumbents' filled
@@ -10,6 +10,7 @@
 //! 4. [`footprint`] takes start time, idle memory and bytes on disk for each metric point.
 //! 5. [`report`] prints one table with ratios, floors and verdicts, and writes it to `bench/results/`.
 
+mod company;
 mod data;
 mod footprint;
 mod http;
@@ -34,6 +35,7 @@ use world::World;
 const USAGE: &str = "\
 Usage: trackway-bench [OPTIONS]        the tracking servers
        trackway-bench data [OPTIONS]   the data commands; see `trackway-bench data --help`
+       trackway-bench company [OPTIONS]  PostgreSQL, several servers, artifacts; see `trackway-bench company --help`
 
   --servers LIST   which servers, of trackway,mlflow,fasttrackml (default: all three)
   --only NAME      only what has NAME in its name; may be given several times (also: start, memory, disk)
@@ -100,8 +102,10 @@ const WRITERS: usize = 256;
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
-    if words.next().is_some_and(|word| word == "data") {
-        return data::main(words);
+    match words.next().as_deref() {
+        Some("data") => return data::main(words),
+        Some(word) if company::knows(word) => return company::main(word, words),
+        _ => {}
     }
     let arguments = arguments()?;
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|o| name.contains(o.as_str()));
@@ -148,7 +152,7 @@ fn main() -> Result<()> {
             report.rows.extend(measure::operation(
                 operation,
                 &mut contenders,
-                Effort { rounds, time, quick: arguments.quick },
+                Effort { rounds, time, spare: arguments.quick },
             )?);
         }
         for contender in contenders {

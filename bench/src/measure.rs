@@ -26,7 +26,7 @@ pub struct Round {
     pub mean: f64,
     /// Answers a second.
     pub rate: f64,
-    /// Seconds of CPU of the process tree for an answer.
+    /// Seconds of CPU of the process tree (and of the database server, if there is one) for an answer.
     pub cpu: f64,
     pub answers: usize,
     pub errors: usize,
@@ -80,7 +80,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 pub struct Effort {
     pub rounds: usize,
     pub time: Duration,
-    pub quick: bool,
+    /// Leave out what takes the incumbents minutes each and no floor is on: heavy operations by many clients.
+    pub spare: bool,
 }
 
 /// Measures one operation on all contenders at each of its numbers of clients.
@@ -96,8 +97,7 @@ pub fn operation(operation: &Operation, contenders: &mut [Contender], effort: Ef
                 if operation.registry && !kind.has_registry() {
                     continue;
                 }
-                // Minutes each, and no floor is on them: left to full runs.
-                if effort.quick && operation.heavy && clients > 8 && kind != Kind::Trackway {
+                if effort.spare && operation.heavy && clients > 8 && kind != Kind::Trackway {
                     continue;
                 }
                 // mlflow answers in two packets and waits ~40 ms for the acknowledgement of the first: measured with

@@ -217,7 +217,13 @@ impl Report {
                 line.name, line.unit, against[0], against[1]
             );
         }
-        self.write_rows(&mut out);
+        if !self.rows.is_empty() {
+            let _ = writeln!(
+                out,
+                "\n## All figures\n\nMedians over the rounds. CPU is that of the server's whole process tree for one answer.\n\n{}",
+                figures(&self.rows).trim_end()
+            );
+        }
         if !self.memory.is_empty() {
             let processes: Vec<String> = self
                 .memory
@@ -243,35 +249,6 @@ impl Report {
         }
         let _ = writeln!(out, "\nThe run took {:.1} minutes.", self.took.as_secs_f64() / 60.0);
         out
-    }
-
-    fn write_rows(&self, out: &mut String) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let _ = writeln!(
-            out,
-            "\n## All figures\n\nMedians over the rounds. CPU is that of the server's whole process tree for one answer.\n"
-        );
-        let _ =
-            writeln!(out, "| operation | clients | server | p50 ms | p95 ms | mean ms | answers/s | CPU µs | errors |");
-        let _ = writeln!(out, "|---|--:|---|--:|--:|--:|--:|--:|--:|");
-        for row in &self.rows {
-            let mode = if row.kind == Kind::Mlflow && row.quick_ack { ", quick ack" } else { "" };
-            let _ = writeln!(
-                out,
-                "| {} | {} | {}{mode} | {} | {} | {} | {} | {} | {} |",
-                row.operation,
-                row.clients,
-                row.kind,
-                number(row.median(|r| r.p50) * 1e3),
-                number(row.median(|r| r.p95) * 1e3),
-                number(row.median(|r| r.mean) * 1e3),
-                number(row.median(|r| r.rate)),
-                number(row.median(|r| r.cpu) * 1e6),
-                row.errors(),
-            );
-        }
     }
 
     fn json(&self) -> Value {
@@ -302,7 +279,31 @@ impl Report {
     }
 }
 
-fn plural(n: usize) -> &'static str {
+/// Medians of every row, as a table.
+pub fn figures(rows: &[Row]) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "| operation | clients | server | p50 ms | p95 ms | mean ms | answers/s | CPU µs | errors |");
+    let _ = writeln!(out, "|---|--:|---|--:|--:|--:|--:|--:|--:|");
+    for row in rows {
+        let mode = if row.kind == Kind::Mlflow && row.quick_ack { ", quick ack" } else { "" };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {}{mode} | {} | {} | {} | {} | {} | {} |",
+            row.operation,
+            row.clients,
+            row.kind,
+            number(row.median(|r| r.p50) * 1e3),
+            number(row.median(|r| r.p95) * 1e3),
+            number(row.median(|r| r.mean) * 1e3),
+            number(row.median(|r| r.rate)),
+            number(row.median(|r| r.cpu) * 1e6),
+            row.errors(),
+        );
+    }
+    out
+}
+
+pub fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 

@@ -53,7 +53,7 @@ impl Kind {
         }
     }
 
-    fn program(self) -> Result<PathBuf> {
+    pub fn program(self) -> Result<PathBuf> {
         if let Some(path) = std::env::var_os(self.variable()) {
             return Ok(PathBuf::from(path));
         }
@@ -129,6 +129,23 @@ impl fmt::Display for Kind {
     }
 }
 
+/// How a server is started, where that is not with its defaults on SQLite in its folder.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// The PostgreSQL database it keeps its data in.
+    pub database: Option<Database>,
+    pub arguments: Vec<String>,
+    pub variables: Vec<(String, String)>,
+}
+
+/// A database of a PostgreSQL server that the benchmark started.
+#[derive(Clone)]
+pub struct Database {
+    pub url: String,
+    /// The postmaster, whose children do the work.
+    pub pid: u32,
+}
+
 /// A running server. Dropping it kills the process tree that it started.
 pub struct Server {
     pub kind: Kind,
@@ -136,12 +153,18 @@ pub struct Server {
     /// From the start of the process to the first 200 of `/health`.
     pub ready: Duration,
     child: Child,
+    /// PostgreSQL's postmaster, whose tree is charged together with the server's.
+    database: Option<u32>,
     stopped: bool,
 }
 
 impl Server {
     /// Starts in `directory`, on the database that lies there or a new one, and waits until it answers.
     pub fn start(kind: Kind, directory: &Path, jobs: bool) -> Result<Server> {
+        Server::start_as(kind, directory, jobs, &Setup::default())
+    }
+
+    pub fn start_as(kind: Kind, directory: &Path, jobs: bool, setup: &Setup) -> Result<Server> {
         fs::create_dir_all(directory)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let port = address.port().to_string();
@@ -149,9 +172,15 @@ impl Server {
         match kind {
             Kind::Trackway => {
                 command.args(["server", "--host", "127.0.0.1", "--port", &port]);
+                if let Some(database) = &setup.database {
+                    command.args(["--backend-store-uri", &database.url]);
+                }
             }
             Kind::Mlflow => {
-                let store = format!("sqlite:///{}", directory.join(kind.database_file()).display());
+                let store = match &setup.database {
+                    Some(database) => database.url.clone(),
+                    None => format!("sqlite:///{}", directory.join(kind.database_file()).display()),
+                };
                 command.args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", &port]);
                 command.args(["--backend-store-uri", &store]);
                 // Telemetry would go out to the network.
@@ -165,12 +194,20 @@ impl Server {
                 command.args(["server", "--listen-address", &format!("127.0.0.1:{port}"), "--database-uri", &store]);
             }
         }
+        command.args(&setup.arguments).envs(setup.variables.iter().map(|(name, value)| (name, value)));
         let log = directory.join("server.log");
         let output = File::create(&log)?;
         command.current_dir(directory).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let begin = Instant::now();
         let child = spawn(&mut command).with_context(|| format!("cannot start {kind}"))?;
-        let mut server = Server { kind, address, ready: Duration::ZERO, child, stopped: false };
+        let mut server = Server {
+            kind,
+            address,
+            ready: Duration::ZERO,
+            child,
+            database: setup.database.as_ref().map(|database| database.pid),
+            stopped: false,
+        };
         loop {
             if let Ok((200, _)) = http::exchange(address, "GET", "/health", b"") {
                 server.ready = begin.elapsed();
@@ -190,8 +227,10 @@ impl Server {
         self.child.id()
     }
 
+    /// Of its process tree, and of all of PostgreSQL's processes if it stands on one.
     pub fn cpu(&self) -> Result<Duration> {
-        process_tree::cpu(self.pid())
+        let database = self.database.map_or(Ok(Duration::ZERO), process_tree::cpu)?;
+        Ok(process_tree::cpu(self.pid())? + database)
     }
 
     /// CPU time once the work that answers left behind is done: waits until the tree uses less than 3 % more than

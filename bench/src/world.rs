@@ -154,7 +154,8 @@ fn batch_body(run: &str, number: usize) -> Value {
     json!({"run_id": run, "metrics": metrics, "params": params})
 }
 
-fn fill(server: &Server, runs: usize) -> Result<()> {
+/// Fills an empty server.
+pub fn fill(server: &Server, runs: usize) -> Result<()> {
     let search = create_experiment(server, "bench-search")?;
     let write = create_experiment(server, "bench-write")?;
     let mut number = 0;

@@ -123,6 +123,12 @@ impl Postgres {
         self.port.number
     }
 
+    /// The postmaster's, while it runs: all of the server's processes are its children.
+    pub fn pid(&self) -> Option<u32> {
+        let pid = self.server.as_ref()?.pid()?;
+        u32::try_from(pid.as_raw_nonzero().get()).ok()
+    }
+
     pub fn password(&self) -> Option<&str> {
         self.options.password.as_deref()
     }
