@@ -30,6 +30,9 @@ const PYTEST: &str = "mlflow-3.17";
 /// The environment of stock DVC.
 const DVC: &str = "dvc-3.67";
 
+/// The environment whose program the servers' benchmark starts.
+const FASTTRACKML: &str = "fasttrackml-0.6";
+
 pub fn everything(project: &Project, steps: &mut Steps) {
     fmt(project, steps, true);
     lint(project, steps);
@@ -144,9 +147,16 @@ fn browser(project: &Project, steps: &mut Steps, args: &[String]) {
 }
 
 pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()> {
-    // The servers' benchmark and that of the data commands have nothing in common but the program.
-    let data = args.first().is_some_and(|word| word == "data");
-    let needed = if data { vec![DVC.to_owned()] } else { Vec::new() };
+    // The benchmarks of the servers, of the data commands and of what a company adds stand on different things.
+    let needed = match args.first().map(String::as_str).filter(|word| !word.starts_with('-')) {
+        None => vec![PYTEST.to_owned(), FASTTRACKML.to_owned()],
+        Some("data") => vec![DVC.to_owned()],
+        Some(_) => {
+            services::install(project, &["postgres", "seaweedfs", "rclone"].map(str::to_owned))?;
+            debian::ensure("curl", "--version", &["curl"], project.ci)?;
+            vec![PYTEST.to_owned(), FASTTRACKML.to_owned()]
+        }
+    };
     let environments = python::make(project, &needed)?;
     let variables = environments.iter().map(|made| (made.variable(), made.python()));
     let mut build = project.cargo();
