@@ -44,16 +44,8 @@ const PARTS: &[Part] = &[
         title: "Two servers against one on the same database, writes to different runs",
         measure: two_servers::measure,
     },
-    Part {
-        name: "artifacts-local",
-        title: "A large artifact by curl, local",
-        measure: artifacts::local,
-    },
-    Part {
-        name: "artifacts-s3",
-        title: "A large artifact by curl, through S3",
-        measure: artifacts::s3,
-    },
+    Part { name: "artifacts-local", title: "A large artifact by curl, local", measure: artifacts::local },
+    Part { name: "artifacts-s3", title: "A large artifact by curl, through S3", measure: artifacts::s3 },
 ];
 
 /// What `trackway-bench NAME` runs: one part, or `company` for all.
@@ -130,7 +122,8 @@ pub fn main(command: &str, words: impl Iterator<Item = String>) -> Result<()> {
     ensure!(rounds != Some(0), "--rounds takes a number above 0");
     let scratch = tempfile::Builder::new().prefix("trackway-bench-").tempdir()?;
     servers::end_on_signal(scratch.path())?;
-    let run = Run { small, rounds: rounds.unwrap_or(if small { 1 } else { 3 }), scratch: scratch.path().to_owned(), only };
+    let run =
+        Run { small, rounds: rounds.unwrap_or(if small { 1 } else { 3 }), scratch: scratch.path().to_owned(), only };
 
     let mut record = Record::read(&record::path())?;
     let mut missed = 0;

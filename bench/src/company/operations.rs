@@ -74,7 +74,9 @@ pub fn measure(run: &Run) -> Result<Section> {
     for contender in &mut contenders {
         contender.idle_cpu = contender.server.idle_cpu(Duration::from_secs(if run.small { 2 } else { 5 }))?;
         let idle = number(contender.idle_cpu * 1e3);
-        section.about.push(format!("{} with PostgreSQL uses {idle} ms of CPU a second when idle", contender.server.kind));
+        section
+            .about
+            .push(format!("{} with PostgreSQL uses {idle} ms of CPU a second when idle", contender.server.kind));
     }
 
     let time = Duration::from_millis(if run.small { 400 } else { 1500 });
@@ -82,8 +84,7 @@ pub fn measure(run: &Run) -> Result<Section> {
     let mut vacuums = String::new();
     for operation in wanted {
         vacuum(&postgres)?;
-        let these =
-            measure::operation(operation, &mut contenders, Effort { rounds: run.rounds, time, spare: true })?;
+        let these = measure::operation(operation, &mut contenders, Effort { rounds: run.rounds, time, spare: true })?;
         vacuums.push_str(&left_to_vacuum(operation.name, &postgres, &contenders, &these)?);
         for &clients in operation.clients {
             let cpu = |kind| {
@@ -121,12 +122,7 @@ fn vacuum(postgres: &Postgres) -> Result<()> {
 }
 
 /// What an operation leaves to autovacuum, which is off.
-fn left_to_vacuum(
-    name: &str,
-    postgres: &Postgres,
-    contenders: &[Contender],
-    rows: &[measure::Row],
-) -> Result<String> {
+fn left_to_vacuum(name: &str, postgres: &Postgres, contenders: &[Contender], rows: &[measure::Row]) -> Result<String> {
     let mut costs = Vec::new();
     for contender in contenders {
         let kind = contender.server.kind;

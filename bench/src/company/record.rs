@@ -68,7 +68,8 @@ impl Section {
             let _ = writeln!(out, "- {line}.");
         }
         let _ = writeln!(out, "- `{}`: rounds {}, {:.1} minutes.", self.name, self.rounds, self.minutes);
-        let _ = writeln!(out, "\n| | unit | Trackway | beside it | | ratio | floor | |\n|---|---|--:|---|--:|--:|--:|---|");
+        let _ =
+            writeln!(out, "\n| | unit | Trackway | beside it | | ratio | floor | |\n|---|---|--:|---|--:|--:|--:|---|");
         for row in &self.rows {
             let (who, other) = match &row.other {
                 Some((who, other)) => (who.as_str(), number(*other)),

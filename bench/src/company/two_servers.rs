@@ -84,7 +84,11 @@ fn row(run: &Run, writing: &Writing, servers: &[Server], postgres: &Postgres) ->
             let outcome = load.drive(Until { time, least: writing.clients, most: usize::MAX }, &mut make)?;
             ensure!(outcome.errors == 0, "{} answered {:?}", Kind::Trackway, outcome.first_error);
             let rate = (outcome.answered() * writing.points) as f64 / outcome.elapsed.as_secs_f64();
-            eprintln!("  {:<38} {count} server{}: {rate:>10.0} points/s", writing.name, if count == 1 { " " } else { "s" });
+            eprintln!(
+                "  {:<38} {count} server{}: {rate:>10.0} points/s",
+                writing.name,
+                if count == 1 { " " } else { "s" }
+            );
             rates[count - 1].push(rate);
         }
     }
