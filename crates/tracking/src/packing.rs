@@ -93,7 +93,8 @@ impl Packing {
 
     pub(crate) fn start(&self, db: Arc<Db>) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new().name("trackway-packing".to_owned()).spawn(move || run(&shared, &db))?;
+        let thread =
+            std::thread::Builder::new().name("trackway-packing".to_owned()).spawn(move || run(&shared, &db))?;
         *self.thread.lock().unwrap_or_else(|poison| poison.into_inner()) = Some(thread);
         Ok(())
     }
@@ -397,7 +398,8 @@ impl Swap {
     }
 
     fn insert(&self, db: &Conn, run: i64) -> Result<()> {
-        const COLUMNS: &str = "metric_chunk (run, key, points, first_timestamp, last_timestamp, min_step, max_step, data)";
+        const COLUMNS: &str =
+            "metric_chunk (run, key, points, first_timestamp, last_timestamp, min_step, max_step, data)";
         if self.made.is_empty() {
             return Ok(());
         }

@@ -311,7 +311,10 @@ pub(crate) fn set_tags(db: &Conn, row: i64, tags: &BTreeMap<&str, &str>) -> Resu
     match db.dialect() {
         Dialect::Sqlite => {
             for (key, value) in tags {
-                db.execute(concat!("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ", or_change!()), params![row, key, value])?;
+                db.execute(
+                    concat!("INSERT INTO tag AS t VALUES (?1, ?2, ?3) ", or_change!()),
+                    params![row, key, value],
+                )?;
             }
         }
         Dialect::Postgres => {

@@ -126,7 +126,8 @@ impl Db {
             Backend::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, options, observer)?),
             Backend::Postgres(config) => {
                 let (config, options) = (config.clone(), options.clone());
-                let opened = tokio::task::spawn_blocking(move || postgres::Postgres::open(&config, &options, &observer)).await;
+                let opened =
+                    tokio::task::spawn_blocking(move || postgres::Postgres::open(&config, &options, &observer)).await;
                 Engine::Postgres(opened.unwrap_or_else(|error| Err(OpenError::Unreachable(error.to_string())))?)
             }
         };

@@ -19,9 +19,14 @@ pub(crate) struct Tx<'a> {
 #[derive(Debug, Clone)]
 pub(crate) enum Done {
     /// A block of this many bytes was appended to a run.
-    Appended { run: i64, bytes: usize },
+    Appended {
+        run: i64,
+        bytes: usize,
+    },
     /// Nothing more is expected of a run.
-    Ended { run: i64 },
+    Ended {
+        run: i64,
+    },
     Changed(Change),
 }
 

@@ -2,8 +2,8 @@
 
 mod artifacts;
 mod metrics;
-mod purge;
 mod packing;
+mod purge;
 mod registry;
 mod runs;
 mod search;

@@ -4,10 +4,10 @@
 mod artifacts;
 #[path = "../contract/metrics.rs"]
 mod metrics;
-#[path = "../contract/purge.rs"]
-mod purge;
 #[path = "../contract/packing.rs"]
 mod packing;
+#[path = "../contract/purge.rs"]
+mod purge;
 #[path = "../contract/registry.rs"]
 mod registry;
 #[path = "../contract/runs.rs"]

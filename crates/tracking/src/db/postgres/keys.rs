@@ -1,14 +1,15 @@
 //! Numbers of metric names, shared by all connections of this server.
 //!
-//! A new name is stored at once, on a connection of its own and outside of the transaction that needs it: transactions
-//! that invent the same names in different orders would wait for each other. Names are never deleted, so that a number
-//! once given may be remembered for ever, and a name whose transaction fails does no harm.
+//! A name that this server does not know yet is not looked up inside the transaction that needs it: two transactions
+//! that invent the same names in different orders would wait for each other, and a second connection might have to wait
+//! until this one is done. The transaction is given up instead, the names are looked up and stored by statements of
+//! their own, and it runs again. Names are never deleted, so that a number once given is remembered for ever, and a name
+//! whose transaction then fails does no harm.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, RwLock};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{RwLock, RwLockWriteGuard};
 
-use super::PostgresConfig;
-use super::session::{Session, reason};
 use crate::db::request::MetricKeys;
 use crate::db::{Conn, params};
 use crate::error::{Error, Result};
@@ -16,65 +17,80 @@ use crate::error::{Error, Result};
 /// Past this many names the memory starts anew: names come from outside and may be without number.
 const MOST: usize = 100_000;
 
+#[derive(Default)]
 pub(super) struct Keys {
-    config: PostgresConfig,
     known: RwLock<HashMap<String, u32>>,
-    connection: Mutex<Option<Conn>>,
+}
+
+/// The names as one transaction sees them.
+#[derive(Default)]
+pub(super) struct Wanted {
+    names: RefCell<BTreeSet<String>>,
+}
+
+pub(super) struct Lookup<'a> {
+    pub(super) keys: &'a Keys,
+    pub(super) wanted: &'a Wanted,
+}
+
+impl Wanted {
+    /// Names that are not known: the transaction that asked for them is worth nothing.
+    pub(super) fn take(&self) -> Vec<String> {
+        self.names.take().into_iter().collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.borrow().is_empty()
+    }
+}
+
+impl MetricKeys for Lookup<'_> {
+    fn intern(&self, _: &Conn, name: &str) -> Result<u32> {
+        if let Some(id) = self.keys.known.read().unwrap_or_else(|poison| poison.into_inner()).get(name) {
+            return Ok(*id);
+        }
+        self.wanted.names.borrow_mut().insert(name.to_owned());
+        // Any number will do: all that is written with it is rolled back.
+        Ok(0)
+    }
 }
 
 impl Keys {
-    pub(super) fn new(config: &PostgresConfig) -> Keys {
-        Keys { config: config.clone(), known: RwLock::default(), connection: Mutex::default() }
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Option<Conn>> {
-        self.connection.lock().unwrap_or_else(|poison| poison.into_inner())
-    }
-
-    fn give(&self, name: &str) -> Result<u32> {
-        let mut held = self.connection();
-        if !matches!(&*held, Some(Conn::Postgres(session)) if session.is_alive()) {
-            let session = Session::connect(&self.config).map_err(|error| {
-                Error::Busy(format!(
-                    "The tracking database is not to be reached just now ({}). Send the request again in a moment.",
-                    reason(&error)
-                ))
-            })?;
-            *held = Some(Conn::Postgres(session));
+    /// Finds or gives the numbers of names, outside of any transaction. `names` is sorted, so that two who store the
+    /// same ones at once do not wait in a circle.
+    pub(super) fn learn(&self, db: &Conn, names: Vec<String>) -> Result<()> {
+        let missing = self.find(db, names)?;
+        if missing.is_empty() {
+            return Ok(());
         }
-        let Some(db) = &*held else { return Err(Error::Storage("There is no connection.".to_owned())) };
-        let id = db
-            .execute("INSERT INTO trackway.metric_key (name) VALUES (?1) ON CONFLICT DO NOTHING", params![name])
-            .and_then(|_| find(db, name));
-        match id {
-            Ok(Some(id)) => Ok(id),
-            Ok(None) => Err(Error::Storage(format!("The metric name '{name}' could not be stored."))),
-            Err(error) => {
-                *held = None;
-                Err(error)
-            }
+        db.execute(
+            "INSERT INTO trackway.metric_key (name) SELECT unnest(?1) ON CONFLICT DO NOTHING",
+            params![missing.clone()],
+        )?;
+        match self.find(db, missing)?.first() {
+            None => Ok(()),
+            Some(name) => Err(Error::Storage(format!("The metric name '{name}' could not be stored."))),
         }
     }
-}
 
-impl MetricKeys for Keys {
-    fn intern(&self, db: &Conn, name: &str) -> Result<u32> {
-        if let Some(id) = self.known.read().unwrap_or_else(|poison| poison.into_inner()).get(name) {
-            return Ok(*id);
-        }
-        let id = match find(db, name)? {
-            Some(id) => id,
-            None => self.give(name)?,
-        };
-        let mut known = self.known.write().unwrap_or_else(|poison| poison.into_inner());
-        if known.len() >= MOST {
+    /// Remembers what is stored, and returns the rest.
+    fn find(&self, db: &Conn, names: Vec<String>) -> Result<Vec<String>> {
+        let stored: HashMap<String, u32> = db
+            .rows("SELECT name, id FROM trackway.metric_key WHERE name = ANY(?1)", params![names.clone()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .into_iter()
+            .collect();
+        let missing = names.into_iter().filter(|name| !stored.contains_key(name)).collect();
+        let mut known = self.known();
+        if known.len() + stored.len() > MOST {
             known.clear();
         }
-        known.insert(name.to_owned(), id);
-        Ok(id)
+        known.extend(stored);
+        Ok(missing)
     }
-}
 
-fn find(db: &Conn, name: &str) -> Result<Option<u32>> {
-    db.row("SELECT id FROM trackway.metric_key WHERE name = ?1", params![name], |row| row.get(0))
+    fn known(&self) -> RwLockWriteGuard<'_, HashMap<String, u32>> {
+        self.known.write().unwrap_or_else(|poison| poison.into_inner())
+    }
 }

@@ -26,11 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         concurrently: &[],
         works_with: 1,
     },
-    Migration {
-        script: include_str!("../migrations/postgres/0003_events.sql"),
-        concurrently: &[],
-        works_with: 1,
-    },
+    Migration { script: include_str!("../migrations/postgres/0003_events.sql"), concurrently: &[], works_with: 1 },
 ];
 
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;

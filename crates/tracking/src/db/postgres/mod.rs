@@ -41,7 +41,7 @@ impl Postgres {
         observer: &Arc<dyn Observer>,
     ) -> Result<Postgres, OpenError> {
         migrations::migrate(config)?;
-        let keys = Arc::new(Keys::new(config));
+        let keys = Arc::<Keys>::default();
         Ok(Postgres {
             writers: Pool::start("writer", config, &keys, options, observer)?,
             readers: Pool::start("reader", config, &keys, options, observer)?,

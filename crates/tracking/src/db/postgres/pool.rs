@@ -12,9 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use super::PostgresConfig;
-use super::keys::Keys;
-use super::session::{self, Failure, Fate, Mode, Session};
+use super::keys::{Keys, Lookup, Wanted};
+use super::session::{self, Failure, Mode, Session};
 use crate::db::request::{Observer, Request, Tx};
 use crate::db::{Conn, OpenError, Options, WriterStats};
 use crate::error::{Error, Result};
@@ -30,12 +32,13 @@ const RECONNECTS: u32 = 3;
 /// After a connection failed, requests are refused for this long before the next one tries again.
 const REST: Duration = Duration::from_millis(200);
 
-/// How long the fate of a commit whose answer was lost is asked for.
-const FATE: Duration = Duration::from_secs(10);
+/// How often the tokens of transactions that were done are swept, in transactions that left one.
+const SWEEP: u64 = 1000;
 
 pub(super) enum Job {
     Write {
-        /// What the write locks; writes without one run alone.
+        /// What the write locks. It may then share a transaction, and when the answer to a commit is lost it is simply
+        /// done again, which changes nothing. A write without a key runs alone, and is done once.
         key: Option<String>,
         bytes: usize,
         request: Box<dyn Request>,
@@ -56,6 +59,7 @@ struct Counters {
     groups: AtomicU64,
     requests: AtomicU64,
     commit_micros: AtomicU64,
+    tokens: AtomicU64,
 }
 
 struct Shared {
@@ -174,6 +178,8 @@ enum Tried {
     Apart,
     /// Rolled back for a reason that passes.
     Again(Error),
+    /// Rolled back, because metric names had to be stored first. They are now.
+    Named,
     Lost(Error),
     Failed(Error),
 }
@@ -181,15 +187,18 @@ enum Tried {
 impl Worker {
     fn run(mut self) {
         while let Some(jobs) = self.take() {
-            let mut writes = Vec::new();
+            let (mut writes, mut once) = (Vec::new(), false);
             for job in jobs {
                 match job {
-                    Job::Write { request, .. } => writes.push(request),
+                    Job::Write { request, key, .. } => {
+                        once |= key.is_none();
+                        writes.push(request);
+                    }
                     Job::Read(read) => self.read(read),
                 }
             }
             if !writes.is_empty() {
-                self.write(writes);
+                self.write(writes, once.then(Token::new));
             }
         }
     }
@@ -242,15 +251,16 @@ impl Worker {
         }
     }
 
-    fn write(&mut self, mut members: Vec<Box<dyn Request>>) {
-        let (mut again, mut lost) = (0, 0);
+    /// Runs writes until they are done, refused or given up, and answers them.
+    fn write(&mut self, mut members: Vec<Box<dyn Request>>, mut token: Option<Token>) {
+        let (mut again, mut lost, mut named) = (0, 0, 0);
         loop {
-            let error = match self.try_group(&mut members) {
+            let error = match self.try_group(&mut members, token.as_mut()) {
                 Tried::Done => return finish(members, Ok(())),
                 Tried::Failed(error) if members.len() == 1 => return finish(members, Err(error)),
                 Tried::Apart | Tried::Failed(_) => {
                     for member in members {
-                        self.write(vec![member]);
+                        self.write(vec![member], None);
                     }
                     return;
                 }
@@ -258,7 +268,7 @@ impl Worker {
                     again += 1;
                     if members.len() > 1 {
                         for member in members {
-                            self.write(vec![member]);
+                            self.write(vec![member], None);
                         }
                         return;
                     }
@@ -266,19 +276,23 @@ impl Worker {
                     std::thread::sleep(Duration::from_micros(300) * fastrand(again));
                     error
                 }
+                Tried::Named => {
+                    named += 1;
+                    contended()
+                }
                 Tried::Lost(error) => {
                     self.connection = None;
                     lost += 1;
                     error
                 }
             };
-            if again >= AGAIN || lost >= RECONNECTS {
+            if again >= AGAIN || lost >= RECONNECTS || named >= AGAIN {
                 return finish(members, Err(error));
             }
         }
     }
 
-    fn try_group(&mut self, members: &mut [Box<dyn Request>]) -> Tried {
+    fn try_group(&mut self, members: &mut [Box<dyn Request>], token: Option<&mut Token>) -> Tried {
         let shared = Arc::clone(&self.shared);
         let connection = match self.connected() {
             Ok(connection) => connection,
@@ -286,8 +300,18 @@ impl Worker {
             Err(error) => return Tried::Failed(error),
         };
         let Conn::Postgres(session) = connection else { return Tried::Done };
-        session.begin(Mode::Write);
-        let tx = Tx { db: connection, metric_keys: &*shared.keys, done: RefCell::default() };
+        match &token {
+            // The answer to its commit was lost: it may have been done.
+            Some(token) if token.sent => match session.begin_as(token.name) {
+                Ok(true) => {}
+                Ok(false) => return Tried::Done,
+                Err(error) => return Tried::Lost(error),
+            },
+            _ => session.begin(Mode::Write),
+        }
+        let wanted = Wanted::default();
+        let lookup = Lookup { keys: &shared.keys, wanted: &wanted };
+        let tx = Tx { db: connection, metric_keys: &lookup, done: RefCell::default() };
         let alone = members.len() == 1;
         for member in members.iter_mut() {
             session.take_wrote();
@@ -298,6 +322,13 @@ impl Worker {
             let failure = session.failure();
             if failure == Some(Failure::Lost) {
                 return Tried::Lost(lost());
+            }
+            if !wanted.is_empty() {
+                // All is for nothing; the others only say which names they need.
+                if failure.is_some() {
+                    break;
+                }
+                continue;
             }
             if applied && failure.is_none() {
                 continue;
@@ -317,18 +348,38 @@ impl Worker {
             }
             // Refused before it wrote anything: the others are not concerned.
         }
+        if !wanted.is_empty() {
+            return match session.rollback().and_then(|()| shared.keys.learn(connection, wanted.take())) {
+                Ok(()) => Tried::Named,
+                Err(_) if session.failure() == Some(Failure::Lost) => Tried::Lost(lost()),
+                Err(error) => Tried::Failed(error),
+            };
+        }
         let start = Instant::now();
-        let committed = session.commit();
+        let token_left = token.is_some();
+        let committed = match token {
+            Some(token) if !token.sent && session.wrote() => {
+                token.sent = true;
+                session.commit_as(token.name)
+            }
+            _ => session.commit(),
+        };
         let counters = &shared.counters;
         counters.commit_micros.fetch_add(micros(start.elapsed()), Ordering::Relaxed);
         counters.groups.fetch_add(1, Ordering::Relaxed);
         counters.requests.fetch_add(members.len() as u64, Ordering::Relaxed);
+        let left_token = token_left && counters.tokens.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1;
+        if committed.is_ok() && left_token {
+            // Nobody asks for one after minutes. What fails here is swept the next time.
+            let _ = session.script("DELETE FROM trackway.done WHERE at < now() - interval '1 day'");
+            session.take_failure();
+        }
         let done = tx.done.into_inner();
         let tried = match committed {
             Ok(()) => Tried::Done,
-            Err(error) => match (session.take_failure(), session.transaction()) {
-                (Some(Failure::Lost), Some(transaction)) => self.fate(transaction),
-                (Some(Failure::Again), _) => Tried::Again(error),
+            Err(error) => match session.take_failure() {
+                Some(Failure::Lost) => Tried::Lost(error),
+                Some(Failure::Again) => Tried::Again(error),
                 _ => Tried::Failed(error),
             },
         };
@@ -336,27 +387,6 @@ impl Worker {
             shared.observer.committed(done);
         }
         tried
-    }
-
-    /// The connection broke during a commit: the server knows whether it was done.
-    fn fate(&mut self, transaction: u64) -> Tried {
-        let Some(Conn::Postgres(session)) = self.connection.take() else { return Tried::Failed(lost()) };
-        let life = session.life().to_owned();
-        drop(session);
-        let start = Instant::now();
-        while start.elapsed() < FATE {
-            if let Ok(Conn::Postgres(session)) = self.connected() {
-                match session.fate(transaction, &life) {
-                    Ok(Fate::Committed) => return Tried::Done,
-                    Ok(Fate::RolledBack) => return Tried::Lost(lost()),
-                    Ok(Fate::Unknown) => return Tried::Failed(lost()),
-                    Ok(Fate::Open) => {}
-                    Err(_) => self.connection = None,
-                }
-            }
-            std::thread::sleep(REST);
-        }
-        Tried::Failed(lost())
     }
 
     fn connected(&mut self) -> Result<&Conn> {
@@ -405,6 +435,20 @@ impl Job {
     }
 }
 
+/// By which a transaction is known when the answer to its commit was lost. The number that PostgreSQL gives it would not
+/// do: after a crash, and on a standby that was promoted, the same number is given again.
+struct Token {
+    name: Uuid,
+    /// It stands in a commit that was sent.
+    sent: bool,
+}
+
+impl Token {
+    fn new() -> Token {
+        Token { name: Uuid::new_v4(), sent: false }
+    }
+}
+
 fn finish(members: Vec<Box<dyn Request>>, committed: Result<()>) {
     for member in members {
         member.finish(committed.clone());
@@ -421,7 +465,7 @@ fn contended() -> Error {
 
 /// A small random factor that grows with the number of tries.
 fn fastrand(tries: u32) -> u32 {
-    let random = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    let random = u32::from(Uuid::new_v4().as_bytes()[0]);
     1 + random % (1 << tries.min(7))
 }
 

@@ -17,7 +17,8 @@ use futures_util::{TryStreamExt, future};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
 
 use super::PostgresConfig;
 use super::text;
@@ -49,15 +50,6 @@ pub(super) enum Failure {
     Statement,
 }
 
-/// What became of a commit whose answer was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Committed,
-    RolledBack,
-    Open,
-    Unknown,
-}
-
 pub(crate) struct Session {
     client: Client,
     /// `None` only while this is dropped.
@@ -65,13 +57,10 @@ pub(crate) struct Session {
     /// A BEGIN that has not been sent: it travels together with the first statement.
     pending: Cell<Option<Mode>>,
     in_transaction: Cell<bool>,
-    transaction: Cell<Option<u64>>,
     wrote: Cell<bool>,
     failure: Cell<Option<Failure>>,
     time: Cell<Duration>,
     translations: RefCell<HashMap<String, String>>,
-    /// Which life of which server this reached: another one after a restart, a crash or a failover.
-    life: String,
 }
 
 impl Session {
@@ -80,27 +69,17 @@ impl Session {
             .enable_all()
             .build()
             .expect("the operating system gives this process a poll descriptor");
-        let (client, life) = runtime.block_on(async {
-            let client = config.connect().await?;
-            let life = life(&client).await?;
-            Ok::<_, tokio_postgres::Error>((client, life))
-        })?;
+        let client = runtime.block_on(config.connect())?;
         Ok(Session {
             client,
             runtime: Some(runtime),
             pending: Cell::new(None),
             in_transaction: Cell::new(false),
-            transaction: Cell::new(None),
             wrote: Cell::new(false),
             failure: Cell::new(None),
             time: Cell::new(WRITE_TIME),
             translations: RefCell::default(),
-            life,
         })
-    }
-
-    pub(super) fn life(&self) -> &str {
-        &self.life
     }
 
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -122,7 +101,6 @@ impl Session {
     /// Begins a transaction with the next statement.
     pub(super) fn begin(&self, mode: Mode) {
         self.pending.set(Some(mode));
-        self.transaction.set(None);
         self.wrote.set(false);
         self.failure.set(None);
         self.time.set(if mode == Mode::Write { WRITE_TIME } else { READ_TIME });
@@ -130,6 +108,11 @@ impl Session {
 
     pub(super) fn commit(&self) -> Result<()> {
         self.end("COMMIT")
+    }
+
+    /// Commits, and notes by this token that it was done.
+    pub(super) fn commit_as(&self, token: Uuid) -> Result<()> {
+        self.end(&format!("INSERT INTO trackway.done (token) VALUES ('{token}'); COMMIT"))
     }
 
     pub(super) fn rollback(&self) -> Result<()> {
@@ -143,9 +126,20 @@ impl Session {
         self.run(self.client.batch_execute(how))
     }
 
-    /// The number of the open transaction, by which its fate can be asked for later.
-    pub(super) fn transaction(&self) -> Option<u64> {
-        self.transaction.get()
+    /// Begins a transaction by this token, unless one was committed by it. Waits for one that is under way.
+    pub(super) fn begin_as(&self, token: Uuid) -> Result<bool> {
+        self.begin(Mode::Write);
+        let note = "INSERT INTO done (token) VALUES (?1::text::uuid) ON CONFLICT DO NOTHING";
+        let fresh = self.execute(note, &[Sql::from(token.to_string())])?;
+        self.wrote.set(false);
+        if fresh == 0 {
+            self.rollback()?;
+        }
+        Ok(fresh > 0)
+    }
+
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote.get()
     }
 
     /// Whether anything was written since this was last asked.
@@ -159,24 +153,6 @@ impl Session {
 
     pub(super) fn failure(&self) -> Option<Failure> {
         self.failure.get()
-    }
-
-    /// What became of a transaction of an earlier connection, in that life of the server.
-    pub(super) fn fate(&self, transaction: u64, life: &str) -> Result<Fate> {
-        // A number that is still to be given has no status: asking for it is an error.
-        let status = "SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::text::xid8) END";
-        let number = transaction.to_string();
-        let rows = self.run(self.client.query_typed(status, &[(&number, Type::TEXT)]))?;
-        let status: Option<String> = rows.first().and_then(|row| row.get(0));
-        Ok(match status.as_deref() {
-            // A server that crashed gives numbers again whose transactions had not reached the disk.
-            Some("committed") if life != self.life => Fate::Unknown,
-            Some("committed") => Fate::Committed,
-            Some("in progress") if life == self.life => Fate::Open,
-            Some("in progress") => Fate::Unknown,
-            // A server that never heard of it was promoted without it.
-            _ => Fate::RolledBack,
-        })
     }
 
     /// Runs statements as they stand, several at once, outside of any transaction unless they begin one.
@@ -257,17 +233,12 @@ impl Session {
     async fn send_begin(&self, mode: Mode) -> Result<(), tokio_postgres::Error> {
         // No JIT: it would cost more than the searches of this crate take.
         let begin = match mode {
-            Mode::Write => "BEGIN; SET LOCAL search_path TO trackway; SELECT pg_current_xact_id()",
+            Mode::Write => "BEGIN; SET LOCAL search_path TO trackway",
             Mode::Read => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off"
             }
         };
-        for message in self.client.simple_query(begin).await? {
-            if let SimpleQueryMessage::Row(row) = message {
-                self.transaction.set(row.get(0).and_then(|number| number.parse().ok()));
-            }
-        }
-        Ok(())
+        self.client.batch_execute(begin).await
     }
 
     fn fail(&self, error: &tokio_postgres::Error) -> Error {
@@ -300,13 +271,6 @@ impl Drop for Session {
             runtime.shutdown_background();
         }
     }
-}
-
-/// Differs after each start of a server, and after a crash that its main process outlived: that resets statistics.
-async fn life(client: &Client) -> Result<String, tokio_postgres::Error> {
-    let sql = "SELECT concat(pg_postmaster_start_time(), ' ', (SELECT stats_reset FROM pg_stat_bgwriter))";
-    let rows = client.query_typed(sql, &[]).await?;
-    rows.first().map_or(Ok(String::new()), |row| row.try_get(0))
 }
 
 fn typed<'a>(parameters: &'a [Sql<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {

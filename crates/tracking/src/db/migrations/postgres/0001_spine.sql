@@ -223,3 +223,9 @@ ALTER TABLE trackway.metric_chunk ALTER COLUMN data SET STORAGE EXTERNAL;
 ALTER TABLE trackway.metric_block ALTER COLUMN data SET STORAGE EXTERNAL;
 -- Rows that change all the time find room on their own page.
 ALTER TABLE trackway.latest_metric SET (fillfactor = 70);
+
+-- Transactions that were done, by a token of their own: a server whose connection broke during a commit finds out here.
+CREATE TABLE trackway.done (
+    token UUID PRIMARY KEY,
+    at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
