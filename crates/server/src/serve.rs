@@ -305,7 +305,8 @@ pub enum Ended {
 pub async fn serve(edge: Edge, bound: Bound, limits: &Limits, tls: Option<Arc<Tls>>, mut shutdown: Shutdown) -> Ended {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout).pipeline_flush(true);
+    // Without pipeline_flush, which takes the bound from hyper's buffer: for a slow reader it would hold a whole file.
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
     let door = Arc::new(Door { edge, http, tls, handshake_timeout: limits.tls_handshake_timeout });
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let up_to_date = door.tls.clone().map(|tls| tokio::spawn(tls.keep_up_to_date()));
@@ -424,6 +425,8 @@ async fn requests(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -442,9 +445,22 @@ mod tests {
                 }),
             )
             .route("/never", get(std::future::pending::<&str>))
+            .route("/long", get(|| async { long_answer() }))
             .route("/panic", get(|| async { panic!("a defect in a test") as &'static str }))
             .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }));
         crate::not_built::attach(router, &Config::default())
+    }
+
+    const PIECE: usize = 64 << 10;
+    static PIECES: AtomicUsize = AtomicUsize::new(0);
+
+    /// An answer of 1 GiB that counts what was taken of it.
+    fn long_answer() -> Body {
+        let pieces = std::iter::repeat_with(|| {
+            PIECES.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(bytes::Bytes::from(vec![0; PIECE]))
+        });
+        Body::from_stream(futures_util::stream::iter(pieces.take((1 << 30) / PIECE)))
     }
 
     fn edge() -> (Edge, Metrics) {
@@ -594,6 +610,22 @@ mod tests {
         let mut left = Vec::new();
         tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut left)).await.unwrap().unwrap();
         assert!(!String::from_utf8_lossy(&left).starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_makes_nothing_pile_up() {
+        let server = start(Limits::default()).await;
+        let _stream = send(server.address, "/long").await;
+        let mut before = usize::MAX;
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            match PIECES.load(Ordering::Relaxed) {
+                now if now == before && now > 0 => break,
+                now => before = now,
+            }
+        }
+        // What the kernel takes for the socket, and hyper's own buffer.
+        assert!(before * PIECE < 32 << 20, "{before} pieces");
     }
 
     #[tokio::test]

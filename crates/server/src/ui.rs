@@ -39,7 +39,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>(config: &Config) -> Router<S> {
     let prefix = &config.static_prefix;
     let mut router = Router::new();
     if !prefix.is_empty() {
-        let to = format!("{prefix}/");
+        // Relative, since a proxy may have taken away what stands before it.
+        let to = format!("{}/", prefix.rsplit('/').next().unwrap_or_default());
         router = router.route(prefix, get(move || async move { Redirect::permanent(&to) }));
     }
     let home = format!("{prefix}/");
@@ -154,6 +155,6 @@ mod tests {
         }
         let config = Config { ui_dir: Some(dir), static_prefix: "/pre".to_owned(), ..Config::default() };
         let (status, headers, _) = ask(&config, "/pre").await;
-        assert_eq!((status, headers["location"].to_str().unwrap()), (308, "/pre/"));
+        assert_eq!((status, headers["location"].to_str().unwrap()), (308, "pre/"));
     }
 }
