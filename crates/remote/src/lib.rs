@@ -1,13 +1,13 @@
 //! Object storage behind one narrow interface.
 //!
-//! A [`Remote`] is opened at a location (a folder, a `file:` URL; object stores are further kinds of the
-//! same private enum) and then speaks of keys only: [`RelPath`], valid by type, so that no caller can
-//! name a thing outside of it.
+//! A [`Remote`] is opened at a location (a folder, a place in a bucket) and then speaks of keys only:
+//! [`RelPath`], valid by type, so that no caller can name a thing outside of it.
+//! [`Options`] says how; what it leaves open is looked up where the clouds' own tools do.
 //!
 //! - reading: [`Remote::get`] gives an [`Object`] with its [`Stat`], from which any range is streamed;
-//!   [`Remote::stat`], [`Remote::list`] (one level, sorted);
+//!   [`Remote::stat`], [`Remote::list`] (one level, sorted), [`Remote::list_all`];
 //! - writing: [`Remote::put`] streams a body and stores all of it or nothing; [`Remote::create_if_absent`];
-//! - deleting: [`Remote::delete_file`], [`Remote::delete_tree`];
+//! - deleting: [`Remote::delete_file`], [`Remote::delete_many`], [`Remote::delete_tree`];
 //! - what only object stores have: multipart uploads with part ids, signed URLs. A folder answers
 //!   [`Error::Unsupported`], and [`Remote::capabilities`] says so beforehand.
 //!
@@ -15,6 +15,11 @@
 //! symbolic link that leads out of the folder is refused by the kernel, also when it is swapped in while
 //! the request runs. Bodies are written to a staging folder under the root and renamed when complete.
 //! Blocking calls run on tokio's blocking pool, one trip for a small file.
+//!
+//! Buckets (`bucket/`) do it over what every store can: reading with resume, storing in parts, listing,
+//! deleting. Each store has a folder with its requests, answers, signatures and credentials: `s3/`,
+//! `azure/`, `gcs/`. Below them is one client (`http/`) with deadlines, retries, proxies and TLS. Reasons
+//! are in `docs/design/0009-object-stores.md`, variables in `docs/reference/artifact-stores.md`.
 
 mod azure;
 mod bucket;
