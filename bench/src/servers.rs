@@ -178,7 +178,8 @@ impl Server {
             }
             Kind::Mlflow => {
                 let store = match &setup.database {
-                    Some(database) => database.url.clone(),
+                    // Its client library; without the name SQLAlchemy takes another.
+                    Some(database) => database.url.replacen("postgresql:", "postgresql+psycopg2:", 1),
                     None => format!("sqlite:///{}", directory.join(kind.database_file()).display()),
                 };
                 command.args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", &port]);
@@ -216,8 +217,8 @@ impl Server {
             if let Some(status) = server.child.try_wait()? {
                 bail!("{kind} ended while it started ({status}): {}", fs::read_to_string(&log).unwrap_or_default());
             }
-            if begin.elapsed() > Duration::from_secs(120) {
-                bail!("{kind} did not answer /health within 120 s: {}", fs::read_to_string(&log).unwrap_or_default());
+            if begin.elapsed() > Duration::from_secs(300) {
+                bail!("{kind} did not answer /health within 300 s: {}", fs::read_to_string(&log).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_micros(500));
         }

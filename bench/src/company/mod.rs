@@ -5,6 +5,7 @@
 //! stands there of the others.
 //!
 //! - [`operations`]: all operations of the servers' benchmark, Trackway and MLflow on one PostgreSQL server.
+//!   [`carried`] fills MLflow's there.
 //! - [`two_servers`]: writes through one server and through two on the same database.
 //! - [`artifacts`]: one large file by curl, to and from a folder and a bucket.
 //! - [`record`] keeps the sections, and prints them.
@@ -12,6 +13,7 @@
 //! A new part is a file with a function from [`Run`] to [`Section`], and a line in [`PARTS`].
 
 mod artifacts;
+mod carried;
 mod operations;
 pub mod record;
 mod two_servers;
@@ -62,7 +64,7 @@ Usage: trackway-bench company [OPTIONS]   all of: {}
 
   --only TEXT    only rows with TEXT in `part: row`; may be given several times
   --rounds N     interleaved rounds of each row (default: 3; with --scale small 1)
-  --scale small  a tenth of the runs, smaller files, short rounds: for a first look
+  --scale small  fewer runs, smaller files, short rounds: for a first look
   --no-write     print the record, do not write it to bench/results/ (small and partial runs are never written)
   --list         say which parts there are, and what is on record of each
   --strict       end with an error when a floor is missed

@@ -1,19 +1,17 @@
 //! All operations of the servers' benchmark, Trackway and MLflow each in a database of its own on one PostgreSQL server.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use trackway_testkit::services::{Postgres, programs};
+use anyhow::{Result, bail};
+use trackway_testkit::services::Postgres;
 
+use super::carried::carry;
 use super::record::{Floor, Row, Section};
 use super::{POSTGRESQL, Run, database, postgresql, postgresql_version, version};
 use crate::measure::{self, Contender, Effort};
 use crate::operations;
 use crate::report::{figures, number, plural};
-use crate::servers::{Database, Kind, Server, Setup};
+use crate::servers::{Kind, Server, Setup};
 use crate::world::{self, World};
 use crate::{WRITERS, same};
 
@@ -26,7 +24,7 @@ pub fn measure(run: &Run) -> Result<Section> {
     if wanted.is_empty() {
         return Ok(Section::default());
     }
-    let runs = if run.small { 1000 } else { 10_000 };
+    let runs = if run.small { 1500 } else { 10_000 };
     let postgres = postgresql()?;
     let mut contenders = Vec::new();
     for kind in KINDS {
@@ -34,14 +32,16 @@ pub fn measure(run: &Run) -> Result<Section> {
         let database = database(&postgres, kind.name())?;
         let folder = run.folder(&format!("{PART}-{}", kind.name()))?;
         let setup = Setup { database: Some(database), ..Default::default() };
-        let filled = restore(kind, runs, &setup)?;
         let server = Server::start_as(kind, &folder, true, &setup)?;
         // The first answer comes before all of mlflow's workers are up.
         server.settled_cpu(0.1)?;
-        if !filled {
-            eprintln!("filling {kind} with {runs} runs …");
+        eprintln!("filling {kind} with {runs} runs …");
+        if kind == Kind::Trackway {
             world::fill(&server, runs)?;
-            dump(kind, runs, &setup)?;
+        } else {
+            // From its cached SQLite database.
+            let filled = world::filled_directory(kind, &kind.version()?, runs, &run.scratch)?;
+            carry(&filled.join(kind.database_file()), &postgres, kind.name())?;
         }
         let world = World::open(&server, runs, WRITERS)?;
         contenders.push(Contender { server, world, idle_cpu: 0.0 });
@@ -134,48 +134,4 @@ fn left_to_vacuum(name: &str, postgres: &Postgres, contenders: &[Contender], row
         costs.push(number(cost.as_secs_f64() * 1e6 / answers.max(1) as f64));
     }
     Ok(format!("| {name} | {} |\n", costs.join(" | ")))
-}
-
-/// MLflow takes many minutes to fill, so its filled database is kept, as `pg_dump` writes it.
-fn kept(kind: Kind, runs: usize) -> Result<Option<PathBuf>> {
-    if kind == Kind::Trackway {
-        return Ok(None);
-    }
-    let folder = world::cache_directory(kind, &kind.version()?, runs)?;
-    let name = folder.file_name().context("the cached folder has a name")?.to_string_lossy().into_owned();
-    Ok(Some(folder.with_file_name(format!("{name}.pg_dump"))))
-}
-
-fn restore(kind: Kind, runs: usize, setup: &Setup) -> Result<bool> {
-    let Some(dump) = kept(kind, runs)?.filter(|dump| dump.exists()) else {
-        return Ok(false);
-    };
-    let mut program = Command::new(programs::postgres("pg_restore")?);
-    must(program.args(["--no-owner", "--dbname", &url(setup)?]).arg(dump))?;
-    Ok(true)
-}
-
-fn dump(kind: Kind, runs: usize, setup: &Setup) -> Result<()> {
-    let Some(dump) = kept(kind, runs)? else {
-        return Ok(());
-    };
-    // Under another name first: half of it must not look like all.
-    let partial = dump.with_extension("partial");
-    let mut program = Command::new(programs::postgres("pg_dump")?);
-    must(program.args(["--format=custom", "--dbname", &url(setup)?, "--file"]).arg(&partial))?;
-    fs::rename(partial, dump)?;
-    Ok(())
-}
-
-fn url(setup: &Setup) -> Result<String> {
-    let Database { url, .. } = setup.database.as_ref().context("the server stands on PostgreSQL")?;
-    Ok(url.clone())
-}
-
-fn must(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let output = command.output().with_context(|| format!("cannot run {program}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} ended with {}: {}", output.status, said.trim());
-    Ok(())
 }
