@@ -243,7 +243,7 @@ def test_servers_are_replaced_one_after_the_other_and_nobody_notices(tmp_path):
 
 
 def test_ready_tells_of_a_database_that_is_away(tmp_path, own_postgres):
-    postgres = own_postgres()
+    postgres = own_postgres("durable=yes")
     with Server("trackway", tmp_path / "data", "--backend-store-uri", postgres.database()) as server:
         assert requests.get(server.url + "/ready", timeout=10).text == "OK"
         postgres.tell("crash")
