@@ -30,6 +30,13 @@ pub enum Error {
     /// The URI is sound, but there is no way to it from here.
     #[error("The artifacts at '{uri}' cannot be served: {reason}.")]
     NotReachable { uri: String, reason: &'static str },
+    /// A purge leaves them alone.
+    #[error("The artifacts at '{uri}' are not deleted: {reason}.")]
+    NotPurged { uri: String, reason: String },
+    #[error(
+        "There is no folder '{location}'. Name the one where the server keeps artifacts with --artifacts-destination."
+    )]
+    NoDestination { location: String },
     #[error("{0}")]
     Unsupported(String),
     #[error("The artifact '{path}' was not stored: {reason}.")]

@@ -8,15 +8,18 @@
 //!   local default artifact root. [`ArtifactStore::resolve`] turns a run's or model's artifact URI
 //!   (`mlflow-artifacts:/…`, a local path, `file:`) into a [`Location`] in one of them and refuses the
 //!   rest: no URI makes the server open a connection or a file elsewhere.
+//! - [`PurgePlaces`] (`purge.rs`) finds what is to be deleted for good, for an operator's command.
 //! - [`Location`] (`location.rs`) lists, opens, stores and deletes artifacts below it.
 
 mod error;
 mod location;
 mod path;
+mod purge;
 mod store;
 
 pub use error::{Error, Result};
 pub use location::{Artifact, Location};
 pub use path::ArtifactPath;
+pub use purge::{Measured, OwnArtifacts, Owner, PurgePlaces};
 pub use store::{ArtifactStore, Places};
 pub use trackway_remote::{ByteStream, Capabilities, Multipart, Object, Options, Part, SignedUrl, Stat};

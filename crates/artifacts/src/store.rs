@@ -117,7 +117,7 @@ fn not_served(uri: &str, reason: &'static str) -> Error {
 }
 
 /// The path in `mlflow-artifacts:/path` and `mlflow-artifacts://host/path`.
-fn proxied_path(uri: &str) -> Option<&str> {
+pub(crate) fn proxied_path(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     if !is_one_of(scheme, &["mlflow-artifacts"]) {
         return None;
@@ -130,7 +130,7 @@ fn proxied_path(uri: &str) -> Option<&str> {
 }
 
 /// The path of a `file:` URI, or of what has no scheme. It must be absolute and free of `.`, `..` and `//`.
-fn local_path(uri: &str) -> Option<PathBuf> {
+pub(crate) fn local_path(uri: &str) -> Option<PathBuf> {
     let path = match uri.split_once(':') {
         Some((scheme, rest)) if is_one_of(scheme, &["file"]) => {
             let rest = match rest.strip_prefix("//") {

@@ -34,6 +34,7 @@ mod multipart;
 mod options;
 mod path;
 mod s3;
+mod through_server;
 mod walk;
 
 use std::pin::Pin;
@@ -54,6 +55,7 @@ pub use multipart::{
 };
 pub use options::{Addressing, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret};
 pub use path::RelPath;
+pub use through_server::ThroughServer;
 
 /// What is known of a stored thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,6 +216,14 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.delete_tree(path).await,
             Kind::Bucket(bucket) => bucket.delete_tree(path).await,
+        }
+    }
+
+    /// Deletes a directory of a folder if nothing is left in it. A bucket has no such thing.
+    pub async fn remove_empty_dir(&self, path: &RelPath) -> Result<()> {
+        match &*self.kind {
+            Kind::Local(folder) => folder.remove_empty_dir(path).await,
+            Kind::Bucket(_) => Ok(()),
         }
     }
 }

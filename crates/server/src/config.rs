@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::forwarded::TrustedProxies;
 use crate::security::{AllowedHosts, AllowedOrigins};
 use crate::tls::TlsFiles;
-use trackway_tracking::PostgresConfig;
+use trackway_tracking::{Backend, PostgresConfig};
 
 /// The folder that holds proxied artifacts when nothing else is said, as in MLflow.
 pub const DEFAULT_ARTIFACTS_DESTINATION: &str = "./mlartifacts";
@@ -129,6 +129,13 @@ pub enum BackendStore {
 }
 
 impl BackendStore {
+    pub(crate) fn to_backend(&self) -> Backend {
+        match self {
+            BackendStore::Sqlite(path) => Backend::Sqlite(path.clone()),
+            BackendStore::Postgres(config) => Backend::Postgres(config.clone()),
+        }
+    }
+
     /// Reads `--backend-store-uri` as MLflow does, where a path without a scheme means MLflow's file store.
     pub fn parse(uri: &str) -> Result<BackendStore, ConfigError> {
         let refuse = |message: String| Err(ConfigError(message));

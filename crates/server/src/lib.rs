@@ -9,6 +9,7 @@
 //! * [`wire`] is JSON by protobuf's rules; [`error`] says what an error is to a client.
 //! * `serve.rs` is what every request goes through: [`security`], ids, figures ([`prometheus`]), the log.
 //! * [`tls`] is HTTPS without a proxy; [`forwarded`] is who asks when there is one.
+//! * [`purge`] is a command of an operator: what was deleted goes for good, beside running servers.
 //! * [`config`] is what the server was told at its start. Nothing else here reads the environment.
 
 pub mod access_log;
@@ -20,6 +21,7 @@ pub mod forwarded;
 mod mlflow;
 pub mod not_built;
 pub mod prometheus;
+pub mod purge;
 mod readiness;
 mod router;
 pub mod security;
@@ -36,10 +38,10 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 pub use trackway_tracking::backup;
-use trackway_tracking::{Backend, OpenError, Options, Store};
+use trackway_tracking::{OpenError, Options, Store};
 
 use artifacts::ArtifactService;
-use config::{BackendStore, Config};
+use config::Config;
 use readiness::Draining;
 use serve::{Bound, Edge, Ended, ListenError, Shutdown};
 use tls::{Tls, TlsError};
@@ -82,11 +84,7 @@ impl Server {
         let store = if config.artifacts_only {
             None
         } else {
-            let backend = match &config.backend_store {
-                BackendStore::Sqlite(path) => Backend::Sqlite(path.clone()),
-                BackendStore::Postgres(config) => Backend::Postgres(config.clone()),
-            };
-            let store = Store::open(&backend, &artifact_root, &Options::default()).await?;
+            let store = Store::open(&config.backend_store.to_backend(), &artifact_root, &Options::default()).await?;
             show_writer(&store, &figures);
             Some(store)
         };

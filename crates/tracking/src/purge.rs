@@ -405,9 +405,9 @@ fn take(db: &Conn, room: &mut usize, counts: usize, sql: &str, owner: crate::db:
 /// `None` when there was no room for all of it.
 fn finish_run(db: &Conn, id: &str, room: &mut usize) -> Result<Option<bool>> {
     lock(db, "SELECT 1 FROM run WHERE uuid = ?1", id)?;
-    let row: Option<i64> =
-        db.row("SELECT id FROM run WHERE uuid = ?1 AND lifecycle = 2", params![id], |row| row.get(0))?;
-    let Some(row) = row else { return Ok(Some(false)) };
+    let sql = "SELECT id, artifact_uri FROM run WHERE uuid = ?1 AND lifecycle = 2";
+    let found: Option<(i64, String)> = db.row(sql, params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((row, artifact_uri)) = found else { return Ok(Some(false)) };
     for (counts, sql) in [
         (
             1,
@@ -427,7 +427,10 @@ fn finish_run(db: &Conn, id: &str, room: &mut usize) -> Result<Option<bool>> {
     }
     let sql =
         "DELETE FROM run_model WHERE run = ?1 AND model_id IN (SELECT model_id FROM run_model WHERE run = ?1 LIMIT ?2)";
-    if !take(db, room, 1, sql, row.into())? || !take_datasets(db, row, room)? {
+    if !take(db, room, 1, sql, row.into())?
+        || !take_datasets(db, row, room)?
+        || !take_artifact_index(db, &artifact_uri, room)?
+    {
         return Ok(None);
     }
     *room = room.saturating_sub(1);
@@ -457,11 +460,26 @@ fn take_datasets(db: &Conn, run: i64, room: &mut usize) -> Result<bool> {
     Ok(true)
 }
 
+/// Forgets what is remembered of a bucket.
+fn take_artifact_index(db: &Conn, uri: &str, room: &mut usize) -> Result<bool> {
+    lock(db, "SELECT 1 FROM artifact_root WHERE uri = ?1", uri)?;
+    let sql = "SELECT id FROM artifact_root WHERE uri = ?1";
+    let Some(root) = db.row(sql, params![uri], |row| row.get::<i64>(0))? else { return Ok(true) };
+    for sql in [
+        "DELETE FROM artifact_file WHERE root = ?1 AND (dir, name) IN (SELECT dir, name FROM artifact_file WHERE root = ?1 LIMIT ?2)",
+        "DELETE FROM artifact_dir WHERE root = ?1 AND (parent, name) IN (SELECT parent, name FROM artifact_dir WHERE root = ?1 LIMIT ?2)",
+    ] {
+        if !take(db, room, 1, sql, root.into())? {
+            return Ok(false);
+        }
+    }
+    db.execute("DELETE FROM artifact_root WHERE id = ?1", params![root])?;
+    Ok(true)
+}
+
 fn finish_model(db: &Conn, id: &str, room: &mut usize) -> Result<Option<bool>> {
     lock(db, "SELECT 1 FROM logged_model WHERE id = ?1", id)?;
-    if find(db, Purgeable::LoggedModel, id, PURGING)?.is_none() {
-        return Ok(Some(false));
-    }
+    let Some(found) = find(db, Purgeable::LoggedModel, id, PURGING)? else { return Ok(Some(false)) };
     for sql in [
         "DELETE FROM logged_model_tag WHERE model = ?1 AND key IN (SELECT key FROM logged_model_tag WHERE model = ?1 LIMIT ?2)",
         "DELETE FROM logged_model_param WHERE model = ?1 AND key IN (SELECT key FROM logged_model_param WHERE model = ?1 LIMIT ?2)",
@@ -471,6 +489,9 @@ fn finish_model(db: &Conn, id: &str, room: &mut usize) -> Result<Option<bool>> {
         if !take(db, room, 1, sql, id.into())? {
             return Ok(None);
         }
+    }
+    if !take_artifact_index(db, &found.artifact_uri, room)? {
+        return Ok(None);
     }
     *room = room.saturating_sub(1);
     Ok(Some(db.execute("DELETE FROM logged_model WHERE id = ?1", params![id])? > 0))

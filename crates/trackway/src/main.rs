@@ -23,6 +23,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches};
 use commands::dvc::context::Style;
 use commands::dvc::{self, Before};
 use commands::server::backup::{BackupArgs, RestoreArgs};
+use commands::server::purge::PurgeArgs;
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -67,23 +68,27 @@ fn with_trackways_own(top: Command) -> Command {
 }
 
 /// What `trackway server` does beside serving. Not under the name `mlflow`, whose `server` has no commands.
-fn server_commands() -> [Command; 2] {
+fn server_commands() -> [Command; 3] {
     [
         BackupArgs::augment_args(
             Command::new("backup").about("Copy the SQLite database, also while a server writes to it"),
         ),
         RestoreArgs::augment_args(Command::new("restore").about("Put a copy of the SQLite database in its place")),
+        PurgeArgs::augment_args(Command::new("purge").about("Let what was deleted go for good, with its artifacts")),
     ]
 }
 
 fn server(rest: &[OsString]) -> Result<(), Failure> {
-    let [backup, restore] = server_commands();
+    let [backup, restore, purge] = server_commands();
     match rest.split_first() {
         Some((word, rest)) if word == "backup" => {
             return commands::server::backup::backup(parse(backup, "trackway server backup", rest)?);
         }
         Some((word, rest)) if word == "restore" => {
             return commands::server::backup::restore(parse(restore, "trackway server restore", rest)?);
+        }
+        Some((word, rest)) if word == "purge" => {
+            return commands::server::purge::run(parse(purge, "trackway server purge", rest)?);
         }
         _ => {}
     }

@@ -97,6 +97,22 @@ impl Folder {
         .await
     }
 
+    pub(crate) async fn remove_empty_dir(&self, path: &RelPath) -> Result<()> {
+        refuse_root(path)?;
+        self.run(path, |inner, path| {
+            let removed = inner.root()?.open_dir(path.parent().as_str(), false).and_then(|parent| {
+                let removed = rustix::fs::unlinkat(&parent, path.file_name(), AtFlags::REMOVEDIR);
+                removed.map_err(|errno| Error::from_errno(errno, "deleting the empty", path.as_str()))
+            });
+            match removed {
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+                Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => Ok(()),
+                removed => removed,
+            }
+        })
+        .await
+    }
+
     async fn run<T, F>(&self, path: &RelPath, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -23,7 +23,10 @@ impl From<Error> for ApiError {
             // Not 500 or 503: MLflow's client would try again for minutes.
             Error::NotReachable { .. } | Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
             Error::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "RESOURCE_EXHAUSTED"),
-            Error::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+            // The last two are a purge's own, which is no request.
+            Error::Store(_) | Error::NotPurged { .. } | Error::NoDestination { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR")
+            }
         };
         ApiError::new(status, code, error.to_string())
     }

@@ -58,6 +58,8 @@ async fn full_run(store: &Store, experiment_id: i64, name: &str) -> String {
     }
     store.log_inputs(id.clone(), vec![dataset(name), dataset("shared")], vec!["m-1".to_owned()]).await.unwrap();
     store.log_outputs(id.clone(), vec![("m-1".to_owned(), 1)]).await.unwrap();
+    let uri = store.get_run_info(id.clone()).await.unwrap().artifact_uri;
+    store.note_artifact(uri, "model/MLmodel".to_owned(), 7, None).await.unwrap();
     let ended = RunUpdate { status: Some(RunStatus::Finished), ..RunUpdate::default() };
     store.update_run(id.clone(), ended).await.unwrap();
     id

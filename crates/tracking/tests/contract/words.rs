@@ -3,7 +3,7 @@
 use trackway_tracking::{Metric, NewRun, Param, Run, Store, Tag};
 
 /// The tables of what hangs on runs.
-pub const TABLES_OF_RUNS: [&str; 10] = [
+pub const TABLES_OF_RUNS: [&str; 13] = [
     "run",
     "param",
     "tag",
@@ -14,6 +14,9 @@ pub const TABLES_OF_RUNS: [&str; 10] = [
     "run_dataset_tag",
     "run_model",
     "dataset",
+    "artifact_root",
+    "artifact_dir",
+    "artifact_file",
 ];
 
 pub async fn run(store: &Store, name: &str, start_time: i64) -> Run {

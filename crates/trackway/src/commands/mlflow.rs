@@ -1,5 +1,7 @@
 //! `trackway mlflow …` and a link named `mlflow`: MLflow's command line, as far as it is built.
 
+mod gc;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,7 +13,7 @@ use super::server::{self, ServerArgs};
 use crate::failure::Failure;
 
 /// The commands of `mlflow` 3.17 that are not built yet.
-pub const NOT_BUILT: [&str; 22] = [
+pub const NOT_BUILT: [&str; 21] = [
     "agent",
     "ai-commands",
     "artifacts",
@@ -24,7 +26,6 @@ pub const NOT_BUILT: [&str; 22] = [
     "deployments",
     "doctor",
     "experiments",
-    "gc",
     "mcp",
     "migrate-filestore",
     "models",
@@ -65,6 +66,8 @@ enum MlflowCommand {
     Server(ServerArgs),
     /// The same as `server`
     Ui(ServerArgs),
+    /// Delete for good what was deleted, with its artifacts
+    Gc(gc::GcArgs),
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
@@ -79,6 +82,7 @@ pub fn run(args: MlflowArgs) -> Result<(), Failure> {
     }
     match args.command {
         Some(MlflowCommand::Server(args) | MlflowCommand::Ui(args)) => server::run(args),
+        Some(MlflowCommand::Gc(args)) => gc::run(args),
         Some(MlflowCommand::Other(words)) => Err(unknown(&words)),
         None => {
             Err(Failure::Usage("Name a command, for example `mlflow server`. `mlflow --help` lists them.".to_owned()))
@@ -97,7 +101,7 @@ fn without_env_file(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
             }
             Some(given) if given.starts_with("--env-file=") => {}
             // Another command may have an option of that name.
-            Some("server" | "ui") => {
+            Some("server" | "ui" | "gc") => {
                 kept.push(word);
                 kept.extend(words);
                 break;
@@ -112,7 +116,7 @@ fn unknown(words: &[OsString]) -> Failure {
     let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     if NOT_BUILT.contains(&name.as_str()) {
         return Failure::NotBuilt(format!(
-            "`mlflow {name}` is not built yet in Trackway {}. Built are `mlflow server` and `mlflow ui`. For the rest use \
+            "`mlflow {name}` is not built yet in Trackway {}. Built are `mlflow server`, `mlflow ui` and `mlflow gc`. For the rest use \
              MLflow's own command; with MLFLOW_TRACKING_URI set, it talks to a Trackway server.",
             env!("CARGO_PKG_VERSION")
         ));

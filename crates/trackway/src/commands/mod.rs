@@ -1,5 +1,6 @@
 //! One file for each command, named as the person names it.
 
+mod age;
 pub mod dvc;
 mod env_file;
 pub mod mlflow;

@@ -3,6 +3,7 @@
 mod command_line;
 mod dvc;
 mod gc;
+mod purge;
 mod server;
 
 /// The binary that cargo built for these tests.

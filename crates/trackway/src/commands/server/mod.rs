@@ -4,11 +4,13 @@
 //! * `network.rs` is the part of it about addresses, TLS, proxies and time limits.
 //! * `python_options.rs` judges what people pass on to uvicorn, gunicorn and waitress, which are not here.
 //! * `backup.rs` is `trackway server backup` and `trackway server restore`.
+//! * `purge.rs` is `trackway server purge`, a command of its own.
 //! * `place.rs` looks at the folder before anything is written there.
 
 pub mod backup;
 mod network;
 mod place;
+pub mod purge;
 mod python_options;
 mod settings;
 
@@ -32,7 +34,8 @@ const ABOUT: &str = "\
 Without flags the server keeps runs and models in trackway.db and files in ./mlartifacts, both in the current folder, and listens on \
 http://127.0.0.1:5000. Flags and variables have the names of `mlflow server` 3.17. A flag wins over its variable.
 
-`trackway server backup` copies the SQLite database, also while a server writes to it; `trackway server restore` puts a copy back.";
+`trackway server backup` copies the SQLite database, also while a server writes to it; `trackway server restore` puts a copy back. \
+`trackway server purge` lets what was deleted go for good.";
 
 #[derive(Debug, Default, Args)]
 // -h is the host, as in MLflow, so help is --help alone.
