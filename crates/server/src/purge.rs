@@ -13,7 +13,7 @@ use trackway_artifacts::{
 };
 use trackway_tracking::{Begun, Deleted, Error, OpenError, Options, PurgeRules, Store};
 
-pub use trackway_tracking::Purgeable;
+pub use trackway_tracking::{Purgeable, ThinRules, Thinned};
 
 use crate::config::{BackendStore, PROXIED_ARTIFACT_ROOT};
 
@@ -108,21 +108,14 @@ impl Purge {
         destination: Option<&str>,
         tracking_uri: Option<&str>,
     ) -> Result<Purge, PurgeError> {
-        if let BackendStore::Sqlite(path) = backend
-            && !path.exists()
-        {
-            return Err(PurgeError::NoDatabase(path.display().to_string()));
-        }
+        let store = open_store(backend).await?;
         let places = PurgePlaces::open(destination, tracking_uri, ArtifactOptions::default()).await?;
-        let store = Store::open(&backend.to_backend(), PROXIED_ARTIFACT_ROOT, &Options::default()).await?;
         Ok(Purge { store, places, now: now() })
     }
 
     /// Closes the database.
     pub async fn close(self) {
-        let store = self.store;
-        // Waits for threads, which is blocking work; one that panicked was logged.
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        close(self.store).await;
     }
 
     /// Makes sure that what was named by its id can be purged, before anything is.
@@ -320,7 +313,7 @@ impl Purge {
             (id, outcome)
         });
         let mut emptied = Vec::new();
-        let mut deleting = std::pin::pin!(deleting.buffer_unordered(DELETING));
+        let mut deleting = std::pin::pin!(deleting.buffered(DELETING));
         while let Some((id, outcome)) = deleting.next().await {
             match outcome {
                 Ok(()) => emptied.push(id),
@@ -433,6 +426,46 @@ impl Selection {
             Purgeable::Experiment => &self.experiments,
         }
     }
+}
+
+/// Makes samples of the long histories of runs that ended so long ago, or with `dry_run` counts what would go.
+pub async fn thin_metrics(
+    backend: &BackendStore,
+    age: Duration,
+    rules: impl Fn(i64) -> ThinRules,
+    dry_run: bool,
+) -> Result<Thinned, PurgeError> {
+    let store = open_store(backend).await?;
+    let rules = rules(now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)));
+    let mut all = Thinned::default();
+    let mut after = None;
+    loop {
+        let (thinned, next) = again(|| store.thin_metrics(rules, after, dry_run)).await?;
+        all.runs += thinned.runs;
+        all.series += thinned.series;
+        all.points += thinned.points;
+        if next.is_none() {
+            break;
+        }
+        after = next;
+    }
+    close(store).await;
+    Ok(all)
+}
+
+/// The database of a server, which is not made if it is not there.
+async fn open_store(backend: &BackendStore) -> Result<Store, PurgeError> {
+    if let BackendStore::Sqlite(path) = backend
+        && !path.exists()
+    {
+        return Err(PurgeError::NoDatabase(path.display().to_string()));
+    }
+    Ok(Store::open(&backend.to_backend(), PROXIED_ARTIFACT_ROOT, &Options::default()).await?)
+}
+
+async fn close(store: Store) {
+    // Waits for threads, which is blocking work; one that panicked was logged.
+    let _ = tokio::task::spawn_blocking(move || store.close()).await;
 }
 
 /// As MLflow 3.17 says it.

@@ -9,7 +9,7 @@
 //! * `packing` compresses metric points beside the writers; `changes` tells listeners what was written.
 //! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
 //! * [`filter`] parses what users search for; `search` turns it into SQL and cuts pages.
-//! * `purge` takes apart for good what was deleted.
+//! * `purge` takes apart for good what was deleted; `thin` makes samples of long histories, when asked to.
 //! * [`points`] packs metric points into bytes; [`limits`] says what names and values may be.
 //!
 //! Nothing here knows of HTTP. Values are checked where they come in, with MLflow's limits and messages.
@@ -33,6 +33,7 @@ mod purge;
 mod registered_models;
 mod runs;
 mod search;
+mod thin;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,6 +54,7 @@ pub use purge::{Begun, Deleted, PurgeRules, Purgeable, Weighed};
 pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};
 pub use runs::{Keys, LatestMetric, NewRun, Run, RunColumns, RunInfo, RunPage, RunSearch, RunStatus, RunUpdate};
 pub use search::Page;
+pub use thin::{ThinRules, Thinned};
 
 use changes::Changes;
 use db::{Db, Done, Observer};

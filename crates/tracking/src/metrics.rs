@@ -412,7 +412,7 @@ fn sample_evenly(points: Vec<Point>, most: usize) -> Vec<Point> {
     kept
 }
 
-fn sample_extremes(points: Vec<Point>, most: usize) -> Vec<Point> {
+pub(crate) fn sample_extremes(points: Vec<Point>, most: usize) -> Vec<Point> {
     if points.len() <= most.max(4) {
         return points;
     }

@@ -24,6 +24,7 @@ use commands::dvc::context::Style;
 use commands::dvc::{self, Before};
 use commands::server::backup::{BackupArgs, RestoreArgs};
 use commands::server::purge::PurgeArgs;
+use commands::server::thin_metrics::ThinMetricsArgs;
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -68,18 +69,21 @@ fn with_trackways_own(top: Command) -> Command {
 }
 
 /// What `trackway server` does beside serving. Not under the name `mlflow`, whose `server` has no commands.
-fn server_commands() -> [Command; 3] {
+fn server_commands() -> [Command; 4] {
     [
         BackupArgs::augment_args(
             Command::new("backup").about("Copy the SQLite database, also while a server writes to it"),
         ),
         RestoreArgs::augment_args(Command::new("restore").about("Put a copy of the SQLite database in its place")),
         PurgeArgs::augment_args(Command::new("purge").about("Let what was deleted go for good, with its artifacts")),
+        ThinMetricsArgs::augment_args(
+            Command::new("thin-metrics").about("Keep only samples of the long histories of old runs"),
+        ),
     ]
 }
 
 fn server(rest: &[OsString]) -> Result<(), Failure> {
-    let [backup, restore, purge] = server_commands();
+    let [backup, restore, purge, thin] = server_commands();
     match rest.split_first() {
         Some((word, rest)) if word == "backup" => {
             return commands::server::backup::backup(parse(backup, "trackway server backup", rest)?);
@@ -89,6 +93,9 @@ fn server(rest: &[OsString]) -> Result<(), Failure> {
         }
         Some((word, rest)) if word == "purge" => {
             return commands::server::purge::run(parse(purge, "trackway server purge", rest)?);
+        }
+        Some((word, rest)) if word == "thin-metrics" => {
+            return commands::server::thin_metrics::run(parse(thin, "trackway server thin-metrics", rest)?);
         }
         _ => {}
     }

@@ -8,6 +8,7 @@ mod registry;
 mod runs;
 mod search;
 mod search_random;
+mod thin;
 mod words;
 mod writing;
 

@@ -16,6 +16,8 @@ mod runs;
 mod search;
 #[path = "../contract/search_random.rs"]
 mod search_random;
+#[path = "../contract/thin.rs"]
+mod thin;
 #[path = "../contract/words.rs"]
 mod words;
 #[path = "../contract/writing.rs"]

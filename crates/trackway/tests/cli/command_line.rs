@@ -80,7 +80,7 @@ fn what_is_not_built_says_so_and_fails() -> Result {
             1,
             "error: `mlflow runs` is not built yet in Trackway",
         ),
-        (link("mlflow"), vec!["gc"], 1, "error: `mlflow gc` is not built yet"),
+        (link("mlflow"), vec!["doctor"], 1, "error: `mlflow doctor` is not built yet"),
         (
             Path::new(BIN).to_owned(),
             vec!["mlflow", "models", "serve", "-m", "x"],

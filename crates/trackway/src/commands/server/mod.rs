@@ -4,7 +4,7 @@
 //! * `network.rs` is the part of it about addresses, TLS, proxies and time limits.
 //! * `python_options.rs` judges what people pass on to uvicorn, gunicorn and waitress, which are not here.
 //! * `backup.rs` is `trackway server backup` and `trackway server restore`.
-//! * `purge.rs` is `trackway server purge`, a command of its own.
+//! * `purge.rs` is `trackway server purge`, `thin_metrics.rs` is `trackway server thin-metrics`.
 //! * `place.rs` looks at the folder before anything is written there.
 
 pub mod backup;
@@ -13,6 +13,7 @@ mod place;
 pub mod purge;
 mod python_options;
 mod settings;
+pub mod thin_metrics;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ Without flags the server keeps runs and models in trackway.db and files in ./mla
 http://127.0.0.1:5000. Flags and variables have the names of `mlflow server` 3.17. A flag wins over its variable.
 
 `trackway server backup` copies the SQLite database, also while a server writes to it; `trackway server restore` puts a copy back. \
-`trackway server purge` lets what was deleted go for good.";
+`trackway server purge` lets what was deleted go for good; `trackway server thin-metrics` makes samples of the metrics of old runs.";
 
 #[derive(Debug, Default, Args)]
 // -h is the host, as in MLflow, so help is --help alone.
