@@ -3,6 +3,9 @@
 import base64
 
 import pytest
+from places import POOLED
+
+pytestmark = pytest.mark.places(*POOLED)
 
 
 def pages(read, key, limit=20):
