@@ -32,10 +32,11 @@ RUN_ORDERS = [
 
 
 class Player:
-    def __init__(self, pair: Pair, seed: int):
+    def __init__(self, pair: Pair, seed: int, place: str):
         self.pair = pair
         self.random = random.Random(seed)
-        self.stem = f"seed{seed}"
+        # Stock has seen the same sequence for another place.
+        self.stem = f"seed{seed} {place}"
         self.experiments: list[str] = []
         self.runs: list[str] = []
         self.logged: list[str] = []

@@ -17,9 +17,9 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.mark.timeout(600)
-def test_sequence(stock, trackway, pytestconfig, seed):
+def test_sequence(stock, trackway, place, pytestconfig, seed):
     pair = Pair(stock.url, trackway.url)
-    Player(pair, seed).play(pytestconfig.getoption("--calls"))
+    Player(pair, seed, place.name).play(pytestconfig.getoption("--calls"))
     if pair.mismatches:
         told = "\n\n".join(str(mismatch) for mismatch in pair.mismatches[:12])
         pytest.fail(f"{len(pair.mismatches)} of {pair.calls} answers differ:\n\n{told}", pytrace=False)
