@@ -35,17 +35,17 @@ pub(crate) fn router(
     let prefix = &config.static_prefix;
     let mut router = Router::new()
         .merge(server_info::routes(config, Capabilities::default()))
-        .merge(readiness::routes(config, store.clone(), draining))
+        .merge(readiness::routes(config, store.clone(), draining.clone()))
         .merge(figures.routes())
         .nest(&format!("{prefix}/api/2.0/mlflow-artifacts"), artifacts::proxy_routes())
         .nest(&format!("{prefix}/ajax-api/2.0/mlflow-artifacts"), artifacts::proxy_routes())
         .with_state(Arc::clone(&artifacts));
     if let Some(store) = store {
+        let app = AppState { store, artifacts, draining, listeners: Arc::default() };
         let mlflow = mlflow().merge(artifacts::mlflow_routes()).layer(DefaultBodyLimit::max(LARGEST_BODY));
         let ajax = ajax_only().layer(DefaultBodyLimit::max(LARGEST_BODY)).merge(artifacts::ajax_routes());
         let pages = Router::new()
             .nest(&format!("{prefix}/api/2.0/mlflow"), mlflow.clone())
-            .nest(&format!("{prefix}/api/trackway/v1"), trackway())
             .nest(&format!("{prefix}/ajax-api/2.0/mlflow"), mlflow.merge(ajax))
             .nest(&format!("{prefix}/api/3.0/trackway"), api::routes())
             .nest(&format!("{prefix}/ajax-api/3.0/trackway"), api::routes());
@@ -56,7 +56,7 @@ pub(crate) fn router(
         };
         let graphql = post(graphql::post).layer(DefaultBodyLimit::max(graphql::LARGEST_REQUEST));
         let pages = pages.route(&format!("{prefix}/graphql"), graphql);
-        router = router.merge(pages.with_state(AppState { store, artifacts })).merge(ui::routes(config));
+        router = router.merge(pages.with_state(app)).merge(ui::routes(config));
     }
     not_built::attach(router, config)
 }
@@ -128,9 +128,4 @@ fn ajax_only() -> Router<AppState> {
         .route("/experiments/search-datasets", post(inputs::search_datasets))
         .route("/metrics/get-history-bulk", get(metrics::get_history_bulk))
         .route("/gateway-proxy", get(gateway::endpoints))
-}
-
-/// What MLflow does not have.
-fn trackway() -> Router<AppState> {
-    Router::new().route("/metrics/chart", get(metrics::chart))
 }

@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use axum::extract::FromRef;
 use trackway_tracking::Store;
@@ -8,12 +9,16 @@ use trackway_tracking::Store;
 use crate::artifacts::{ArtifactService, LocationSource};
 use crate::error::ApiError;
 use crate::mlflow::model_versions::parse_version;
+use crate::readiness::Draining;
 
 /// Cheap to clone, as axum clones it for every request.
 #[derive(Clone)]
 pub struct AppState {
     pub(crate) store: Store,
     pub(crate) artifacts: Arc<ArtifactService>,
+    pub(crate) draining: Draining,
+    /// How many listen to events.
+    pub(crate) listeners: Arc<AtomicUsize>,
 }
 
 impl FromRef<AppState> for Arc<ArtifactService> {

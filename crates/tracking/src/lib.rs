@@ -4,7 +4,7 @@
 //!
 //! * [`Store`] is the way in: open it once, clone it freely. Each noun has a file with its types and the store's
 //!   methods on it: [`experiments`](Experiment), [`runs`](Run), `log` (what a script sends while it runs),
-//!   [`metrics`](Metric), [`datasets`](Dataset), `logged_models`, `registered_models`, `model_versions`.
+//!   [`metrics`](Metric), `histories` and `charts` of them, [`datasets`](Dataset), `logged_models`, `registered_models`, `model_versions`.
 //! * [`artifact_index`](ArtifactDir) remembers what lies in buckets.
 //! * `packing` compresses metric points beside the writers; `changes` tells listeners what was written.
 //! * `db` holds the engine: one writer thread that commits many requests at once, readers beside it, migrations.
@@ -16,11 +16,13 @@
 
 mod artifact_index;
 mod changes;
+mod charts;
 mod datasets;
 mod db;
 mod error;
 mod experiments;
 pub mod filter;
+mod histories;
 pub mod limits;
 mod log;
 mod logged_models;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
+pub use charts::{Axis, Chart};
 pub use changes::{Event, Events, Kind as ChangeKind, Listener};
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
 pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats, backup};
@@ -48,7 +51,8 @@ pub use logged_models::{
     DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus,
     NewLoggedModel,
 };
-pub use metrics::{Metric, RunHistory};
+pub use histories::RunHistory;
+pub use metrics::Metric;
 pub use model_versions::{ModelVersion, NewModelVersion};
 pub use purge::{Begun, Deleted, PurgeRules, Purgeable, Weighed};
 pub use registered_models::{Alias, PROMPT_TAG, RegisteredModel, RegistrySearch};

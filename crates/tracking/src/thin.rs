@@ -8,9 +8,10 @@
 use std::time::{Duration, Instant};
 
 use crate::Store;
+use crate::charts::sample_extremes;
 use crate::db::{Conn, Dialect, Tx, Weight, params};
 use crate::error::{Error, Result};
-use crate::metrics::{corrupt, sample_extremes};
+use crate::metrics::corrupt;
 use crate::points;
 
 /// Runs that are looked at with one statement.

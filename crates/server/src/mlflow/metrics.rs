@@ -1,9 +1,14 @@
-//! `metrics/get-history`, `get-history-bulk`, `get-history-bulk-interval`, and our own charts
+//! `metrics/get-history`, `get-history-bulk`, `get-history-bulk-interval`
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
-use trackway_tracking::RunHistory;
+use trackway_tracking::points::Point;
+use trackway_tracking::{RunHistory, Store};
 
 use super::runs::{MetricOut, run_id};
 use crate::error::ApiError;
@@ -35,20 +40,64 @@ pub(crate) async fn get_history(
         })?),
         None => None,
     };
-    let page = app.store.metric_history(run_id, key.clone(), max_results, request.page_token).await?;
-    let metrics = page
-        .items
-        .iter()
-        .map(|point| MetricOut {
-            key: &key,
-            value: point.value,
-            timestamp: point.timestamp,
-            step: point.step,
-            run_id: None,
-        })
-        .collect();
-    let bytes = 256 + page.items.len() * (key.len() + 88);
-    Ok(wire::json_of(&History { metrics, next_page_token: page.next_page_token }, bytes))
+    let token = request.page_token.filter(|token| !token.is_empty());
+    if let Some(most) = max_results {
+        let page = app.store.metric_history(run_id, key.clone(), Some(most), token).await?;
+        let metrics = page.items.iter().map(|point| of_history(&key, point)).collect();
+        let bytes = 256 + page.items.len() * (key.len() + 88);
+        return Ok(wire::json_of(&History { metrics, next_page_token: page.next_page_token }, bytes));
+    }
+    let after = token.map(|token| Store::metric_history_token(&token)).transpose()?;
+    whole_history(app.store, run_id, key, after).await
+}
+
+fn of_history<'a>(key: &'a str, point: &Point) -> MetricOut<'a> {
+    MetricOut { key, value: point.value, timestamp: point.timestamp, step: point.step, run_id: None }
+}
+
+/// Points that are read and written together.
+const PART: usize = 65_536;
+
+/// A history without end: read and sent in parts, so that it takes no more memory than one of them.
+async fn whole_history(store: Store, run_id: String, key: String, after: Option<Point>) -> Result<Response, ApiError> {
+    let (points, more) = store.metric_history_after(run_id.clone(), key.clone(), after, PART).await?;
+    if !more {
+        let metrics = points.iter().map(|point| of_history(&key, point)).collect();
+        let bytes = 256 + points.len() * (key.len() + 88);
+        return Ok(wire::json_of(&History { metrics, next_page_token: None }, bytes));
+    }
+    let mut first = b"{\"metrics\":[".to_vec();
+    write_points(&mut first, &key, &points);
+    let last = points.last().copied();
+    drop(points);
+    let rest = stream::try_unfold((store, run_id, key, last), |(store, run_id, key, after)| async move {
+        let Some(last) = after else { return Ok(None) };
+        let (points, more) = store.metric_history_after(run_id.clone(), key.clone(), Some(last), PART).await?;
+        let mut text = Vec::with_capacity(256 + points.len() * (key.len() + 88));
+        if !points.is_empty() {
+            text.push(b',');
+            write_points(&mut text, &key, &points);
+        }
+        if !more {
+            text.extend_from_slice(b"]}");
+        }
+        let after = points.last().copied().filter(|_| more);
+        Ok::<_, trackway_tracking::Error>(Some((Bytes::from(text), (store, run_id, key, after))))
+    });
+    let body = stream::once(async { Ok(Bytes::from(first)) }).chain(rest);
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn write_points(text: &mut Vec<u8>, key: &str, points: &[Point]) {
+    for (place, point) in points.iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
+        }
+        // Numbers and texts alone, into memory: it can be written.
+        let _ = serde_json::to_writer(&mut *text, &of_history(key, point));
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -169,60 +218,4 @@ pub(super) struct History<'a> {
 #[derive(Serialize)]
 struct Bulk<'a> {
     metrics: Vec<MetricOut<'a>>,
-}
-
-/// `GET /api/trackway/v1/metrics/chart`: a metric of several runs for drawing, in columns. Of each run at most
-/// `max_points` (default 1000) by step, and every peak and dip is among them.
-pub(crate) async fn chart(State(app): State<AppState>, Params(request): Params<Chart>) -> Result<Response, ApiError> {
-    const RUNS: usize = 1000;
-    let key = required(request.metric_key, "metric_key")?;
-    if request.run_ids.is_empty() || request.run_ids.len() > RUNS {
-        return Err(ApiError::invalid(format!(
-            "A chart takes 1 to {RUNS} run_ids; {} were given.",
-            request.run_ids.len()
-        )));
-    }
-    let most = request.max_points.unwrap_or(1000).clamp(4, 100_000);
-    let steps = steps(request.start_step, request.end_step)?;
-    let histories =
-        app.store.metric_chart(request.run_ids, key.clone(), usize::try_from(most).unwrap_or(4), steps).await?;
-    let series = histories
-        .iter()
-        .map(|history| Series {
-            run_id: &history.run_id,
-            steps: history.points.iter().map(|point| point.step).collect(),
-            timestamps: history.points.iter().map(|point| point.timestamp).collect(),
-            values: history.points.iter().map(|point| point.value.is_finite().then_some(point.value)).collect(),
-        })
-        .collect();
-    Ok(wire::json(&ChartOut { metric_key: &key, series }))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(crate) struct Chart {
-    #[serde(deserialize_with = "fields::list")]
-    run_ids: Vec<String>,
-    metric_key: Option<String>,
-    #[serde(deserialize_with = "fields::int64")]
-    max_points: Option<i64>,
-    #[serde(deserialize_with = "fields::int64")]
-    start_step: Option<i64>,
-    #[serde(deserialize_with = "fields::int64")]
-    end_step: Option<i64>,
-}
-
-#[derive(Serialize)]
-struct ChartOut<'a> {
-    metric_key: &'a str,
-    series: Vec<Series<'a>>,
-}
-
-/// Columns of equal length; a NaN is `null`.
-#[derive(Serialize)]
-struct Series<'a> {
-    run_id: &'a str,
-    steps: Vec<i64>,
-    timestamps: Vec<i64>,
-    values: Vec<Option<f64>>,
 }

@@ -1,6 +1,7 @@
 //! What every store must do, on SQLite. `contract_postgres` runs the same on PostgreSQL.
 
 mod artifacts;
+mod events;
 mod metrics;
 mod packing;
 mod purge;

@@ -2,6 +2,8 @@
 
 #[path = "../contract/artifacts.rs"]
 mod artifacts;
+#[path = "../contract/events.rs"]
+mod events;
 #[path = "../contract/metrics.rs"]
 mod metrics;
 #[path = "../contract/packing.rs"]
