@@ -43,6 +43,14 @@ pub enum Error {
     Incomplete { path: String, reason: String },
     #[error("The artifact '{path}' was not stored: there is no room left where the artifacts lie.")]
     NoSpace { path: String },
+    #[error("There is no multipart upload of this id to '{path}': it was completed, aborted or never begun.")]
+    NoSuchUpload { path: String },
+    /// The store says no to this server, whoever asks it.
+    #[error("The artifact store does not let this server do that: {0}. Whoever runs the server can give its credentials the right.")]
+    Refused(remote::Error),
+    /// Worth trying again.
+    #[error("The artifact store does not answer now: {0}. Try again in a moment.")]
+    Unreachable(remote::Error),
     #[error("The artifact store failed: {0}.")]
     Store(remote::Error),
 }
@@ -57,6 +65,9 @@ impl Error {
             remote::Error::InvalidPath { .. } => Error::InvalidPath,
             remote::Error::NoSpace { .. } => Error::NoSpace { path: shown() },
             remote::Error::Incomplete { reason, .. } => Error::Incomplete { path: shown(), reason },
+            remote::Error::NoSuchUpload { .. } => Error::NoSuchUpload { path: shown() },
+            error @ remote::Error::Refused { .. } => Error::Refused(error),
+            error @ remote::Error::Unreachable { .. } => Error::Unreachable(error),
             error @ remote::Error::Unsupported { .. } => Error::Unsupported(error.to_string()),
             error => Error::Store(error),
         }

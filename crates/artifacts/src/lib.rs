@@ -4,10 +4,11 @@
 //! `{experiment_id}/{run_id}/artifacts/…` and `{experiment_id}/models/{model_id}/artifacts/…`.
 //!
 //! - [`ArtifactPath`] (`path.rs`) is what a client may call an artifact, judged as MLflow 3.17 judges it.
-//! - [`ArtifactStore`] (`store.rs`) knows the places this server serves: the proxied destination, and a
-//!   local default artifact root. [`ArtifactStore::resolve`] turns a run's or model's artifact URI
-//!   (`mlflow-artifacts:/…`, a local path, `file:`) into a [`Location`] in one of them and refuses the
-//!   rest: no URI makes the server open a connection or a file elsewhere.
+//! - [`ArtifactStore`] (`store.rs`) knows the places this server serves: the proxied destination, the
+//!   default artifact root and what else the operator named, folders and places in buckets.
+//!   [`ArtifactStore::resolve`] turns a run's or model's artifact URI (`mlflow-artifacts:/…`, a local path,
+//!   `file:`, `s3:`, …) into a [`Location`] in one of them and refuses the rest: no URI makes the server
+//!   open a connection or a file elsewhere.
 //! - [`PurgePlaces`] (`purge.rs`) finds what is to be deleted for good, for an operator's command.
 //! - [`Location`] (`location.rs`) lists, opens, stores and deletes artifacts below it.
 
@@ -22,4 +23,6 @@ pub use location::{Artifact, Location};
 pub use path::ArtifactPath;
 pub use purge::{Measured, OwnArtifacts, Owner, PurgePlaces};
 pub use store::{ArtifactStore, Places};
-pub use trackway_remote::{ByteStream, Capabilities, Multipart, Object, Options, Part, SignedUrl, Stat};
+pub use trackway_remote::{
+    ByteStream, Capabilities, Environment, Multipart, Object, Options, Part, SignedUrl, Stat,
+};

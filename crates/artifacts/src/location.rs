@@ -14,6 +14,8 @@ use crate::path::{ArtifactPath, UPLOADING};
 #[derive(Clone)]
 pub struct Location {
     remote: Remote,
+    /// Of the remote's root, without a slash at its end; none for a folder.
+    bucket: Option<String>,
     base: RelPath,
     /// Errors show paths as the client counts them: for what is proxied from the destination, else from here.
     shown_from_base: bool,
@@ -35,8 +37,21 @@ impl Artifact {
 }
 
 impl Location {
-    pub(crate) fn new(remote: Remote, base: RelPath, shown_from_base: bool) -> Location {
-        Location { remote, base, shown_from_base }
+    /// `uri` is the remote's.
+    pub(crate) fn new(remote: Remote, uri: &str, base: RelPath, shown_from_base: bool) -> Location {
+        let bucket = remote.local_root().is_none().then(|| uri.trim_end_matches('/').to_owned());
+        Location { remote, bucket, base, shown_from_base }
+    }
+
+    /// In a bucket: the URI of the run's or model's `artifacts` directory that `path` is or lies in, and the path from
+    /// there. None above such directories, and in a folder.
+    pub fn in_bucket(&self, path: &ArtifactPath) -> Option<(String, String)> {
+        let bucket = self.bucket.as_ref()?;
+        let full = self.full(path.as_rel_path()).ok()?;
+        // The first name is an experiment's or a run's, whatever it is called.
+        let depth = full.names().skip(1).position(|name| name == "artifacts")? + 2;
+        let names: Vec<&str> = full.names().collect();
+        Some((format!("{bucket}/{}", names[..depth].join("/")), names[depth..].join("/")))
     }
 
     /// What lies directly in `path`, sorted by name. As in MLflow, nothing lies in what is missing or a file.
@@ -84,17 +99,22 @@ impl Location {
         E: std::fmt::Display,
     {
         let full = self.full(path.target()?)?;
-        let options = PutOptions { length, ..PutOptions::default() };
+        // As MLflow 3.17 tells S3: what a name says, and nothing where it says nothing.
+        let content_type = mime_guess::from_path(full.file_name()).first_raw();
+        let options = PutOptions { length, content_type, ..PutOptions::default() };
         let stored = self.remote.put(&full, body, options).await;
         stored.map_err(|error| self.error(error, path))
     }
 
-    /// Deletes a file or a directory with all in it. As in MLflow, what is missing is deleted already.
+    /// Deletes a file, and a directory with all in it; a bucket may have both under one name. As in MLflow, what is
+    /// missing is deleted already.
     pub async fn delete(&self, path: &ArtifactPath) -> Result<()> {
         let full = self.full(path.as_rel_path())?;
-        let outcome = match self.remote.delete_file(&full).await {
-            Err(remote::Error::IsADirectory { .. }) => self.remote.delete_tree(&full).await,
-            outcome => outcome,
+        let file = self.remote.delete_file(&full).await;
+        let outcome = match (file, &self.bucket) {
+            (Err(remote::Error::IsADirectory { .. }), _) => self.remote.delete_tree(&full).await,
+            (Ok(()), Some(_)) => self.remote.delete_tree(&full).await,
+            (outcome, _) => outcome,
         };
         match outcome {
             Err(remote::Error::NotFound { .. } | remote::Error::NotADirectory { .. }) => Ok(()),
@@ -114,10 +134,20 @@ impl Location {
         created.map_err(|error| self.error(error, path))
     }
 
-    pub async fn complete_multipart(&self, path: &ArtifactPath, upload_id: &str, parts: &[Part]) -> Result<()> {
+    /// Puts the parts together. Asked again, because the answer was lost, it is done already.
+    pub async fn complete_multipart(&self, path: &ArtifactPath, upload_id: &str, parts: &[Part]) -> Result<Stat> {
         let full = self.full(path.target()?)?;
         let completed = self.remote.complete_multipart(&full, upload_id, parts).await;
-        completed.map_err(|error| self.error(error, path))
+        let lost = match completed {
+            Ok(()) => None,
+            Err(error @ remote::Error::NoSuchUpload { .. }) => Some(error),
+            Err(error) => return Err(self.error(error, path)),
+        };
+        match (lost, self.remote.stat(&full).await) {
+            (None, stat) => stat.map_err(|error| self.error(error, path)),
+            (Some(_), Ok(stat)) if is_made_of(parts, &stat) => Ok(stat),
+            (Some(error), _) => Err(self.error(error, path)),
+        }
     }
 
     pub async fn abort_multipart(&self, path: &ArtifactPath, upload_id: &str) -> Result<()> {
@@ -160,4 +190,15 @@ impl Location {
             false => path.as_str().to_owned(),
         }
     }
+}
+
+/// Whether S3 would name an object of these parts so: by the MD5 of the parts' MD5s, and how many they are.
+fn is_made_of(parts: &[Part], stat: &Stat) -> bool {
+    let mut sums = Vec::with_capacity(16 * parts.len());
+    for part in parts {
+        let Ok(sum) = u128::from_str_radix(part.etag.trim_matches('"'), 16) else { return false };
+        sums.extend_from_slice(&sum.to_be_bytes());
+    }
+    let sum = u128::from_be_bytes(fast_md5::digest(&sums));
+    stat.etag.as_deref() == Some(format!("{sum:032x}-{}", parts.len()).as_str())
 }

@@ -15,43 +15,54 @@ use crate::path::ArtifactPath;
 pub struct Places<'a> {
     /// Where proxied artifacts are kept: what `mlflow-artifacts:/` means. None if the server does not proxy.
     pub destination: Option<&'a str>,
-    /// The default artifact root of experiments. It only counts here if it is a local folder.
+    /// The default artifact root of experiments. It only counts here if it is a local folder or lies in a bucket.
     pub default_root: Option<&'a str>,
+    /// Further folders and places in buckets that artifact URIs may lead to.
+    pub others: &'a [String],
 }
 
 pub struct ArtifactStore {
-    proxied: Option<Remote>,
-    local: Option<LocalRoot>,
+    proxied: Option<Proxied>,
+    roots: Vec<Root>,
 }
 
-/// A folder that clients on this machine write to themselves, opened when it is first asked for: until
-/// then it may not be there.
-struct LocalRoot {
-    /// Absolute.
-    path: PathBuf,
+struct Proxied {
+    uri: String,
+    remote: Remote,
+}
+
+/// A place that clients write to themselves, opened when it is first asked for: until then a folder may not be there.
+struct Root {
+    at: Place,
     options: Options,
     remote: OnceCell<Remote>,
 }
 
+enum Place {
+    /// Absolute.
+    Folder(PathBuf),
+    /// Without a slash at its end.
+    Bucket(String),
+}
+
 impl ArtifactStore {
     pub async fn open(places: Places<'_>, options: Options) -> std::result::Result<ArtifactStore, remote::Error> {
-        let options = Options { mlflow_variables: true, ..options };
         let proxied = match places.destination {
             None => None,
-            Some(destination) => Some(Remote::open(destination, options.clone()).await?),
+            Some(uri) => Some(Proxied { uri: uri.to_owned(), remote: Remote::open(uri, options.clone()).await? }),
         };
-        let local = places
-            .default_root
-            .and_then(local_path)
-            .and_then(|path| std::path::absolute(path).ok())
-            .map(|path| LocalRoot { path, options, remote: OnceCell::new() });
-        Ok(ArtifactStore { proxied, local })
+        let others = places.others.iter().map(String::as_str);
+        // What is proxied from a bucket may be asked for by the bucket's own URIs too.
+        let uris = places.default_root.into_iter().chain(others).chain(places.destination.filter(|uri| in_bucket(uri)));
+        let roots = uris.filter_map(Place::parse);
+        let roots = roots.map(|at| Root { at, options: options.clone(), remote: OnceCell::new() }).collect();
+        Ok(ArtifactStore { proxied, roots })
     }
 
     /// Where all proxied artifacts lie, if this server proxies.
     pub fn proxied(&self) -> Option<Location> {
-        let remote = self.proxied.clone()?;
-        Some(Location::new(remote, RelPath::root(), true))
+        let proxied = self.proxied.as_ref()?;
+        Some(Location::new(proxied.remote.clone(), &proxied.uri, RelPath::root(), true))
     }
 
     /// The folder that an artifact URI of a run, a logged model or a model version means.
@@ -62,6 +73,9 @@ impl ArtifactStore {
         if let Some(path) = local_path(uri) {
             return self.resolve_local(uri, &path).await;
         }
+        if in_bucket(uri) {
+            return self.resolve_in_bucket(uri).await;
+        }
         let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
         Err(match scheme {
             // Nothing is fetched: a URI that a client chose must not make the server call other hosts.
@@ -71,13 +85,13 @@ impl ArtifactStore {
             }
             Some(_) => Error::NotReachable {
                 uri: uri.to_owned(),
-                reason: "they lie in a storage that this server is not connected to",
+                reason: "they lie in a storage that this server cannot read",
             },
         })
     }
 
     fn resolve_proxied(&self, uri: &str, path: &str) -> Result<Location> {
-        let Some(remote) = self.proxied.clone() else {
+        let Some(proxied) = &self.proxied else {
             return Err(not_served(uri, "the server was started with --no-serve-artifacts"));
         };
         let path = path.trim_start_matches('/');
@@ -86,30 +100,75 @@ impl ArtifactStore {
             // Only the proxy's own routes see all runs at once.
             return Err(not_served(uri, "it names no run and no model"));
         }
-        Ok(Location::new(remote, base.as_rel_path().clone(), true))
+        Ok(Location::new(proxied.remote.clone(), &proxied.uri, base.as_rel_path().clone(), true))
     }
 
     async fn resolve_local(&self, uri: &str, path: &Path) -> Result<Location> {
-        let outside = || not_served(uri, "they do not lie below the artifact root of this server");
-        let root = self.local.as_ref().ok_or_else(outside)?;
-        let below = path.strip_prefix(&root.path).map_err(|_| outside())?;
-        // Names are taken literally, so `..` and its relatives have no place here.
-        let below = below.to_str().ok_or_else(outside)?;
-        let base = RelPath::new(below).map_err(|_| outside())?;
-        if base.is_root() {
-            return Err(outside());
+        for root in &self.roots {
+            let Place::Folder(folder) = &root.at else { continue };
+            let Ok(below) = path.strip_prefix(folder) else { continue };
+            // Names are taken literally, so `..` and its relatives have no place here.
+            let Some(base) = below.to_str().and_then(|below| RelPath::new(below).ok()) else { continue };
+            if !base.is_root() {
+                return Ok(Location::new(root.remote().await?, uri, base, false));
+            }
         }
-        let remote = root.remote().await.map_err(Error::Store)?;
-        Ok(Location::new(remote, base, false))
+        Err(not_served(uri, "they do not lie below the artifact root of this server"))
+    }
+
+    /// A client may choose such a URI, so it counts only below a place that the operator has named.
+    async fn resolve_in_bucket(&self, uri: &str) -> Result<Location> {
+        for root in &self.roots {
+            let Place::Bucket(place) = &root.at else { continue };
+            let Some(below) = below(place, uri) else { continue };
+            let base = RelPath::new(below.trim_end_matches('/'));
+            let base = base.map_err(|_| not_served(uri, "its path is not valid"))?;
+            if base.is_root() {
+                return Err(not_served(uri, "it names no run and no model"));
+            }
+            return Ok(Location::new(root.remote().await?, place, base, false));
+        }
+        Err(Error::NotReachable {
+            uri: uri.to_owned(),
+            reason: "they do not lie below a place that this server was started with (--artifacts-destination, --default-artifact-root or --artifact-roots)",
+        })
     }
 }
 
-impl LocalRoot {
-    async fn remote(&self) -> std::result::Result<Remote, remote::Error> {
-        let path = self.path.to_string_lossy();
-        let remote = self.remote.get_or_try_init(|| Remote::open(&path, self.options.clone()));
-        Ok(remote.await?.clone())
+impl Place {
+    fn parse(uri: &str) -> Option<Place> {
+        if in_bucket(uri) {
+            return Some(Place::Bucket(uri.trim_end_matches('/').to_owned()));
+        }
+        Some(Place::Folder(std::path::absolute(local_path(uri)?).ok()?))
     }
+}
+
+impl Root {
+    async fn remote(&self) -> Result<Remote> {
+        let location = match &self.at {
+            Place::Folder(path) => path.to_string_lossy(),
+            Place::Bucket(uri) => uri.into(),
+        };
+        let remote = self.remote.get_or_try_init(|| Remote::open(&location, self.options.clone()));
+        Ok(remote.await.map_err(Error::Store)?.clone())
+    }
+}
+
+/// The path of `uri` below `place`, both in buckets. A query or a fragment leads nowhere.
+fn below<'a>(place: &str, uri: &'a str) -> Option<&'a str> {
+    let ((place_scheme, place), (scheme, rest)) = (place.split_once(':')?, uri.split_once(':')?);
+    let below = rest.strip_prefix(place).filter(|_| scheme.eq_ignore_ascii_case(place_scheme))?;
+    if below.contains(['?', '#']) {
+        return None;
+    }
+    if below.is_empty() { Some(below) } else { below.strip_prefix('/') }
+}
+
+fn in_bucket(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, _)| {
+        is_one_of(scheme, &["s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"])
+    })
 }
 
 fn not_served(uri: &str, reason: &'static str) -> Error {

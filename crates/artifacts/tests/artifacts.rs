@@ -15,7 +15,7 @@ struct Setup {
 async fn setup() -> Setup {
     let dir = tempfile::tempdir().unwrap();
     let (proxied, local) = (dir.path().join("mlartifacts"), dir.path().join("mlruns"));
-    let places = Places { destination: proxied.to_str(), default_root: local.to_str() };
+    let places = Places { destination: proxied.to_str(), default_root: local.to_str(), others: &[] };
     let store = ArtifactStore::open(places, Options::default()).await.unwrap();
     Setup { dir, store }
 }
@@ -140,7 +140,7 @@ async fn a_proxied_uri_cannot_leave_the_destination() {
 #[tokio::test]
 async fn without_a_proxy_nothing_proxied_is_served() {
     let dir = tempfile::tempdir().unwrap();
-    let places = Places { destination: None, default_root: dir.path().to_str() };
+    let places = Places { destination: None, default_root: dir.path().to_str(), others: &[] };
     let store = ArtifactStore::open(places, Options::default()).await.unwrap();
     assert!(store.proxied().is_none());
     let refused = store.resolve("mlflow-artifacts:/0/r1/artifacts").await.err().unwrap();

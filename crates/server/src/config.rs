@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::forwarded::TrustedProxies;
 use crate::security::{AllowedHosts, AllowedOrigins};
 use crate::tls::TlsFiles;
+use trackway_artifacts::Environment;
 use trackway_tracking::{Backend, PostgresConfig};
 
 /// The folder that holds proxied artifacts when nothing else is said, as in MLflow.
@@ -40,6 +41,12 @@ pub struct Config {
     pub default_artifact_root: Option<String>,
     /// Where proxied artifacts are kept.
     pub artifacts_destination: String,
+    /// Further folders and places in buckets whose artifacts are served to who asks by run or model.
+    pub artifact_roots: Vec<String>,
+    /// For how long a URL lets a client download from the storage itself.
+    pub download_urls_valid_for: Duration,
+    /// Where the credentials of object stores are looked up.
+    pub environment: Environment,
     pub serve_artifacts: bool,
     /// Serve only the artifact proxy: no store is opened.
     pub artifacts_only: bool,
@@ -65,6 +72,9 @@ impl Default for Config {
             backend_store: BackendStore::Sqlite(PathBuf::from("trackway.db")),
             default_artifact_root: None,
             artifacts_destination: DEFAULT_ARTIFACTS_DESTINATION.to_owned(),
+            artifact_roots: Vec::new(),
+            download_urls_valid_for: Duration::from_secs(300),
+            environment: Environment::default(),
             serve_artifacts: true,
             artifacts_only: false,
             allowed_hosts: AllowedHosts::default(),

@@ -89,7 +89,7 @@ impl Server {
             Some(store)
         };
         // Behind the database, so that one that is refused leaves no empty folder.
-        let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root).await?);
+        let artifacts = Arc::new(ArtifactService::open(&config, &artifact_root, store.clone()).await?);
         let draining = Draining::default();
         let router = router::router(&config, store.clone(), artifacts, &figures, draining.clone());
         let edge = Edge::new(router, &config, figures, draining);

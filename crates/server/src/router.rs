@@ -16,7 +16,6 @@ use crate::mlflow::{
 };
 use crate::prometheus::Metrics;
 use crate::readiness::{self, Draining};
-use crate::server_info::Capabilities;
 use crate::state::AppState;
 use crate::{not_built, server_info, ui};
 
@@ -34,7 +33,7 @@ pub(crate) fn router(
 ) -> Router {
     let prefix = &config.static_prefix;
     let mut router = Router::new()
-        .merge(server_info::routes(config, Capabilities::default()))
+        .merge(server_info::routes(config, artifacts.capabilities()))
         .merge(readiness::routes(config, store.clone(), draining.clone()))
         .merge(figures.routes())
         .nest(&format!("{prefix}/api/2.0/mlflow-artifacts"), artifacts::proxy_routes())

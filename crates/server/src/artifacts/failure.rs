@@ -19,10 +19,13 @@ impl From<Error> for ApiError {
             | Error::BelowAFile { .. }
             | Error::NotServed { .. }
             | Error::Incomplete { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
-            Error::NotFound { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
+            Error::NotFound { .. } | Error::NoSuchUpload { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
             // Not 500 or 503: MLflow's client would try again for minutes.
             Error::NotReachable { .. } | Error::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
             Error::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "RESOURCE_EXHAUSTED"),
+            // Nor for what only the operator can mend.
+            Error::Refused(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            Error::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
             // The last two are a purge's own, which is no request.
             Error::Store(_) | Error::NotPurged { .. } | Error::NoDestination { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR")

@@ -3,12 +3,14 @@
 //! * [`proxy_routes`] (`proxy.rs`, `multipart.rs`): the `mlflow-artifacts` proxy, by path below the destination.
 //! * [`page_routes`], [`mlflow_routes`] and [`ajax_routes`] (`located.rs`, `presigned.rs`): by run, logged model or
 //!   model version, whose artifact URI a [`LocationSource`] tells.
+//! * `index.rs`: what lies in buckets is remembered in the database, and listed from there.
 //! * `download.rs` answers with a file: conditions, ranges, headers. `content_type.rs`: what it is called there.
 //! * `raw_path.rs`: the path of a URL as it was sent. `failure.rs`: what an error of the store is to a client.
 
 mod content_type;
 mod download;
 mod failure;
+mod index;
 pub(crate) mod located;
 mod multipart;
 mod presigned;
@@ -17,15 +19,19 @@ mod raw_path;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
 use serde::Serialize;
-use trackway_artifacts::{Artifact, ArtifactStore, Location, Options, Places};
+use trackway_artifacts::{Artifact, ArtifactStore, Options, Places};
+use trackway_tracking::Store;
 
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::server_info::Capabilities;
+use index::{Memory, Place};
 
 /// Why artifacts cannot be served from where the configuration says.
 #[derive(Debug, thiserror::Error)]
@@ -34,28 +40,49 @@ pub struct StartError(String);
 
 pub struct ArtifactService {
     store: ArtifactStore,
+    memory: Option<Memory>,
+    /// For how long a URL from `presigned/` is valid.
+    download_urls_valid_for: Duration,
 }
 
 impl ArtifactService {
-    /// `artifact_root` is the resolved default artifact root of new experiments.
-    pub async fn open(config: &Config, artifact_root: &str) -> Result<ArtifactService, StartError> {
+    /// `artifact_root` is the resolved default artifact root of new experiments. Without a database nothing is
+    /// remembered of what lies in buckets.
+    pub async fn open(
+        config: &Config,
+        artifact_root: &str,
+        database: Option<Store>,
+    ) -> Result<ArtifactService, StartError> {
         let places = Places {
             destination: config.serve_artifacts.then_some(config.artifacts_destination.as_str()),
             default_root: Some(artifact_root),
+            others: &config.artifact_roots,
         };
-        let store =
-            ArtifactStore::open(places, Options::default()).await.map_err(|error| StartError(error.to_string()))?;
-        Ok(ArtifactService { store })
+        let options = Options { mlflow_variables: true, environment: config.environment.clone(), ..Options::default() };
+        let store = ArtifactStore::open(places, options).await.map_err(|error| StartError(error.to_string()))?;
+        let memory = database.map(Memory::new);
+        Ok(ArtifactService { store, memory, download_urls_valid_for: config.download_urls_valid_for })
+    }
+
+    /// What the proxy can do beyond up- and downloads.
+    pub fn capabilities(&self) -> Capabilities {
+        let can = self.store.proxied().map(|location| location.capabilities());
+        Capabilities {
+            multipart_uploads: can.is_some_and(|can| can.multipart),
+            multipart_downloads: can.is_some_and(|can| can.signed_urls),
+            presigned_uploads: true,
+        }
     }
 
     /// Where all proxied artifacts lie; none if this server does not proxy.
-    fn proxied(&self) -> Option<Location> {
-        self.store.proxied()
+    fn proxied(&self) -> Option<Place> {
+        Some(Place::new(self.store.proxied()?, self.memory.clone(), false))
     }
 
     /// The folder that the artifact URI of a run or model means.
-    async fn locate(&self, uri: &str) -> Result<Location, ApiError> {
-        Ok(self.store.resolve(uri).await?)
+    async fn locate(&self, uri: &str) -> Result<Place, ApiError> {
+        let is_proxied = uri.get(..17).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mlflow-artifacts:"));
+        Ok(Place::new(self.store.resolve(uri).await?, self.memory.clone(), !is_proxied))
     }
 }
 

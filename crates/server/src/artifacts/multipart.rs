@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use trackway_artifacts::{ArtifactPath, Location, Part};
+use trackway_artifacts::{ArtifactPath, Part};
 
 use super::ArtifactService;
 use super::failure::Failure;
+use super::index::Place;
 use super::proxy::enabled;
 use super::raw_path::RawPath;
 use crate::error::ApiError;
@@ -94,6 +95,9 @@ pub(super) async fn complete(
         Ok(Part { number, etag: part.etag })
     });
     let parts: Vec<Part> = parts.collect::<Result<_, ApiError>>()?;
+    if parts.is_empty() {
+        return Err(ApiError::missing("parts").into());
+    }
     location.complete_multipart(&path, &request.upload_id, &parts).await?;
     Ok(wire::empty())
 }
@@ -118,7 +122,7 @@ pub(super) async fn abort(
 
 /// The URL names the directory, and of the client's local `path` the last name is the file's. A store without
 /// multipart uploads says so only to a sound request, as MLflow 3.17 does.
-fn target(service: &ArtifactService, raw: &RawPath, path: Option<String>) -> Result<(Location, ArtifactPath), Failure> {
+fn target(service: &ArtifactService, raw: &RawPath, path: Option<String>) -> Result<(Place, ArtifactPath), Failure> {
     let location = enabled(service, raw)?;
     let dir = ArtifactPath::parse(&raw.path)?;
     let local = required(path, "path")?;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::extract::{FromRef, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use trackway_artifacts::{ArtifactPath, Location};
+use trackway_artifacts::ArtifactPath;
 
 use super::content_type::content_type;
 use super::failure::Failure;
+use super::index::Place;
 use super::proxy::enabled;
 use super::raw_path::RawPath;
 use super::{ArtifactService, LocationSource};
@@ -41,7 +42,7 @@ pub(super) async fn proxied_download(
         return Err(Failure::Unsupported("Multipart download is not supported for the current artifact repository"));
     }
     let file_size = location.stat(&path).await?.size;
-    let signed = location.sign_get(&path, seconds(DOWNLOAD_VALID_FOR)).await?;
+    let signed = location.sign_get(&path, service.download_urls_valid_for).await?;
     Ok(wire::json(&Signed { url: &signed.url, headers: &signed.headers, file_size }))
 }
 
@@ -138,7 +139,7 @@ fn refuse_proxied(uri: &str, what: &str, needed: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn signing<S>(app: &S, uri: &str, unsupported: &'static str) -> Result<Location, Failure>
+async fn signing<S>(app: &S, uri: &str, unsupported: &'static str) -> Result<Place, Failure>
 where
     Arc<ArtifactService>: FromRef<S>,
 {

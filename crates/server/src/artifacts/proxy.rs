@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
-use trackway_artifacts::{ArtifactPath, Error, Location};
+use trackway_artifacts::{ArtifactPath, Error};
 
 use super::failure::Failure;
+use super::index::{Place, PutError};
 use super::raw_path::RawPath;
 use super::{ArtifactService, FileOut, Listing, download};
 use crate::wire::{self, Params};
@@ -58,8 +59,8 @@ pub(super) async fn upload(
     let path = ArtifactPath::parse(&raw.path)?;
     let stored = location.put(&path, body.into_data_stream(), download::content_length(&headers)).await;
     stored.map_err(|error| match error {
-        Error::NoFileName => Failure::Detail(StatusCode::BAD_REQUEST, error.to_string()),
-        error => error.into(),
+        PutError::Artifact(error @ Error::NoFileName) => Failure::Detail(StatusCode::BAD_REQUEST, error.to_string()),
+        error => Failure::Api(error.into()),
     })?;
     Ok(StatusCode::OK.into_response())
 }
@@ -71,7 +72,7 @@ pub(super) async fn delete(State(service): Service, raw: RawPath) -> Result<Resp
 }
 
 /// The proxied artifacts, or what MLflow says when it does not serve them.
-pub(super) fn enabled(service: &ArtifactService, raw: &RawPath) -> Result<Location, Failure> {
+pub(super) fn enabled(service: &ArtifactService, raw: &RawPath) -> Result<Place, Failure> {
     service.proxied().ok_or_else(|| {
         let text = format!(
             "Endpoint: {} disabled due to the mlflow server running with `--no-serve-artifacts`. To enable artifacts server functionality, run `mlflow server` with `--serve-artifacts`",
@@ -82,7 +83,7 @@ pub(super) fn enabled(service: &ArtifactService, raw: &RawPath) -> Result<Locati
 }
 
 /// The same in the words of MLflow's up- and download.
-fn streaming_enabled(service: &ArtifactService) -> Result<Location, Failure> {
+fn streaming_enabled(service: &ArtifactService) -> Result<Place, Failure> {
     service.proxied().ok_or_else(|| {
         let text = "Artifact serving is disabled. Run `mlflow server` with `--serve-artifacts` to enable.";
         Failure::Detail(StatusCode::SERVICE_UNAVAILABLE, text.to_owned())

@@ -2,17 +2,22 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{PROXY, Served, request, serve};
+use crate::{PROXY, Served, request};
 
-async fn with_file(content: &str) -> (Served, String) {
-    let it = serve().await;
-    it.put("d/a.json", content.to_owned()).await;
-    (it, format!("{PROXY}/d/a.json"))
+crate::on_every_store! {
+    a_file_is_an_attachment_that_no_browser_runs,
+    a_head_request_gets_the_head,
+    a_copy_that_is_still_good_is_not_sent_again,
+    ranges_are_cut,
 }
 
-#[tokio::test]
-async fn a_file_is_an_attachment_that_no_browser_runs() {
-    let (it, uri) = with_file("{}").await;
+async fn with_file(it: &Served, content: &str) -> String {
+    assert_eq!(it.put("d/a.json", content.to_owned()).await.status, 200);
+    format!("{PROXY}/d/a.json")
+}
+
+async fn a_file_is_an_attachment_that_no_browser_runs(it: Served) {
+    let uri = with_file(&it, "{}").await;
     let answer = it.get(&uri).await;
     for (name, value) in [
         ("content-type", "text/plain"),
@@ -39,18 +44,16 @@ async fn a_file_is_an_attachment_that_no_browser_runs() {
     }
 }
 
-#[tokio::test]
-async fn a_head_request_gets_the_head() {
-    let (it, uri) = with_file("0123456789").await;
+async fn a_head_request_gets_the_head(it: Served) {
+    let uri = with_file(&it, "0123456789").await;
     let (get, head) = (it.get(&uri).await, it.ask(request("HEAD", &uri, &[("range", "bytes=1-2")], "")).await);
     assert_eq!((head.status.as_u16(), head.text()), (200, ""));
     assert_eq!(head.headers, get.headers);
     assert_eq!(it.ask(request("HEAD", &format!("{PROXY}/missing"), &[], "")).await.status, 404);
 }
 
-#[tokio::test]
-async fn a_copy_that_is_still_good_is_not_sent_again() {
-    let (it, uri) = with_file("0123456789").await;
+async fn a_copy_that_is_still_good_is_not_sent_again(it: Served) {
+    let uri = with_file(&it, "0123456789").await;
     let first = it.get(&uri).await;
     let (etag, modified) = (first.header("etag").to_owned(), first.header("last-modified").to_owned());
     let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
@@ -80,10 +83,9 @@ async fn a_copy_that_is_still_good_is_not_sent_again() {
     assert_eq!(it.ask(request("GET", &uri, &[("if-none-match", &etag)], "")).await.text(), "9876543210");
 }
 
-#[tokio::test]
-async fn ranges_are_cut() {
+async fn ranges_are_cut(it: Served) {
     let content: String = ('a'..='z').cycle().take(700_000).collect();
-    let (it, uri) = with_file(&content).await;
+    let uri = with_file(&it, &content).await;
     let first = it.get(&uri).await;
     assert!(first.text() == content);
     let (etag, modified) = (first.header("etag").to_owned(), first.header("last-modified").to_owned());

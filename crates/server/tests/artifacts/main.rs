@@ -1,8 +1,13 @@
-//! Artifacts over HTTP, with a real folder and no database.
+//! Artifacts over HTTP, on a real folder and on the object stores.
 
+mod buckets;
 mod by_uri;
 mod downloads;
+mod everywhere;
+mod faults;
+mod index;
 mod proxy;
+mod stores;
 mod traversal;
 mod uploads;
 
@@ -18,6 +23,10 @@ use tower::ServiceExt;
 use trackway_server::artifacts::{self, ArtifactService, LocationSource};
 use trackway_server::config::Config;
 use trackway_server::error::ApiError;
+use trackway_tracking::Store;
+
+use stores::Bucket;
+pub(crate) use stores::on_every_store;
 
 pub const PROXY: &str = "/api/2.0/mlflow-artifacts/artifacts";
 
@@ -58,6 +67,8 @@ impl LocationSource for App {
 pub struct Served {
     pub dir: tempfile::TempDir,
     pub router: Router,
+    /// Unless a folder is served.
+    pub bucket: Option<Bucket>,
 }
 
 pub struct Answer {
@@ -92,11 +103,24 @@ pub async fn serve() -> Served {
 
 pub async fn serve_as(serve_artifacts: bool) -> Served {
     let dir = tempfile::tempdir().unwrap();
+    let destination = dir.path().join("mlartifacts").to_str().unwrap().to_owned();
+    let config = Config { serve_artifacts, artifacts_destination: destination, ..Config::default() };
+    serve_with(dir, config, None, None).await
+}
+
+/// `bucket` keeps its server running.
+pub async fn serve_with(
+    dir: tempfile::TempDir,
+    config: Config,
+    database: Option<Store>,
+    bucket: Option<Bucket>,
+) -> Served {
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let config = Config { serve_artifacts, artifacts_destination: at("mlartifacts"), ..Config::default() };
-    let service = ArtifactService::open(&config, &at("mlruns")).await.unwrap();
+    let service = ArtifactService::open(&config, &at("mlruns"), database).await.unwrap();
+    let direct = format!("{}/0/run/artifacts", config.artifacts_destination);
     let uris = HashMap::from([
         ("run", "mlflow-artifacts:/0/run/artifacts".to_owned()),
+        ("direct-run", direct),
         ("local-run", at("mlruns/0/local-run/artifacts")),
         ("outside-run", at("outside")),
         ("s3-run", "s3://bucket/0/run/artifacts".to_owned()),
@@ -112,7 +136,7 @@ pub async fn serve_as(serve_artifacts: bool) -> Served {
         .nest("/ajax-api/2.0/mlflow", artifacts::mlflow_routes().merge(artifacts::ajax_routes()))
         .merge(artifacts::page_routes::<App>())
         .with_state(app);
-    Served { dir, router }
+    Served { dir, router, bucket }
 }
 
 impl Served {

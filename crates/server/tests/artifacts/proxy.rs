@@ -1,50 +1,8 @@
-//! `mlflow-artifacts`, as MLflow 3.17 answers.
+//! `mlflow-artifacts` on a folder, as MLflow 3.17 answers. `everywhere` has what all stores do.
 
 use serde_json::json;
 
 use crate::{PROXY, request, serve, serve_as};
-
-#[tokio::test]
-async fn what_is_put_can_be_listed_got_and_deleted() {
-    let it = serve().await;
-    let put = it.put("0/r/artifacts/d/MLmodel", "flavors").await;
-    assert_eq!((put.status.as_u16(), put.text()), (200, ""));
-    assert_eq!(it.files("mlartifacts"), ["0/r/artifacts/d/MLmodel"]);
-    it.put("0/r/artifacts/d/e/f", "12").await;
-    for prefix in ["/api", "/ajax-api"] {
-        let base = format!("{prefix}/2.0/mlflow-artifacts/artifacts");
-        assert_eq!(it.get(&format!("{base}/0/r/artifacts/d/MLmodel")).await.text(), "flavors");
-        let listed = it.get(&format!("{base}?path=0/r/artifacts/d")).await;
-        assert_eq!(listed.header("content-type"), "application/json");
-        assert_eq!(
-            listed.json(),
-            json!({"files": [
-                {"path": "MLmodel", "is_dir": false, "file_size": 7},
-                {"path": "e", "is_dir": true},
-            ]})
-        );
-    }
-    let top = json!({"files": [{"path": "0", "is_dir": true}]});
-    for query in ["", "?path=", "?other=1"] {
-        assert_eq!(it.get(&format!("{PROXY}{query}")).await.json(), top, "{query}");
-    }
-    for path in ["0/r/artifacts/d/e/f", "0/r", "0/r", "missing"] {
-        let deleted = it.ask(request("DELETE", &format!("{PROXY}/{path}"), &[], "")).await;
-        assert_eq!((deleted.status.as_u16(), deleted.text()), (200, "{}"), "{path}");
-    }
-    assert_eq!(it.get(PROXY).await.json(), top);
-    assert_eq!(it.get(&format!("{PROXY}?path=0")).await.text(), "{}");
-}
-
-#[tokio::test]
-async fn listing_what_is_no_directory_is_empty() {
-    let it = serve().await;
-    it.put("a/b", "1").await;
-    for path in ["missing", "a/b", "a/b/c"] {
-        let listed = it.get(&format!("{PROXY}?path={path}")).await;
-        assert_eq!((listed.status.as_u16(), listed.text()), (200, "{}"), "{path}");
-    }
-}
 
 #[tokio::test]
 async fn errors_are_those_of_mlflow() {

@@ -7,7 +7,7 @@ use crate::{PROXY, Served, request, serve};
 /// CVE-2023-1177, -2356, -2780, -6018, -6831, -6909, -6977, 2024-0520, -1483, -1558, -1560, -1594, -2928, -3573,
 /// -3848, -8859, 2025-11201, 2026-2033 and their relatives: `..`, absolute, encoded once and many times, `#`, `;`,
 /// `?`, `file:`, Windows, NUL, overlong UTF-8.
-const SPELLINGS: &[&str] = &[
+pub const SPELLINGS: &[&str] = &[
     "..",
     "../secret",
     "../../../../etc/passwd",

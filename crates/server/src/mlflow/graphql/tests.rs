@@ -32,7 +32,7 @@ async fn serve() -> Served {
             .await
             .unwrap();
     let config = Config { artifacts_destination: root.clone(), ..Config::default() };
-    let artifacts = Arc::new(ArtifactService::open(&config, &root).await.unwrap());
+    let artifacts = Arc::new(ArtifactService::open(&config, &root, None).await.unwrap());
     let app = AppState { store: store.clone(), artifacts, draining: Default::default(), listeners: Default::default() };
     let route = post(super::post).layer(DefaultBodyLimit::max(super::LARGEST_REQUEST));
     Served { _dir: dir, root, store, router: Router::new().route("/graphql", route).with_state(app) }

@@ -61,10 +61,16 @@ pub struct ServerArgs {
     #[arg(long, value_name = "URI", help_heading = "Storage")]
     default_artifact_root: Option<String>,
 
-    /// The folder where the server keeps the artifacts that go through it [env: MLFLOW_ARTIFACTS_DESTINATION]
-    /// [default: ./mlartifacts]
+    /// Where the server keeps the artifacts that go through it: a folder, s3://bucket/path, gs://bucket/path or
+    /// wasbs://container@account.blob.core.windows.net/path [env: MLFLOW_ARTIFACTS_DESTINATION] [default:
+    /// ./mlartifacts]
     #[arg(long, value_name = "URI", help_heading = "Storage")]
     artifacts_destination: Option<String>,
+
+    /// Further folders and places in buckets, with commas, whose artifacts this server shows to who asks by run or
+    /// model; what lies elsewhere it does not open [env: TRACKWAY_ARTIFACT_ROOTS]
+    #[arg(long, value_name = "URIS", help_heading = "Storage")]
+    artifact_roots: Option<String>,
 
     /// Let artifacts go through this server [env: MLFLOW_SERVE_ARTIFACTS] [default: yes]
     #[arg(long, help_heading = "Storage", overrides_with = "no_serve_artifacts")]

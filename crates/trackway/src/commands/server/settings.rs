@@ -4,8 +4,9 @@
 //! note. What protects or redirects data is honoured, or the server does not start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use trackway_server::config::{BackendStore, Config, ConfigError, XFrameOptions, without_password};
+use trackway_server::config::{BackendStore, Config, ConfigError, XFrameOptions, has_scheme, without_password};
 use trackway_server::security::{AllowedHosts, AllowedOrigins};
 use trackway_server::ui;
 
@@ -78,6 +79,12 @@ impl Settings {
         if let Some(destination) = text(&args.artifacts_destination, "MLFLOW_ARTIFACTS_DESTINATION") {
             config.artifacts_destination = destination;
         }
+        if let Some(roots) = text(&args.artifact_roots, "TRACKWAY_ARTIFACT_ROOTS") {
+            config.artifact_roots = artifact_roots(&roots)?;
+        }
+        if let Some(seconds) = variable("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS") {
+            config.download_urls_valid_for = url_lifetime(&seconds)?;
+        }
 
         read_security(&args, &variable, &mut config, &mut notes)?;
         config.ui_dir = args.ui_dir.clone().or_else(|| variable("TRACKWAY_UI_DIR").map(PathBuf::from));
@@ -101,6 +108,29 @@ impl Settings {
 
 pub(super) fn usage<T>(message: &str) -> Result<T, Failure> {
     Err(Failure::Usage(message.to_owned()))
+}
+
+/// Places that artifact URIs may lead to. A relative path would be another one wherever the server is started.
+fn artifact_roots(list: &str) -> Result<Vec<String>, Failure> {
+    let roots = list.split(',').map(str::trim).filter(|root| !root.is_empty());
+    roots
+        .map(|root| match has_scheme(root) || root.starts_with('/') {
+            true => Ok(root.to_owned()),
+            false => usage(&format!(
+                "--artifact-roots takes absolute folders and places in buckets (s3://bucket/path), and not '{root}'."
+            )),
+        })
+        .collect()
+}
+
+/// Seven days at most, as the clouds have it.
+fn url_lifetime(text: &str) -> Result<Duration, Failure> {
+    match text.trim().parse::<u32>() {
+        Ok(seconds @ 1..=604_800) => Ok(Duration::from_secs(seconds.into())),
+        _ => usage(&format!(
+            "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS takes a number of seconds from 1 to 604800 (seven days), and not '{text}'."
+        )),
+    }
 }
 
 /// What would protect data, or send it elsewhere, and is not here: to start without it would be worse than not to start.
@@ -332,6 +362,21 @@ mod tests {
         assert!(!settings.backend_store_given);
         // As click: the last one counts.
         assert_eq!(ok(&["-p", "1", "--port", "2"], &[]).config.port, 2);
+    }
+
+    #[test]
+    fn places_for_artifacts() {
+        let variables = [
+            ("TRACKWAY_ARTIFACT_ROOTS", "s3://a/b, gs://c,/d,"),
+            ("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "60"),
+        ];
+        let config = ok(&[], &variables).config;
+        assert_eq!(config.artifact_roots, ["s3://a/b", "gs://c", "/d"]);
+        assert_eq!(config.download_urls_valid_for, Duration::from_secs(60));
+        assert_eq!(ok(&["--artifact-roots", "s3://x"], &variables).config.artifact_roots, ["s3://x"]);
+        assert!(read(&["--artifact-roots", "x/y"], &[]).unwrap_err().contains("'x/y'"));
+        let forever = [("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "604801")];
+        assert!(read(&[], &forever).unwrap_err().contains("seven days"));
     }
 
     #[test]
