@@ -46,7 +46,9 @@ pub enum Error {
     #[error("There is no multipart upload of this id to '{path}': it was completed, aborted or never begun.")]
     NoSuchUpload { path: String },
     /// The store says no to this server, whoever asks it.
-    #[error("The artifact store does not let this server do that: {0}. Whoever runs the server can give its credentials the right.")]
+    #[error(
+        "The artifact store does not let this server do that: {0}. Whoever runs the server can give its credentials the right."
+    )]
     Refused(remote::Error),
     /// Worth trying again.
     #[error("The artifact store does not answer now: {0}. Try again in a moment.")]

@@ -23,6 +23,4 @@ pub use location::{Artifact, Location};
 pub use path::ArtifactPath;
 pub use purge::{Measured, OwnArtifacts, Owner, PurgePlaces};
 pub use store::{ArtifactStore, Places};
-pub use trackway_remote::{
-    ByteStream, Capabilities, Environment, Multipart, Object, Options, Part, SignedUrl, Stat,
-};
+pub use trackway_remote::{ByteStream, Capabilities, Environment, Multipart, Object, Options, Part, SignedUrl, Stat};

@@ -166,9 +166,8 @@ fn below<'a>(place: &str, uri: &'a str) -> Option<&'a str> {
 }
 
 fn in_bucket(uri: &str) -> bool {
-    uri.split_once(':').is_some_and(|(scheme, _)| {
-        is_one_of(scheme, &["s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"])
-    })
+    uri.split_once(':')
+        .is_some_and(|(scheme, _)| is_one_of(scheme, &["s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"]))
 }
 
 fn not_served(uri: &str, reason: &'static str) -> Error {

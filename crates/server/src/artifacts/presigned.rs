@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{FromRef, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use trackway_artifacts::ArtifactPath;
+use trackway_artifacts::{ArtifactPath, Error};
 
 use super::content_type::content_type;
 use super::failure::Failure;
@@ -41,7 +41,11 @@ pub(super) async fn proxied_download(
     if !location.capabilities().signed_urls {
         return Err(Failure::Unsupported("Multipart download is not supported for the current artifact repository"));
     }
-    let file_size = location.stat(&path).await?.size;
+    // As MLflow 3.17: a directory is as little there as what is missing.
+    let file_size = match location.stat(&path).await {
+        Err(Error::IsADirectory { path }) => return Err(Error::NotFound { path }.into()),
+        stat => stat?.size,
+    };
     let signed = location.sign_get(&path, service.download_urls_valid_for).await?;
     Ok(wire::json(&Signed { url: &signed.url, headers: &signed.headers, file_size }))
 }
@@ -92,7 +96,10 @@ where
     )?;
     let location = signing(&app, &uri, "Presigned upload is not supported for the current artifact repository").await?;
     let signed = location.sign_put(&path, valid_for, &content_type(path.as_str())).await?;
-    Ok(wire::json(&Answer { presigned_url: &signed.url, headers: &signed.headers, file_size: None }))
+    // As MLflow 3.17 spells it.
+    let spelled = |name: String| if name == "content-type" { "Content-Type".to_owned() } else { name };
+    let headers = signed.headers.into_iter().map(|(name, value)| (spelled(name), value)).collect();
+    Ok(wire::json(&Answer { presigned_url: &signed.url, headers: &headers, file_size: None }))
 }
 
 /// `artifacts/presigned-download-url`

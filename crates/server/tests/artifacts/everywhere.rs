@@ -85,7 +85,6 @@ async fn odd_names_are_kept(it: Served) {
         "..dots",
         "é-中-😀.txt",
         "e\u{301}",
-        "back\\slash",
         "que?ry",
         "trailing.",
     ];
@@ -141,7 +140,8 @@ async fn one_run_does_not_reach_another(it: Served) {
     it.put("0/run/artifacts/mine", "mine").await;
     it.put("0/run/artifacts2/theirs", "SECRET").await;
     it.put("0/other/artifacts/theirs", "SECRET").await;
-    for path in ["../../other/artifacts/theirs", "2/theirs", "..%2f..%2fother/artifacts/theirs", "/0/other/artifacts/theirs"]
+    for path in
+        ["../../other/artifacts/theirs", "2/theirs", "..%2f..%2fother/artifacts/theirs", "/0/other/artifacts/theirs"]
     {
         let got = it.get(&format!("/get-artifact?run_id=run&path={path}")).await;
         assert!(got.status.is_client_error() && !got.text().contains("SECRET"), "{path}: {}", got.text());

@@ -44,7 +44,11 @@ async fn a_cut_upload_leaves_the_old_or_nothing() {
                 None => assert_eq!(got.status, 404, "{cut}"),
             }
             let listed = it.get(&format!("{PROXY}?path=0/run/artifacts")).await.json();
-            assert_eq!(listed["files"].as_array().is_some_and(|files| !files.is_empty()), old.is_some(), "{cut}: {listed}");
+            assert_eq!(
+                listed["files"].as_array().is_some_and(|files| !files.is_empty()),
+                old.is_some(),
+                "{cut}: {listed}"
+            );
         }
         // The same again succeeds.
         assert_eq!(it.put(FILE, content(99, length)).await.status, 200);

@@ -14,9 +14,8 @@ const RUN: &str = "0/run/artifacts";
 async fn names(it: &Served, dir: &str) -> String {
     let listed = it.get(&format!("{PROXY}?path={RUN}/{dir}")).await;
     assert_eq!(listed.status, 200, "{}", listed.text());
-    let name = |file: &Value| {
-        format!("{}{}", file["path"].as_str().unwrap(), if file["is_dir"] == true { "/" } else { "" })
-    };
+    let name =
+        |file: &Value| format!("{}{}", file["path"].as_str().unwrap(), if file["is_dir"] == true { "/" } else { "" });
     let listed = listed.json();
     listed["files"].as_array().into_iter().flatten().map(name).collect::<Vec<_>>().join(" ")
 }
@@ -91,10 +90,13 @@ async fn a_listing_asks_no_bucket() {
         assert_eq!(names(&it, dir).await, expected, "{dir}");
     }
     let of_run = it.get("/api/2.0/mlflow/artifacts/list?run_id=run&path=d").await.json();
-    assert_eq!(of_run["files"], json!([
-        {"path": "d/b", "is_dir": false, "file_size": 1},
-        {"path": "d/e", "is_dir": true},
-    ]));
+    assert_eq!(
+        of_run["files"],
+        json!([
+            {"path": "d/b", "is_dir": false, "file_size": 1},
+            {"path": "d/e", "is_dir": true},
+        ])
+    );
     // What was never looked at cannot be known.
     assert_eq!(it.get(&format!("{PROXY}?path=0/other/artifacts")).await.status, 503);
 }

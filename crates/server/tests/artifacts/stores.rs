@@ -65,10 +65,7 @@ pub fn s3_config(bucket: &seaweedfs::Bucket, endpoint: &str) -> Config {
 pub async fn azure() -> Served {
     let container = azurite::container().unwrap();
     let config = Config {
-        artifacts_destination: format!(
-            "wasbs://{}@{}.blob.core.windows.net/root",
-            container.name, container.account
-        ),
+        artifacts_destination: format!("wasbs://{}@{}.blob.core.windows.net/root", container.name, container.account),
         environment: Environment::only([("AZURE_STORAGE_CONNECTION_STRING", container.connection_string.as_str())]),
         ..Config::default()
     };

@@ -366,10 +366,8 @@ mod tests {
 
     #[test]
     fn places_for_artifacts() {
-        let variables = [
-            ("TRACKWAY_ARTIFACT_ROOTS", "s3://a/b, gs://c,/d,"),
-            ("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "60"),
-        ];
+        let variables =
+            [("TRACKWAY_ARTIFACT_ROOTS", "s3://a/b, gs://c,/d,"), ("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "60")];
         let config = ok(&[], &variables).config;
         assert_eq!(config.artifact_roots, ["s3://a/b", "gs://c", "/d"]);
         assert_eq!(config.download_urls_valid_for, Duration::from_secs(60));
