@@ -29,14 +29,19 @@ pub fn carry(sqlite: &Path, postgres: &Postgres, database: &str) -> Result<()> {
 
 /// A script that psql runs: a table's rows as CSV, where nothing stands for NULL, and `""` for an empty text.
 fn copy(from: &Connection, table: &str) -> Result<String> {
-    let mut rows = from.prepare(&format!("SELECT * FROM \"{table}\""))?;
-    let columns: Vec<_> = rows.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
-    let count = columns.len();
+    // Generated columns are generated there, too.
+    let columns: Vec<String> = from
+        .prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0")?
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let columns: Vec<_> = columns.iter().map(|name| format!("\"{name}\"")).collect();
+    let (count, columns) = (columns.len(), columns.join(", "));
     // Rows come in any order, and the tables refer to each other.
     let mut sql = format!(
         "SET session_replication_role = replica;\nCOPY \"{table}\" ({}) FROM STDIN WITH (FORMAT csv);\n",
-        columns.join(", ")
+        columns
     );
+    let mut rows = from.prepare(&format!("SELECT {columns} FROM \"{table}\""))?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         for column in 0..count {
