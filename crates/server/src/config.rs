@@ -133,6 +133,8 @@ impl Default for Limits {
 
 /// Where experiments, runs and models are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// One is made, at the start.
+#[allow(clippy::large_enum_variant)]
 pub enum BackendStore {
     Sqlite(PathBuf),
     Postgres(PostgresConfig),
