@@ -32,12 +32,14 @@ mod names;
 mod packing;
 pub mod points;
 mod purge;
+mod rank;
 mod registered_models;
 mod runs;
 mod search;
 mod thin;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
@@ -70,6 +72,8 @@ pub struct Store {
     db: Arc<Db>,
     background: Arc<Background>,
     artifact_root: Arc<str>,
+    /// Runs are being put in the order of their metrics.
+    ranking: Arc<AtomicBool>,
 }
 
 /// The threads beside the requests. They end with the last store.
@@ -85,7 +89,8 @@ impl Store {
         let observer = AfterCommit { packing: Arc::clone(&packing), changes: Arc::clone(&changes) };
         let db = Arc::new(Db::open(backend, options, Arc::new(observer)).await?);
         let background = Arc::new(Background { packing, changes });
-        let store = Store { db: Arc::clone(&db), background, artifact_root: artifact_root.into() };
+        let (artifact_root, ranking) = (artifact_root.into(), Arc::default());
+        let store = Store { db: Arc::clone(&db), background, artifact_root, ranking };
         let root = store.artifact_root();
         store.db.write(0, move |tx| experiments::ensure_default(tx, &root)).await.map_err(OpenError::Default)?;
         store.background.packing.start(Arc::clone(&db)).map_err(OpenError::Thread)?;

@@ -10,7 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::db::{Conn, Dialect, Done, Sql, Tx, params};
 use crate::error::{Error, Result};
 use crate::points::{self, Point};
-use crate::limits;
+use crate::runs::Active;
+use crate::{limits, rank};
 
 /// One metric as a client logs it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,10 +32,12 @@ pub(crate) fn corrupt(error: impl std::fmt::Display) -> Error {
 }
 
 /// Appends metrics to a run inside the writer's transaction, checked before.
-pub(crate) fn append(tx: &Tx, run: i64, run_id: &str, metrics: &[Metric]) -> Result<()> {
+pub(crate) fn append(tx: &Tx, run: &Active, run_id: &str, metrics: &[Metric]) -> Result<()> {
     if metrics.is_empty() {
         return Ok(());
     }
+    rank::unrank(tx.db, run)?;
+    let run = run.row;
     let mut block = Vec::with_capacity(metrics.len());
     let mut previous: Option<(&str, u32)> = None;
     for metric in metrics {

@@ -16,6 +16,8 @@ use crate::Store;
 use crate::db::{Conn, Dialect, Row, Tx, Weight, params};
 use crate::error::Result;
 use crate::model_versions::DELETED as DELETED_VERSION;
+use crate::rank;
+use crate::runs::Active;
 
 /// The lifecycle of what is being purged: beyond 0 (active) and 1 (deleted), and in no search.
 pub(crate) const PURGING: i64 = 2;
@@ -405,9 +407,14 @@ fn take(db: &Conn, room: &mut usize, counts: usize, sql: &str, owner: crate::db:
 /// `None` when there was no room for all of it.
 fn finish_run(db: &Conn, id: &str, room: &mut usize) -> Result<Option<bool>> {
     lock(db, "SELECT 1 FROM run WHERE uuid = ?1", id)?;
-    let sql = "SELECT id, artifact_uri FROM run WHERE uuid = ?1 AND lifecycle = 2";
-    let found: Option<(i64, String)> = db.row(sql, params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((row, artifact_uri)) = found else { return Ok(Some(false)) };
+    let sql = "SELECT id, experiment, ranked, artifact_uri FROM run WHERE uuid = ?1 AND lifecycle = 2";
+    let found: Option<(Active, String)> = db.row(sql, params![id], |row| {
+        Ok((Active { row: row.get(0)?, experiment: row.get(1)?, ranked: row.get(2)? }, row.get(3)?))
+    })?;
+    let Some((run, artifact_uri)) = found else { return Ok(Some(false)) };
+    // While its metrics are all there: they say where it stands.
+    rank::unrank(db, &run)?;
+    let row = run.row;
     for (counts, sql) in [
         (
             1,

@@ -1,6 +1,7 @@
 //! Runs: one execution of training code each, with its params, tags, latest metrics, inputs and outputs.
 
 mod load;
+mod plan;
 mod search;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use crate::changes::{Change, Kind};
 use crate::datasets::DatasetInput;
 use crate::db::{Conn, Dialect, Done, Row, Sql, Tx, Weight, params};
 use crate::error::{Error, Result};
-use crate::{Lifecycle, Param, Store, Tag, experiments, names, now};
+use crate::{Lifecycle, Param, Store, Tag, experiments, names, now, rank};
 
 pub use load::{Keys, RunColumns};
 pub use search::{RunPage, RunSearch};
@@ -122,7 +123,8 @@ impl Store {
     pub async fn update_run(&self, run_id: String, update: RunUpdate) -> Result<RunInfo> {
         self.db
             .write(256, move |tx| {
-                let (row, experiment) = active_row(tx.db, &run_id)?;
+                let run = active(tx.db, &run_id)?;
+                let (row, experiment) = (run.row, run.experiment);
                 if update.status.is_some() || update.end_time.is_some() {
                     tx.db.execute(
                         "UPDATE run SET status = COALESCE(?2, status), end_time = COALESCE(?3, end_time) WHERE id = ?1",
@@ -134,6 +136,7 @@ impl Store {
                     set_tag(tx.db, row, RUN_NAME_TAG, name)?;
                 }
                 if update.status.is_some_and(RunStatus::has_ended) {
+                    rank::rank(tx.db, &run)?;
                     tx.done(Done::Ended { run: row });
                 }
                 tx.changed(Change::run(experiment, &run_id, Kind::Updated));
@@ -187,19 +190,32 @@ pub(crate) fn find(db: &Conn, run_id: &str) -> Result<Found> {
     db.row(&format!("{SELECT_RUN} WHERE uuid = ?1"), params![run_id], from_row)?.ok_or_else(|| not_found(run_id))
 }
 
-/// The row number and the experiment of a run that may be written to, locked until the transaction ends.
-pub(crate) fn active_row(db: &Conn, run_id: &str) -> Result<(i64, i64)> {
+/// A run that may be written to, locked until the transaction ends.
+pub(crate) struct Active {
+    pub(crate) row: i64,
+    pub(crate) experiment: i64,
+    /// Whether its metrics are in their order for searches: see `rank.rs`.
+    pub(crate) ranked: bool,
+}
+
+pub(crate) fn active(db: &Conn, run_id: &str) -> Result<Active> {
     let sql = match db.dialect() {
-        Dialect::Sqlite => "SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1",
+        Dialect::Sqlite => "SELECT id, experiment, lifecycle, ranked FROM run WHERE uuid = ?1",
         // Whoever writes to a run holds its row: points are appended one request after the other, and a run that is
         // deleted meanwhile takes no more.
-        Dialect::Postgres => "SELECT id, experiment, lifecycle FROM run WHERE uuid = ?1 FOR NO KEY UPDATE",
+        Dialect::Postgres => "SELECT id, experiment, lifecycle, ranked FROM run WHERE uuid = ?1 FOR NO KEY UPDATE",
     };
-    let found: Option<(i64, i64, i64)> =
-        db.row(sql, params![run_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (row, experiment, lifecycle) = found.ok_or_else(|| not_found(run_id))?;
+    let found: Option<(Active, i64)> = db.row(sql, params![run_id], |row| {
+        Ok((Active { row: row.get(0)?, experiment: row.get(1)?, ranked: row.get(3)? }, row.get(2)?))
+    })?;
+    let (run, lifecycle) = found.ok_or_else(|| not_found(run_id))?;
     check_active(run_id, Lifecycle::from_number(lifecycle))?;
-    Ok((row, experiment))
+    Ok(run)
+}
+
+/// The row number and the experiment of a run that may be written to, locked until the transaction ends.
+pub(crate) fn active_row(db: &Conn, run_id: &str) -> Result<(i64, i64)> {
+    active(db, run_id).map(|run| (run.row, run.experiment))
 }
 
 fn check_active(run_id: &str, lifecycle: Lifecycle) -> Result<()> {

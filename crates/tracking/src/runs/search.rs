@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::load::{self, RunColumns};
+use super::plan::{Plan, Planned};
 use crate::db::Weight;
 use crate::error::Result;
 use crate::filter::{self, Attribute, Entity};
@@ -40,24 +41,38 @@ impl Store {
             if only_counts { 0 } else { limits::check_max_results(search.max_results, limits::SEARCH_RESULTS)? };
         let filter = filter::parse(Entity::Run, &search.filter)?;
         let order = filter::parse_order_by(Entity::Run, &search.order_by)?;
-        self.db
+        let mut experiments = search.experiment_ids;
+        experiments.sort_unstable();
+        experiments.dedup();
+        let (found, to_rank) = self
+            .db
             .read(Weight::Heavy, move |db| {
                 let mut query = Query::new(db, &RUNS, "run r");
-                query.one_of("r.experiment", search.experiment_ids);
-                query.lifecycle("r.lifecycle", search.view);
                 query.filter(&filter)?;
                 // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.
                 query.order(&order, vec![Sort::integer("r.start_time", true)], Sort::text("r.uuid", false))?;
-                let total = search.count.then(|| query.count()).transpose()?;
+                let plan = Plan {
+                    query: &query,
+                    filter: &filter,
+                    order: &order,
+                    experiments: &experiments,
+                    view: search.view,
+                    limit,
+                    token: search.page_token.as_deref(),
+                };
+                let total = search.count.then(|| plan.count()).transpose()?;
                 if only_counts {
-                    return Ok(RunPage { page: Page { items: vec![], next_page_token: None }, total });
+                    return Ok((RunPage { page: Page { items: vec![], next_page_token: None }, total }, None));
                 }
-                let Page { items, next_page_token } =
-                    query.page(limit, search.page_token.as_deref(), |row| row.get(0))?;
+                let Planned { page: Page { items, next_page_token }, to_rank } = plan.page()?;
                 let items = load::many(db, &items, &search.columns)?;
-                Ok(RunPage { page: Page { items, next_page_token }, total })
+                Ok((RunPage { page: Page { items, next_page_token }, total }, to_rank))
             })
-            .await
+            .await?;
+        if let Some(experiment) = to_rank {
+            self.rank_later(experiment);
+        }
+        Ok(found)
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn new(sql: impl Into<String>, parameters: Vec<Sql>) -> Condition {
+    pub(crate) fn new(sql: impl Into<String>, parameters: Vec<Sql>) -> Condition {
         Condition { sql: sql.into(), parameters }
     }
 
@@ -29,7 +29,7 @@ impl Condition {
         Condition { sql: format!("NOT ({})", self.sql), ..self }
     }
 
-    pub(super) fn all<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Condition {
+    pub(crate) fn all<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Condition {
         let (mut sql, mut parameters) = (String::new(), Vec::new());
         for condition in conditions {
             if !sql.is_empty() {

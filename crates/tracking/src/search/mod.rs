@@ -19,10 +19,10 @@ use crate::error::{Error, Result};
 use crate::filter::{Attribute, Entity};
 
 pub(crate) use condition::Condition;
-pub(crate) use query::Query;
+pub(crate) use query::{Query, Source};
 pub(crate) use sort::Sort;
 
-type Sql = crate::db::Sql<'static>;
+pub(crate) type Sql = crate::db::Sql<'static>;
 
 /// One page of a search.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,21 +19,22 @@ pub(crate) struct Query<'a> {
     pub(super) sorts: Vec<Sort>,
     /// Restricts the metrics of logged models to datasets: SQL on alias `m`, and its parameters.
     pub(super) metric_scope: Option<(String, Vec<Sql>)>,
-    sources: Vec<Source>,
 }
 
 /// One way to some of the rows, already in the right order, so that only as many are read as a page needs. All sources
 /// of a search together have every row once.
-#[derive(Clone)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// Sources of one stage are merged; those of a later one come behind all of it.
-    pub(super) stage: usize,
+    pub(crate) stage: usize,
     /// Has the searched table under its alias, and whatever leads to it.
-    pub(super) from: String,
-    pub(super) parameters: Vec<Sql>,
-    pub(super) conditions: Vec<Condition>,
+    pub(crate) from: String,
+    pub(crate) parameters: Vec<Sql>,
+    pub(crate) conditions: Vec<Condition>,
     /// The search's sorts, in words that fit `from`.
-    pub(super) sorts: Vec<Sort>,
+    pub(crate) sorts: Vec<Sort>,
+    /// Only so many rows are looked at, if a number stands here: the first in the order. `from` and `conditions` then
+    /// are of the searched table alone.
+    pub(crate) first: Option<usize>,
 }
 
 /// What a row is, and where it stands in the order.
@@ -44,7 +45,7 @@ struct Found<T> {
 
 impl<'a> Query<'a> {
     pub(crate) fn new(db: &'a Conn, table: &'a Table, from: &'static str) -> Query<'a> {
-        Query { db, table, from, conditions: Vec::new(), sorts: Vec::new(), metric_scope: None, sources: Vec::new() }
+        Query { db, table, from, conditions: Vec::new(), sorts: Vec::new(), metric_scope: None }
     }
 
     /// Adds a condition with its parameters, written `?` in order.
@@ -80,38 +81,55 @@ impl<'a> Query<'a> {
     }
 
     /// The number of a metric's name; one that no metric has when the name is not known.
-    pub(super) fn metric_key(&self, name: &str) -> Result<i64> {
+    pub(crate) fn metric_key(&self, name: &str) -> Result<i64> {
         let id = self.db.row("SELECT id FROM metric_key WHERE name = ?1", params![name], |row| row.get(0))?;
         Ok(id.unwrap_or(-1))
+    }
+
+    /// The search's sorts, in the words of the searched table.
+    pub(crate) fn sorts(&self) -> &[Sort] {
+        &self.sorts
+    }
+
+    pub(crate) fn db(&self) -> &'a Conn {
+        self.db
+    }
+
+    /// All rows of the searched table for which a condition holds.
+    pub(crate) fn source(&self, conditions: Vec<Condition>) -> Source {
+        let (from, sorts) = (self.from.to_owned(), self.sorts.clone());
+        Source { stage: 0, from, parameters: Vec::new(), conditions, sorts, first: None }
     }
 
     /// Runs the search. `item` reads the columns of [`Table::id`]; what hangs on the found rows is loaded afterwards
     /// ([`Page::load`]): one connection answers one statement at a time.
     pub(crate) fn page<T>(
-        mut self,
+        &self,
+        limit: usize,
+        token: Option<&str>,
+        item: impl FnMut(&Row) -> Result<T>,
+    ) -> Result<Page<T>> {
+        self.page_of(&[self.source(vec![])], limit, token, item)
+    }
+
+    /// The same from these sources, which all together have every row once.
+    pub(crate) fn page_of<T>(
+        &self,
+        sources: &[Source],
         limit: usize,
         token: Option<&str>,
         mut item: impl FnMut(&Row) -> Result<T>,
     ) -> Result<Page<T>> {
         let token = token.filter(|token| !token.is_empty());
         let after = token.map(|token| read_token(token, &self.sorts)).transpose()?;
-        if self.sources.is_empty() {
-            self.sources.push(Source {
-                stage: 0,
-                from: self.from.to_owned(),
-                parameters: Vec::new(),
-                conditions: Vec::new(),
-                sorts: self.sorts.clone(),
-            });
-        }
         let mut found: Vec<Found<T>> = Vec::new();
-        let mut stages: Vec<usize> = self.sources.iter().map(|source| source.stage).collect();
+        let mut stages: Vec<usize> = sources.iter().map(|source| source.stage).collect();
         stages.sort_unstable();
         stages.dedup();
         for stage in stages {
             let wanted = limit + 1 - found.len();
             let mut lists = Vec::new();
-            for source in self.sources.iter().filter(|source| source.stage == stage) {
+            for source in sources.iter().filter(|source| source.stage == stage) {
                 lists.push(self.read(source, after.as_deref(), wanted, &mut item)?);
             }
             found.extend(self.merged(lists, wanted));
@@ -128,11 +146,26 @@ impl<'a> Query<'a> {
         Ok(Page { items: found.into_iter().map(|found| found.item).collect(), next_page_token })
     }
 
-    /// How many rows the search has, whatever the page.
-    pub(crate) fn count(&self) -> Result<u64> {
-        let conditions = Condition::all(self.conditions.iter());
-        let sql = format!("SELECT count(*) FROM {} WHERE {}", self.from, conditions.sql);
-        self.db.one(&sql, &conditions.parameters, |row| Ok(row.get::<i64>(0)?.unsigned_abs()))
+    /// Whether a source that looks at its first rows only looks at all of them.
+    pub(crate) fn sees_all(&self, source: &Source, token: Option<&str>) -> Result<bool> {
+        let Some(first) = source.first else { return Ok(true) };
+        let token = token.filter(|token| !token.is_empty());
+        let after = token.map(|token| read_token(token, &self.sorts)).transpose()?;
+        let Some(behind) = after.map_or(Some(Condition::always()), |keys| behind(&source.sorts, &keys)) else {
+            return Ok(true);
+        };
+        let conditions = Condition::all(source.conditions.iter().chain([&behind]));
+        let sql =
+            format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT {first}) few", source.from, conditions.sql);
+        self.db.one(&sql, &conditions.parameters, |row| Ok(row.get::<i64>(0)?.unsigned_abs() < first as u64))
+    }
+
+    /// How many rows a source has, whatever the page.
+    pub(crate) fn count(&self, source: &Source) -> Result<u64> {
+        let conditions = Condition::all(source.conditions.iter().chain(&self.conditions));
+        let sql = format!("SELECT count(*) FROM {} WHERE {}", source.from, conditions.sql);
+        let parameters = [&source.parameters[..], &conditions.parameters].concat();
+        self.db.one(&sql, &parameters, |row| Ok(row.get::<i64>(0)?.unsigned_abs()))
     }
 
     fn read<T>(
@@ -149,8 +182,27 @@ impl<'a> Query<'a> {
             },
             None => Condition::always(),
         };
-        let conditions = Condition::all(source.conditions.iter().chain(&self.conditions).chain([&behind]));
+        let order: Vec<_> = source
+            .sorts
+            .iter()
+            .filter(|sort| sort.constant.is_none())
+            .map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" }))
+            .collect();
+        let order = order.join(", ");
         let (mut from, mut parameters) = (source.from.clone(), source.parameters.clone());
+        let conditions = match source.first {
+            None => Condition::all(source.conditions.iter().chain(&self.conditions).chain([&behind])),
+            Some(first) => {
+                let inner = Condition::all(source.conditions.iter().chain([&behind]));
+                let alias = self.from.rsplit(' ').next().unwrap_or_default();
+                from = format!(
+                    "(SELECT {alias}.* FROM {from} WHERE {} ORDER BY {order} LIMIT {first}) {alias}",
+                    inner.sql
+                );
+                parameters.extend(inner.parameters);
+                Condition::all(self.conditions.iter())
+            }
+        };
         for (join, values) in source.sorts.iter().filter_map(|sort| sort.join.as_ref()) {
             from.push_str(join);
             parameters.extend_from_slice(values);
@@ -159,17 +211,10 @@ impl<'a> Query<'a> {
         let ids = self.table.id.len();
         let columns: Vec<&str> =
             self.table.id.iter().copied().chain(source.sorts.iter().map(|sort| sort.expression.as_str())).collect();
-        let order: Vec<_> = source
-            .sorts
-            .iter()
-            .filter(|sort| sort.constant.is_none())
-            .map(|sort| format!("{}{}", sort.expression, if sort.descending { " DESC" } else { "" }))
-            .collect();
         let sql = format!(
-            "SELECT {} FROM {from} WHERE {} ORDER BY {} LIMIT {limit}",
+            "SELECT {} FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
             columns.join(", "),
             conditions.sql,
-            order.join(", "),
         );
         let keys = |row: &Row| -> Result<Vec<Sql>> {
             let key = |(place, sort): (usize, &Sort)| {

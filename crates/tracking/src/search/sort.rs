@@ -21,7 +21,7 @@ pub(crate) struct Sort {
     /// What the expression reads from, with the parameters in it: ` LEFT JOIN …`.
     pub(super) join: Option<(String, Vec<Sql>)>,
     /// Of one source of a search: the key of all its rows.
-    pub(super) constant: Option<i64>,
+    pub(super) constant: Option<Sql>,
 }
 
 impl Sort {
@@ -41,8 +41,24 @@ impl Sort {
         Sort::new(expression, descending, Kind::Text)
     }
 
-    pub(super) fn constant(value: i64) -> Sort {
-        Sort { constant: Some(value), ..Sort::integer(value.to_string(), false) }
+    /// The same in all rows of a source.
+    pub(crate) fn constant_integer(value: i64) -> Sort {
+        Sort { constant: Some(Sql::Integer(value)), ..Sort::integer(value.to_string(), false) }
+    }
+
+    /// The same in all rows of a source.
+    pub(crate) fn constant_real(value: f64, descending: bool) -> Sort {
+        Sort { constant: Some(Sql::Real(value)), ..Sort::real("0.0", descending) }
+    }
+
+    pub(crate) fn expression(&self) -> &str {
+        &self.expression
+    }
+
+
+    /// Whether it needs no table beside the searched one.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.join.is_none()
     }
 }
 

@@ -16,8 +16,8 @@ pub(super) fn behind(sorts: &[Sort], keys: &[Sql]) -> Option<Condition> {
     // Keys that are the same in all rows are compared here, so that an index can begin with the one behind them.
     let (first, key) = loop {
         let Some((sort, key)) = pairs.next() else { return None };
-        let Some(constant) = sort.constant else { break (sort, key) };
-        match compare(&Sql::Integer(constant), key, sort.descending) {
+        let Some(constant) = &sort.constant else { break (sort, key) };
+        match compare(constant, key, sort.descending) {
             Ordering::Less => return None,
             Ordering::Equal => {}
             Ordering::Greater => return Some(Condition::always()),

@@ -27,6 +27,12 @@ const MIGRATIONS: &[Migration] = &[
         works_with: 1,
     },
     Migration { script: include_str!("../migrations/postgres/0003_events.sql"), concurrently: &[], works_with: 1 },
+    Migration {
+        script: include_str!("../migrations/postgres/0004_search.sql"),
+        concurrently: &[],
+        // Older ones would change metrics and leave their ranks as they were.
+        works_with: 4,
+    },
 ];
 
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;

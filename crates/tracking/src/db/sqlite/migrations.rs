@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_spine.sql"),
     include_str!("../migrations/sqlite/0002_artifact_index.sql"),
     include_str!("../migrations/sqlite/0003_events.sql"),
+    include_str!("../migrations/sqlite/0004_search.sql"),
 ];
 
 /// The schema version that this build writes.
