@@ -7,6 +7,7 @@
 //! - [`operations`]: all operations of the servers' benchmark, Trackway and MLflow on one PostgreSQL server.
 //!   [`carried`] fills MLflow's there.
 //! - [`two_servers`]: writes through one server and through two on the same database.
+//! - [`search`]: searches among a hundred thousand runs, on PostgreSQL and SQLite, and among a million.
 //! - [`artifacts`]: one large file by curl, to and from a folder and a bucket.
 //! - [`record`] keeps the sections, and prints them.
 //!
@@ -16,6 +17,7 @@ mod artifacts;
 mod carried;
 mod operations;
 pub mod record;
+mod search;
 mod two_servers;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ const PARTS: &[Part] = &[
         title: "Two servers against one on the same database, writes to different runs",
         measure: two_servers::measure,
     },
+    Part { name: "search", title: "Searches among 100,000 runs", measure: search::measure },
+    Part { name: "search-million", title: "Searches among a million runs", measure: search::measure_many },
     Part { name: "artifacts-local", title: "A large artifact by curl, local", measure: artifacts::local },
     Part { name: "artifacts-s3", title: "A large artifact by curl, through S3", measure: artifacts::s3 },
 ];

@@ -209,22 +209,28 @@ impl<'a> Query<'a> {
         }
         parameters.extend(conditions.parameters);
         let ids = self.table.id.len();
+        let read = source.sorts.iter().filter(|sort| sort.constant.is_none());
         let columns: Vec<&str> =
-            self.table.id.iter().copied().chain(source.sorts.iter().map(|sort| sort.expression.as_str())).collect();
+            self.table.id.iter().copied().chain(read.map(|sort| sort.expression.as_str())).collect();
         let sql = format!(
             "SELECT {} FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
             columns.join(", "),
             conditions.sql,
         );
         let keys = |row: &Row| -> Result<Vec<Sql>> {
-            let key = |(place, sort): (usize, &Sort)| {
+            let mut column = ids;
+            let key = |sort: &Sort| {
+                if let Some(constant) = &sort.constant {
+                    return Ok(constant.clone());
+                }
+                column += 1;
                 Ok(match sort.kind {
-                    Kind::Integer => Sql::Integer(row.get(ids + place)?),
-                    Kind::Real => Sql::Real(row.get(ids + place)?),
-                    Kind::Text => Sql::from(row.get::<String>(ids + place)?),
+                    Kind::Integer => Sql::Integer(row.get(column - 1)?),
+                    Kind::Real => Sql::Real(row.get(column - 1)?),
+                    Kind::Text => Sql::from(row.get::<String>(column - 1)?),
                 })
             };
-            source.sorts.iter().enumerate().map(key).collect()
+            source.sorts.iter().map(key).collect()
         };
         let mut found = Vec::new();
         self.db.each(&sql, &parameters, |row| {

@@ -55,7 +55,6 @@ impl Sort {
         &self.expression
     }
 
-
     /// Whether it needs no table beside the searched one.
     pub(crate) fn is_plain(&self) -> bool {
         self.join.is_none()
