@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use trackway_artifacts::{
     Error as ArtifactError, Measured, Options as ArtifactOptions, OwnArtifacts, Owner, PurgePlaces,
 };
-use trackway_tracking::{Begun, Deleted, Error, OpenError, Options, PurgeRules, Store};
+use trackway_tracking::{Begun, Deleted, Error, OpenError, Options, PurgeRules, Store, limits};
 
 pub use trackway_tracking::{Purgeable, ThinRules, Thinned};
 
@@ -150,9 +150,9 @@ impl Purge {
                 ),
             ),
             Purgeable::Experiment => {
-                let missing = match id.parse() {
+                let missing = match limits::parse_experiment_id(id) {
                     Ok(number) => self.store.get_experiment(number).await.err(),
-                    Err(_) => Some(Error::NotFound(format!("No Experiment with id={id} exists"))),
+                    Err(error) => Some(error),
                 };
                 let message = format!(
                     "Experiments ['{id}'] are not in the deleted lifecycle stage. Only experiments in the deleted lifecycle stage can be hard-deleted."
