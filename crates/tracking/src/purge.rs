@@ -101,19 +101,19 @@ impl Store {
                     // By the row's number, so that the table is read once however many pages there are.
                     Purgeable::Run => db.rows(
                         "SELECT uuid, experiment, artifact_uri, deleted_time, lifecycle, id FROM run
-                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND deleted_time <= ?2) ORDER BY id LIMIT ?3",
+                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND deleted_time <= ?2) ORDER BY run.id LIMIT ?3",
                         params![number(), deleted_before, limit],
                         read,
                     ),
                     Purgeable::Experiment => db.rows(
                         "SELECT CAST(id AS TEXT), id, artifact_location, last_update_time, lifecycle, id FROM experiment
-                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND last_update_time <= ?2) ORDER BY id LIMIT ?3",
+                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND last_update_time <= ?2) ORDER BY experiment.id LIMIT ?3",
                         params![number(), deleted_before, limit],
                         read,
                     ),
                     Purgeable::LoggedModel => db.rows(
                         "SELECT id, experiment, artifact_uri, last_update_time, lifecycle, id FROM logged_model
-                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND last_update_time <= ?2) ORDER BY id LIMIT ?3",
+                         WHERE id > ?1 AND (lifecycle = 2 OR lifecycle = 1 AND last_update_time <= ?2) ORDER BY logged_model.id LIMIT ?3",
                         params![after.unwrap_or_default(), deleted_before, limit],
                         read,
                     ),

@@ -142,6 +142,15 @@ async fn an_experiment_goes_with_its_runs_and_models() {
     assert_eq!(why, format!("its run {first} was restored; delete the run, or restore the experiment"));
     store.delete_run(first.clone()).await.unwrap();
 
+    assert_eq!(listed(store, Purgeable::Experiment).await, [name.clone()]);
+    assert!(listed(store, Purgeable::LoggedModel).await.is_empty());
+    store.delete_logged_model(model.clone()).await.unwrap();
+    assert_eq!(listed(store, Purgeable::LoggedModel).await, [model.clone()]);
+    let ids = vec![name.clone(), "x".to_owned()];
+    assert!(store.weigh(Purgeable::Experiment, ids).await.unwrap()[0].bytes > 200);
+    assert!(store.weigh(Purgeable::LoggedModel, vec![model.clone()]).await.unwrap()[0].bytes > 300);
+    assert_eq!(store.get_deleted(Purgeable::Experiment, name.clone()).await.unwrap().unwrap().id, name);
+    assert!(store.get_deleted(Purgeable::Experiment, "x".to_owned()).await.unwrap().is_none());
     assert!(matches!(begin(store, Purgeable::Experiment, &name).await, Begun::Yes(_)));
     assert!(store.restore_run(second.clone()).await.is_err(), "a run goes with its experiment");
     let error = store.restore_experiment(experiment).await.unwrap_err();
@@ -150,7 +159,6 @@ async fn an_experiment_goes_with_its_runs_and_models() {
     for run in store.list_of_experiment(Purgeable::Run, experiment).await.unwrap() {
         purge(store, Purgeable::Run, &run.id).await;
     }
-    // The model was never deleted by itself.
     purge(store, Purgeable::LoggedModel, &model).await;
     assert!(finish(store, Purgeable::Experiment, &name).await);
     assert!(store.get_experiment(experiment).await.is_err());
