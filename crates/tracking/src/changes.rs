@@ -245,7 +245,7 @@ impl Shared {
         }
         let behind = memory.partition_point(|event| event.id <= after);
         let found = || memory.range(behind..).take(limit);
-        let next = found().last().map_or(after, |event| event.id);
+        let next = found().next_back().map_or(after, |event| event.id);
         let events = found().filter(|event| event.concerns(experiments)).cloned().collect();
         Some(Events { events, next, reset: false })
     }

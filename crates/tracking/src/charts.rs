@@ -47,8 +47,7 @@ impl Store {
             let part = Chart { run_ids, ..chart.clone() };
             self.db.read(Weight::Heavy, move |db| draw(db, &part))
         });
-        let mut parts: Vec<_> =
-            future::try_join_all(dealt).await?.into_iter().map(|part| part.into_iter()).collect();
+        let mut parts: Vec<_> = future::try_join_all(dealt).await?.into_iter().map(|part| part.into_iter()).collect();
         Ok((0..chart.run_ids.len()).filter_map(|place| parts[place % readers].next()).collect())
     }
 }
@@ -147,8 +146,7 @@ mod tests {
 
     #[test]
     fn charts_keep_peaks_and_dips() {
-        let mut points: Vec<Point> =
-            (0..100_000).map(|step| Point { timestamp: step, step, value: 0.0 }).collect();
+        let mut points: Vec<Point> = (0..100_000).map(|step| Point { timestamp: step, step, value: 0.0 }).collect();
         points[12_345].value = 7.0;
         points[54_321].value = -7.0;
         points[777].value = f64::NAN;

@@ -43,17 +43,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use artifact_index::{ArtifactDir, ArtifactFile, Look};
-pub use charts::{Axis, Chart};
 pub use changes::{Event, Events, Kind as ChangeKind, Listener};
+pub use charts::{Axis, Chart};
 pub use datasets::{Dataset, DatasetInput, DatasetSummary};
 pub use db::{Backend, OpenError, Options, PostgresConfig, WriterStats, backup};
 pub use error::{Error, Result};
 pub use experiments::{Experiment, ExperimentSearch};
+pub use histories::RunHistory;
 pub use logged_models::{
     DatasetScope, LoggedModel, LoggedModelMetric, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus,
     NewLoggedModel,
 };
-pub use histories::RunHistory;
 pub use metrics::Metric;
 pub use model_versions::{ModelVersion, NewModelVersion};
 pub use purge::{Begun, Deleted, PurgeRules, Purgeable, Weighed};

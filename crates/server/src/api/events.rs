@@ -99,10 +99,7 @@ struct Polled<'a> {
 }
 
 /// Waits until something has happened, and answers at once if it has already.
-pub(super) async fn poll(
-    State(app): State<AppState>,
-    Params(request): Params<Request>,
-) -> Result<Response, ApiError> {
+pub(super) async fn poll(State(app): State<AppState>, Params(request): Params<Request>) -> Result<Response, ApiError> {
     let experiments = request.experiments()?;
     let wait = u64::try_from(request.timeout.unwrap_or(POLL).clamp(0, LONGEST_POLL)).unwrap_or(0);
     let until = Instant::now() + Duration::from_secs(wait);

@@ -212,5 +212,5 @@ where
     Arc<ArtifactService>: FromRef<S>,
 {
     let location = Arc::<ArtifactService>::from_ref(app).locate(uri).await?;
-    Ok(location.list(path).await?)
+    location.list(path).await
 }

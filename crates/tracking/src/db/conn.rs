@@ -35,6 +35,7 @@ impl Dialect {
 }
 
 /// One connection, inside a transaction that its owner began.
+#[expect(clippy::large_enum_variant, reason = "there is one for each connection")]
 pub(crate) enum Conn {
     Sqlite(Connection),
     Postgres(Session),

@@ -62,6 +62,7 @@ pub enum OpenError {
 
 /// Where the tracking database is.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each store")]
 pub enum Backend {
     /// A file, made if it is not there.
     Sqlite(PathBuf),

@@ -15,7 +15,7 @@ pub(super) fn behind(sorts: &[Sort], keys: &[Sql]) -> Option<Condition> {
     let mut pairs = sorts.iter().zip(keys);
     // Keys that are the same in all rows are compared here, so that an index can begin with the one behind them.
     let (first, key) = loop {
-        let Some((sort, key)) = pairs.next() else { return None };
+        let (sort, key) = pairs.next()?;
         let Some(constant) = &sort.constant else { break (sort, key) };
         match compare(constant, key, sort.descending) {
             Ordering::Less => return None,

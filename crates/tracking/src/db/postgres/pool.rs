@@ -35,6 +35,8 @@ const REST: Duration = Duration::from_millis(200);
 /// How often the tokens of transactions that were done are swept, in transactions that left one.
 const SWEEP: u64 = 1000;
 
+type Read = Box<dyn FnOnce(Result<&Conn>) + Send>;
+
 pub(super) enum Job {
     Write {
         /// What the write locks. It may then share a transaction, and when the answer to a commit is lost it is simply
@@ -44,7 +46,7 @@ pub(super) enum Job {
         request: Box<dyn Request>,
     },
     /// Gets a connection inside a snapshot, or the reason why there is none.
-    Read(Box<dyn FnOnce(Result<&Conn>) + Send>),
+    Read(Read),
 }
 
 #[derive(Default)]
@@ -234,7 +236,7 @@ impl Worker {
     }
 
     /// Runs reads on a fresh snapshot. The answer is told before the snapshot is given up.
-    fn read(&mut self, read: Box<dyn FnOnce(Result<&Conn>) + Send>) {
+    fn read(&mut self, read: Read) {
         match self.connected() {
             Err(error) => read(Err(error)),
             Ok(connection) => {
