@@ -49,6 +49,18 @@ impl Conn {
         }
     }
 
+    /// Until the transaction ends, statements go along indexes, a row at a time: where a planner's estimates are off,
+    /// reading and joining whole tables costs seconds.
+    pub(crate) fn along_indexes(&self) -> Result<()> {
+        match self {
+            Conn::Sqlite(_) => Ok(()),
+            Conn::Postgres(session) => session.script(
+                "SET LOCAL enable_seqscan TO off; SET LOCAL enable_bitmapscan TO off;
+                 SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off",
+            ),
+        }
+    }
+
     /// Runs a statement; the number of rows it changed.
     pub(crate) fn execute(&self, sql: &str, parameters: &[Sql]) -> Result<usize> {
         match self {

@@ -19,6 +19,9 @@ use crate::{Lifecycle, ViewType};
 const MOST_WALKS: usize = 16;
 /// How many more rows than a page has are tested in the order of time, before other ways are thought of.
 const FIRST_LOOK: usize = 10;
+/// From so many rows on, they are met with what other conditions find, if that is no more than so many times as many.
+const WORTH_MEETING: usize = 300;
+const MEETING: usize = 5;
 /// The most values of a list that are looked up one by one.
 const MOST_VALUES: usize = 100;
 
@@ -220,15 +223,29 @@ impl Plan<'_> {
             reason = "a rough bound"
         )]
         let mut most = ((runs.unwrap_or(0) as f64 * (self.limit + 1) as f64).sqrt() as usize).clamp(1_000, 20_000);
-        let mut fewest = None;
-        for part in self.filter.conjuncts() {
-            let Filter::Is(comparison) = part else { continue };
+        let comparisons = || {
+            self.filter.conjuncts().iter().filter_map(|part| match part {
+                Filter::Is(comparison) => Some(comparison),
+                _ => None,
+            })
+        };
+        let mut fewest: Option<(&Comparison, Vec<i64>)> = None;
+        for comparison in comparisons() {
             if let Some(found) = self.found_by(comparison, most)? {
                 most = found.len();
-                fewest = Some(found);
+                fewest = Some((comparison, found));
             }
         }
-        let Some(rows) = fewest else { return Ok(None) };
+        let Some((by, mut rows)) = fewest else { return Ok(None) };
+        // To read what another condition finds is much cheaper than to test row by row.
+        for comparison in comparisons().filter(|comparison| *comparison != by) {
+            if rows.len() < WORTH_MEETING {
+                break;
+            }
+            if let Some(others) = self.found_by(comparison, rows.len() * MEETING)? {
+                rows.retain(|row| others.binary_search(row).is_ok());
+            }
+        }
         let mut source = self.query.source(self.scope());
         source.parameters.push(Sql::Integers(rows));
         // Both are read first, and nothing else decides where to begin.

@@ -47,6 +47,7 @@ impl Store {
         let (found, to_rank) = self
             .db
             .read(Weight::Heavy, move |db| {
+                db.along_indexes()?;
                 let mut query = Query::new(db, &RUNS, "run r");
                 query.filter(&filter)?;
                 // As MLflow 3.17: newest first, then by id, behind whatever else was asked for.

@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Runs statements as they stand, several at once, outside of any transaction unless they begin one.
-    pub(super) fn script(&self, sql: &str) -> Result<()> {
+    pub(in crate::db) fn script(&self, sql: &str) -> Result<()> {
         self.run(self.client.batch_execute(sql))
     }
 
@@ -231,12 +231,11 @@ impl Session {
     }
 
     async fn send_begin(&self, mode: Mode) -> Result<(), tokio_postgres::Error> {
-        // No JIT: it would cost more than the searches of this crate take. And reads go along indexes, a row at a time:
-        // where the planner's estimates are off, reading and joining whole tables costs seconds.
+        // No JIT: it would cost more than the searches of this crate take.
         let begin = match mode {
             Mode::Write => "BEGIN; SET LOCAL search_path TO trackway",
             Mode::Read => {
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off; SET LOCAL enable_seqscan TO off; SET LOCAL enable_bitmapscan TO off; SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off"
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off"
             }
         };
         self.client.batch_execute(begin).await
