@@ -86,10 +86,8 @@ def test_odd_names(client, run, bucket, tmp_path, name):
     assert (got / name).read_bytes() == name.encode()
 
 
-AZURE = pytest.mark.differs_from_stock("the Azure client that stock uses makes a slash of a backslash, and loses tabs")
-
-
-@pytest.mark.parametrize("name", ["question?.txt", " leading", *(pytest.param(name, marks=AZURE) for name in ("back\\slash", "tab\tin"))])
+# A backslash is left out: Azurite and SeaweedFS themselves make a slash of it.
+@pytest.mark.parametrize("name", ["question?.txt", " leading"])
 def test_odd_names_that_the_client_cannot_send(api, run, bucket, name):
     path = urllib.parse.quote(f"{below(run)}in/{name}")
     answer = api.raw("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}", data=b"x")
@@ -100,15 +98,15 @@ def test_odd_names_that_the_client_cannot_send(api, run, bucket, name):
     assert listed["files"] == [{"path": name, "is_dir": False, "file_size": 1}]
 
 
-def test_delete(api, client, run, bucket, server_kind):
+def test_delete(api, client, run, bucket):
     run_id, root = run.info.run_id, below(run)
     for path in ("dir/a.txt", "dir/sub/b.txt", "dir.txt", "dirs/c.txt", "d"):
         client.log_text(run_id, "x", path)
     delete = f"/api/2.0/mlflow-artifacts/artifacts/{root}"
     assert api.call("DELETE", f"{delete}dir").ok() == {}
     assert set(bucket.keys(root)) == {f"{root}dir.txt", f"{root}dirs/c.txt", f"{root}d"}
-    # SeaweedFS goes on listing the folder for a while, and stock with it.
-    if server_kind == "trackway":
+    # SeaweedFS goes on listing the emptied folder for a while.
+    if bucket.store.name != "seaweedfs":
         assert [f.path for f in client.list_artifacts(run_id)] == ["d", "dir.txt", "dirs"]
     assert api.call("DELETE", f"{delete}d").ok() == {}
     assert set(bucket.keys(root)) == {f"{root}dir.txt", f"{root}dirs/c.txt"}

@@ -38,11 +38,15 @@ def root(run) -> str:
     return f"{run.info.experiment_id}/{run.info.run_id}/artifacts/"
 
 
+# S3 can always sign, Azure with the account's key; Google only with a key of a service account, which a fake has not.
+SIGNING = pytest.mark.places("s3", "azure")
+# Stock says that it can sign for Google, and then answers 500.
+OURS = pytest.mark.differs_from_stock("stock says that it can sign for Google without a key of a service account")
+
+
 @pytest.fixture
-def capable(api, server_kind, place):
+def capable(api):
     """What the server says of itself, which is all that the client goes by."""
-    if (server_kind, place.name) == ("stock", "gcs"):
-        pytest.skip("stock says that it can sign for Google, and then cannot without a key of a service account")
     info = api.get("/api/3.0/mlflow/server-info").ok()
     assert info["multipart_uploads_enabled"] in (True, False)
     assert info["multipart_downloads_enabled"] in (True, False)
@@ -85,6 +89,7 @@ def fetched(monkeypatch) -> list[tuple[int, int]]:
     return ranges
 
 
+@pytest.mark.places("s3", "azure", pytest.param("gcs", marks=OURS))
 def test_upload_and_download(client, run, root, bucket, capable, small_parts, sent, fetched, tmp_path):
     (tmp_path / "big.bin").write_bytes(content())
     (tmp_path / "small.bin").write_bytes(b"small")
@@ -106,12 +111,18 @@ def test_upload_and_download(client, run, root, bucket, capable, small_parts, se
         assert fetched == []
 
 
+@SIGNING
 def test_the_server_offers_it(capable, place):
-    """S3 can always sign; Azure with the account's key; Google only with a key of a service account, which a fake needs not."""
-    if place.name in ("s3", "azure"):
-        assert capable["multipart_uploads_enabled"] is True
-    if place.name == "s3":
-        assert capable["multipart_downloads_enabled"] is True
+    assert capable["multipart_uploads_enabled"] is True
+    assert capable["multipart_downloads_enabled"] is True or place.name != "s3"
+
+
+@pytest.mark.places("gcs")
+@OURS
+def test_the_server_does_not_offer_what_it_cannot_do(api, root, capable):
+    assert (capable["multipart_uploads_enabled"], capable["multipart_downloads_enabled"]) == (False, False)
+    answer = api.post(f"{CREATE}{root}sub", {"path": "x", "num_parts": 1})
+    assert (answer.status, answer.error_code) == (501, "NOT_IMPLEMENTED"), answer
 
 
 def test_everything_that_is_offered_can_be_fetched(client, run, capable, small_parts, tmp_path):
@@ -126,6 +137,7 @@ def test_everything_that_is_offered_can_be_fetched(client, run, capable, small_p
     assert {str(p.relative_to(got)): p.read_bytes() for p in got.rglob("*") if p.is_file()} == names
 
 
+@pytest.mark.places("s3", "azure", pytest.param("gcs", marks=OURS))
 def test_a_replaced_file_is_the_new_one(client, run, root, bucket, small_parts, tmp_path):
     (tmp_path / "big.bin").write_bytes(content(SIZE + 7, "first"))
     client.log_artifact(run.info.run_id, str(tmp_path / "big.bin"))
@@ -135,12 +147,9 @@ def test_a_replaced_file_is_the_new_one(client, run, root, bucket, small_parts, 
     assert [(f.path, f.file_size) for f in client.list_artifacts(run.info.run_id)] == [("big.bin", SIZE)]
     got = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/big.bin", dst_path=str(tmp_path / "down"))
     assert pathlib.Path(got).read_bytes() == content(SIZE, "second")
-
-
-def test_a_part_that_fails(client, run, root, bucket, capable, small_parts, monkeypatch, tmp_path):
+@SIGNING
+def test_a_part_that_fails(client, run, root, bucket, small_parts, monkeypatch, tmp_path):
     """The client aborts: nothing is listed, nothing can be fetched, nothing lies about."""
-    if not capable["multipart_uploads_enabled"]:
-        pytest.skip("this store signs nothing here, so the client sends no parts")
     send = HttpArtifactRepository._upload_part
 
     def failing(credential, local_file, size, start_byte):
@@ -159,10 +168,7 @@ def test_a_part_that_fails(client, run, root, bucket, capable, small_parts, monk
 
 
 @pytest.fixture
-def begin(api, root, capable):
-    if not capable["multipart_uploads_enabled"]:
-        pytest.skip("this store signs nothing here")
-
+def begin(api, root):
     def begin(parts: int, name: str = "big.bin"):
         body = {"path": f"/home/someone/{name}", "num_parts": parts}
         begun = api.post(f"{CREATE}{root}sub", body).ok()
@@ -179,8 +185,7 @@ def send(begun, *blocks: bytes) -> list[dict]:
         assert answer.status_code in (200, 201), answer.text
         parts.append({"part_number": credential["part_number"], "etag": answer.headers.get("ETag", ""), "url": credential["url"]})
     return parts
-
-
+@SIGNING
 def test_step_by_step(api, root, bucket, begin):
     begun = begin(2)
     parts = send(begun, content(PART, "1"), content(99, "2"))
@@ -196,8 +201,7 @@ def test_step_by_step(api, root, bucket, begin):
     # A client that did not hear the answer says it again.
     assert api.post(f"{COMPLETE}{root}sub", done).ok() == {}
     assert api.get(f"{PROXY}{root}sub/big.bin").response.content == content(PART, "1") + content(99, "2")
-
-
+@SIGNING
 def test_two_at_a_time(api, root, bucket, begin):
     """Of two uploads to one name, the one that is completed last counts, whole."""
     one, two = begin(2), begin(2)
@@ -210,8 +214,7 @@ def test_two_at_a_time(api, root, bucket, begin):
         answer = api.post(f"{COMPLETE}{root}sub", body)
         assert answer.status < 500, answer
     assert bucket.read(f"{root}sub/big.bin") in (content(PART, "a") + b"a", content(PART, "b") + b"bb")
-
-
+@SIGNING
 def test_abort(api, root, bucket, begin):
     begun = begin(2)
     send({"credentials": begun["credentials"][:1]}, content(PART))
@@ -221,8 +224,7 @@ def test_abort(api, root, bucket, begin):
     assert api.get(PROXY.rstrip("/"), {"path": root.rstrip("/")}).ok() == {}
     if bucket.store.name == "seaweedfs":
         assert not [key for key in bucket.unfinished() if root in key]
-
-
+@SIGNING
 def test_an_abort_leaves_what_was_there(api, root, bucket, begin):
     api.call("PUT", f"{PROXY}{root}sub/big.bin", data=b"older")
     begun = begin(1)
@@ -230,8 +232,7 @@ def test_an_abort_leaves_what_was_there(api, root, bucket, begin):
     api.post(f"{ABORT}{root}sub", {"path": "big.bin", "upload_id": begun.get("upload_id")}).ok()
     assert bucket.read(f"{root}sub/big.bin") == b"older"
     assert api.get(f"{PROXY}{root}sub/big.bin").text == "older"
-
-
+@SIGNING
 def test_an_address_is_good_for_its_part_alone(root, bucket, begin):
     """Who was given an address for a part can neither read nor write anything else by it."""
     begun = begin(1)
@@ -241,6 +242,7 @@ def test_an_address_is_good_for_its_part_alone(root, bucket, begin):
     assert bucket.keys(root) == {}
 
 
+@SIGNING
 @pytest.mark.differs_from_stock("stock takes any number of parts, and answers 500 to what is wrong")
 def test_what_is_refused(api, root, begin):
     begin(1)
@@ -256,6 +258,7 @@ def test_what_is_refused(api, root, begin):
     assert api.post(f"{ABORT}{root}sub", {"path": "big.bin", "upload_id": "no-such-upload"}).status < 500
 
 
+@SIGNING
 @pytest.mark.differs_from_stock("stock answers 500")
 def test_a_part_that_is_missing(api, root, bucket, begin):
     begun = begin(2)
@@ -267,6 +270,7 @@ def test_a_part_that_is_missing(api, root, bucket, begin):
     assert api.get(PROXY.rstrip("/"), {"path": f"{root}sub"}).ok() == {}
 
 
+@SIGNING
 @pytest.mark.parametrize("path", ["../../../../x/evil.bin", "/etc/evil.bin", "a/../../evil.bin"])
 def test_only_the_last_name_of_a_path_counts(api, root, begin, path):
     """The client sends the whole path of its own disk."""
@@ -278,6 +282,7 @@ def test_only_the_last_name_of_a_path_counts(api, root, begin, path):
         begun.refused()
 
 
+@SIGNING
 @pytest.mark.parametrize("below", ["..", "%2e%2e", "a/../../..", "%252e%252e"])
 def test_climbing(api, root, begin, below):
     begin(1)

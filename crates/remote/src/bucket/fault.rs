@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     /// The range begins behind the end.
     PastEnd,
     NoUpload,
+    /// An upload cannot be completed from the parts that were named.
+    WrongParts(String),
     NoBucket,
     /// The store knows us and says no, or does not know us.
     Refused(String),
@@ -87,6 +89,7 @@ impl Fault {
             Fault::Taken | Fault::TakenOnRetry => Error::AlreadyExists { path },
             Fault::Changed => Error::Changed { path },
             Fault::NoUpload => Error::NoSuchUpload { path },
+            Fault::WrongParts(reason) => Error::Incomplete { path, reason },
             Fault::NoBucket => Error::NoBucket { location },
             Fault::Refused(reason) => Error::Refused { location, reason },
             Fault::NoCredentials(reason) | Fault::Expired(reason) => Error::NoCredentials { location, reason },

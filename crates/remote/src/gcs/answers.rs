@@ -109,8 +109,10 @@ pub(super) async fn fault(answer: Answer) -> Fault {
             Said { status, code: String::new(), message: refusal.error.message }
         }
     };
-    if said.code == "NoSuchUpload" {
-        return Fault::NoUpload;
+    match said.code.as_str() {
+        "NoSuchUpload" => return Fault::NoUpload,
+        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => return Fault::WrongParts(said.told()),
+        _ => {}
     }
     if status == 404 && (said.code == "NoSuchBucket" || said.message.contains("bucket does not exist")) {
         return Fault::NoBucket;

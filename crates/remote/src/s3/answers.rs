@@ -25,6 +25,7 @@ pub(super) fn meaning(said: Said) -> Fault {
         "NoSuchBucket" => Fault::NoBucket,
         "NoSuchKey" => Fault::Missing,
         "NoSuchUpload" => Fault::NoUpload,
+        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => Fault::WrongParts(said.told()),
         "InvalidRange" => Fault::PastEnd,
         "PreconditionFailed" => Fault::Changed,
         "NotImplemented" => Fault::Unsupported("this request"),
