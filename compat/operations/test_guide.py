@@ -78,5 +78,5 @@ def test_every_command_of_the_page(server_kind, tmp_path, own_postgres, seaweedf
                 pass
     said = (tmp_path / "said").read_text(errors="replace")
     assert code == 0, said[-6000:]
-    for proof in ("hello", '"name":"first"', "checked, and on disk", "pg_dump --format=custom"):
+    for proof in ("hello", '"name":"first"', "checked, and on disk", "pg_dump --format=custom", "has been permanently deleted"):
         assert proof in said, f"{proof!r} is missing in\n{said[-6000:]}"
