@@ -48,10 +48,17 @@ impl Location {
     pub fn in_bucket(&self, path: &ArtifactPath) -> Option<(String, String)> {
         let bucket = self.bucket.as_ref()?;
         let full = self.full(path.as_rel_path()).ok()?;
-        // The first name is an experiment's or a run's, whatever it is called.
-        let depth = full.names().skip(1).position(|name| name == "artifacts")? + 2;
         let names: Vec<&str> = full.names().collect();
+        let artifacts = |behind: fn(&str) -> bool| {
+            names.windows(2).position(|pair| behind(pair[0]) && pair[1] == "artifacts").map(|at| at + 2)
+        };
+        let depth = artifacts(is_id).or_else(|| artifacts(|_| true))?;
         Some((format!("{bucket}/{}", names[..depth].join("/")), names[depth..].join("/")))
+    }
+
+    /// The URI of `path` in a bucket.
+    pub fn bucket_uri(&self, path: &ArtifactPath) -> Option<String> {
+        Some(format!("{}/{}", self.bucket.as_ref()?, self.full(path.as_rel_path()).ok()?))
     }
 
     /// What lies directly in `path`, sorted by name. As in MLflow, nothing lies in what is missing or a file.
@@ -201,4 +208,10 @@ fn is_made_of(parts: &[Part], stat: &Stat) -> bool {
     }
     let sum = u128::from_be_bytes(fast_md5::digest(&sums));
     stat.etag.as_deref() == Some(format!("{sum:032x}-{}", parts.len()).as_str())
+}
+
+/// Whether a name is the id of a run or a logged model, as servers make them.
+fn is_id(name: &str) -> bool {
+    let digits = name.strip_prefix("m-").unwrap_or(name);
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -37,8 +37,8 @@ impl Owner<'_> {
 
 /// The places that a purge may reach.
 pub struct PurgePlaces {
-    /// What `mlflow-artifacts:/` means.
-    destination: Option<Remote>,
+    /// What `mlflow-artifacts:/` means, and its location.
+    destination: Option<(String, Remote)>,
     /// Who deletes what `mlflow-artifacts:/` means, if it is not known where that lies.
     server: Option<ThroughServer>,
     options: Options,
@@ -50,6 +50,8 @@ pub struct PurgePlaces {
 pub struct OwnArtifacts {
     place: Place,
     path: RelPath,
+    /// Where that is, as its location has it.
+    uri: String,
     /// The folder that goes with its last artifact: the run's own.
     own_folder: RelPath,
 }
@@ -79,7 +81,8 @@ impl PurgePlaces {
                 if is_missing_folder(location) {
                     return Err(Error::NoDestination { location: location.to_owned() });
                 }
-                Some(Remote::open(location, options.clone()).await.map_err(Error::Store)?)
+                let remote = Remote::open(location, options.clone()).await.map_err(Error::Store)?;
+                Some((location.trim_end_matches('/').to_owned(), remote))
             }
         };
         let server = match tracking_uri {
@@ -101,9 +104,9 @@ impl PurgePlaces {
         };
         let below = RelPath::new(below).map_err(|_| refused("its id is not valid"))?;
         if let Some(path) = proxied_path(uri) {
-            let place = match (&self.destination, &self.server) {
-                (Some(remote), _) => Some(Place::Here(remote.clone())),
-                (None, server) => server.clone().map(Place::ThroughServer),
+            let (base, place) = match (&self.destination, &self.server) {
+                (Some((base, remote)), _) => (base.as_str(), Some(Place::Here(remote.clone()))),
+                (None, server) => ("", server.clone().map(Place::ThroughServer)),
             };
             let Some(place) = place else {
                 return Err(refused(
@@ -112,7 +115,8 @@ impl PurgePlaces {
             };
             let path = ArtifactPath::parse(without_query(path).trim_start_matches('/'));
             let path = path.map_err(|_| refused("its path is not valid"))?.as_rel_path().clone();
-            return Ok(Some(OwnArtifacts { place, own_folder: path.parent(), path }));
+            let uri = format!("{base}/{path}");
+            return Ok(Some(OwnArtifacts { place, own_folder: path.parent(), path, uri }));
         }
         if local_path(uri).is_none() && !has_scheme(uri) {
             return Err(refused("this is neither an absolute path nor a URI"));
@@ -128,7 +132,8 @@ impl PurgePlaces {
         // `s3://bucket/1/…` and `s3://bucket//…` alike; the root of a bucket is a place as any other.
         let place = if above.ends_with('/') || above.ends_with(':') { format!("{above}/") } else { above.to_owned() };
         let remote = self.remote(&place).await.map_err(|error| refused(&error.to_string()))?;
-        Ok(Some(OwnArtifacts { place: Place::Here(remote), own_folder: below.parent(), path: below }))
+        let uri = without_query(uri).to_owned();
+        Ok(Some(OwnArtifacts { place: Place::Here(remote), own_folder: below.parent(), path: below, uri }))
     }
 
     async fn remote(&self, place: &str) -> remote::Result<Remote> {
@@ -146,6 +151,11 @@ impl PurgePlaces {
 }
 
 impl OwnArtifacts {
+    /// The URI of a place in a bucket that this server deletes itself, as [`crate::Location::in_bucket`] has it.
+    pub fn in_bucket(&self) -> Option<&str> {
+        matches!(&self.place, Place::Here(remote) if remote.local_root().is_none()).then_some(self.uri.as_str())
+    }
+
     /// Counts what lies there, by the store's own listing.
     pub async fn measure(&self) -> Result<Measured> {
         let Place::Here(remote) = &self.place else {

@@ -306,17 +306,22 @@ impl Purge {
             }
         }
         let deleting = futures_util::stream::iter(doomed).map(async |(id, own): (String, Option<OwnArtifacts>)| {
-            let outcome = match own {
-                None => Ok(()),
-                Some(own) => own.delete().await,
+            let (uri, outcome) = match own {
+                None => (None, Ok(())),
+                Some(own) => (own.in_bucket().map(str::to_owned), own.delete().await),
             };
-            (id, outcome)
+            (id, uri, outcome)
         });
         let mut emptied = Vec::new();
         let mut deleting = std::pin::pin!(deleting.buffered(DELETING));
-        while let Some((id, outcome)) = deleting.next().await {
+        while let Some((id, uri, outcome)) = deleting.next().await {
             match outcome {
-                Ok(()) => emptied.push(id),
+                Ok(()) => {
+                    if let Some(uri) = uri {
+                        again(|| self.store.forget_artifacts(uri.clone(), String::new())).await?;
+                    }
+                    emptied.push(id);
+                }
                 Err(error) => {
                     tell(kind, &id, &Outcome::Failed(format!("{error} It is half purged: purge again to go on.")));
                 }

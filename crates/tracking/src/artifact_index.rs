@@ -94,6 +94,10 @@ impl Store {
         self.db
             .write(128 + root.len() + path.len(), move |tx| {
                 let db = tx.db;
+                let known = "SELECT 1 FROM artifact_root WHERE uri = ?1";
+                if db.row(known, params![&root], |row| row.get::<i64>(0))?.is_none() {
+                    return Ok(());
+                }
                 let (id, ..) = lock_root(db, &root, Lock::Alone)?;
                 if path.is_empty() {
                     for table in ["artifact_file WHERE root", "artifact_dir WHERE root", "artifact_root WHERE id"] {
@@ -111,6 +115,27 @@ impl Store {
                 prune(db, id, dir)
             })
             .await
+    }
+
+    /// Forgets every root below a URI.
+    pub async fn forget_artifact_roots(&self, above: String) -> Result<()> {
+        let below = (format!("{above}/"), format!("{above}0"));
+        loop {
+            let (from, to) = below.clone();
+            let roots: Vec<String> = self
+                .db
+                .read(Weight::Light, move |db| {
+                    let sql = "SELECT uri FROM artifact_root WHERE uri >= ?1 AND uri < ?2 LIMIT 100";
+                    db.rows(sql, params![&from, &to], |row| row.get(0))
+                })
+                .await?;
+            if roots.is_empty() {
+                return Ok(());
+            }
+            for root in roots {
+                self.forget_artifacts(root, String::new()).await?;
+            }
+        }
     }
 
     /// To be called before the bucket is listed.

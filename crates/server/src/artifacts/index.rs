@@ -96,8 +96,12 @@ impl Place {
 
     pub(super) async fn delete(&self, path: &ArtifactPath) -> Result<(), ApiError> {
         self.location.delete(path).await?;
-        let Some((memory, (root, below))) = self.key(path) else { return Ok(()) };
-        patiently(|| memory.store.forget_artifacts(root.clone(), below.clone())).await
+        if let Some((memory, (root, below))) = self.key(path) {
+            return patiently(|| memory.store.forget_artifacts(root.clone(), below.clone())).await;
+        }
+        // Above the runs.
+        let (Some(memory), Some(uri)) = (&self.memory, self.location.bucket_uri(path)) else { return Ok(()) };
+        patiently(|| memory.store.forget_artifact_roots(uri.clone())).await
     }
 
     /// Notes what is stored. What is acknowledged is listed, so this has to succeed.

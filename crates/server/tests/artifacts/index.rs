@@ -71,6 +71,10 @@ async fn servers_share_the_memory() {
     assert_eq!((names(&one, "d").await.as_str(), names(&other, "d").await.as_str()), (all, all));
     one.ask(request("DELETE", &format!("{PROXY}/{RUN}/d"), &[], "")).await;
     assert_eq!((names(&one, "").await, names(&other, "").await), (String::new(), String::new()));
+    one.put(&format!("{RUN}/x"), "1").await;
+    // The folder of the run, above its artifacts.
+    one.ask(request("DELETE", &format!("{PROXY}/0/run"), &[], "")).await;
+    assert_eq!((names(&one, "").await, names(&other, "").await), (String::new(), String::new()));
 }
 
 /// Once it was looked at, a run's artifacts are listed without the bucket: here it cannot be reached.

@@ -62,6 +62,11 @@ async fn what_is_noted_is_listed_by_directory() {
     forget(store, "").await;
     assert_eq!(dir(store, "").await, None);
     forget(store, "missing").await;
+    note(store, "a", 1).await;
+    store.forget_artifact_roots("s3://bucket/0/other".to_owned()).await.unwrap();
+    assert_eq!(names(store, "").await.unwrap(), "a:1");
+    store.forget_artifact_roots("s3://bucket/0".to_owned()).await.unwrap();
+    assert_eq!(dir(store, "").await, None);
 }
 
 #[tokio::test]
