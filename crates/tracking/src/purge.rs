@@ -540,7 +540,7 @@ mod tests {
         let model = format!("m-{run}");
         let found = |location: &str| ids_in(location).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(found(&format!("runs:/{run}/model")), [run]);
-        assert_eq!(found(&format!("models:/{model}")), [model.clone()]);
+        assert_eq!(found(&format!("models:/{model}")), std::slice::from_ref(&model));
         assert_eq!(found(&format!("s3://b/1/{run}/artifacts?versionId=7")), [run]);
         assert_eq!(found(&format!("mlflow-artifacts://h/1/models/{model}/artifacts")), [model]);
         assert_eq!(found("s3://b/1/model"), Vec::<String>::new());

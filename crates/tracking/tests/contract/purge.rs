@@ -142,10 +142,10 @@ async fn an_experiment_goes_with_its_runs_and_models() {
     assert_eq!(why, format!("its run {first} was restored; delete the run, or restore the experiment"));
     store.delete_run(first.clone()).await.unwrap();
 
-    assert_eq!(listed(store, Purgeable::Experiment).await, [name.clone()]);
+    assert_eq!(listed(store, Purgeable::Experiment).await, std::slice::from_ref(&name));
     assert!(listed(store, Purgeable::LoggedModel).await.is_empty());
     store.delete_logged_model(model.clone()).await.unwrap();
-    assert_eq!(listed(store, Purgeable::LoggedModel).await, [model.clone()]);
+    assert_eq!(listed(store, Purgeable::LoggedModel).await, std::slice::from_ref(&model));
     let ids = vec![name.clone(), "x".to_owned()];
     assert!(store.weigh(Purgeable::Experiment, ids).await.unwrap()[0].bytes > 200);
     assert!(store.weigh(Purgeable::LoggedModel, vec![model.clone()]).await.unwrap()[0].bytes > 300);

@@ -72,7 +72,7 @@ async fn acknowledged_writes_outlive_a_crash_of_the_database() {
         refused += writer.await.unwrap();
     }
     assert!(refused > 0, "the crashes were not noticed by anybody");
-    let acknowledged = acknowledged.lock().unwrap();
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
     assert!(acknowledged.len() >= before + 50, "the store did not go on after the last crash");
     for writer in 1..6 {
         let key = format!("m{writer}");
@@ -85,7 +85,7 @@ async fn acknowledged_writes_outlive_a_crash_of_the_database() {
     let search = RunSearch { experiment_ids: vec![0], max_results: 50_000, ..RunSearch::default() };
     let there: HashSet<String> =
         store.search_runs(search).await.unwrap().items.into_iter().map(|run| run.info.run_id).collect();
-    let created = created.lock().unwrap();
+    let created = std::mem::take(&mut *created.lock().unwrap());
     assert!(created.iter().all(|run| there.contains(run)), "a created run was lost");
     // A creation whose fate is not known is refused; each crash leaves one such at most.
     assert!(there.len() <= created.len() + 1 + 3, "{} runs for {} creations", there.len(), created.len());
