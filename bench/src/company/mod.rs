@@ -8,6 +8,7 @@
 //!   [`carried`] fills MLflow's there.
 //! - [`two_servers`]: writes through one server and through two on the same database.
 //! - [`search`]: searches among a hundred thousand runs, on PostgreSQL and SQLite, and among a million.
+//! - [`points`]: a hundred million metric points on either engine, long histories and charts.
 //! - [`artifacts`]: one large file by curl, to and from a folder and a bucket.
 //! - [`record`] keeps the sections, and prints them.
 //!
@@ -16,6 +17,7 @@
 mod artifacts;
 mod carried;
 mod operations;
+mod points;
 pub mod record;
 mod search;
 mod two_servers;
@@ -50,6 +52,7 @@ const PARTS: &[Part] = &[
     },
     Part { name: "search", title: "Searches among 100,000 runs", measure: search::measure },
     Part { name: "search-million", title: "Searches among a million runs", measure: search::measure_many },
+    Part { name: "points", title: "A hundred million metric points", measure: points::measure },
     Part { name: "artifacts-local", title: "A large artifact by curl, local", measure: artifacts::local },
     Part { name: "artifacts-s3", title: "A large artifact by curl, through S3", measure: artifacts::s3 },
 ];

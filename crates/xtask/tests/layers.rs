@@ -26,9 +26,9 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("yaml", &[]),
     ("web", &[]),
     ("testkit", &[]),
-    // The project's own tools. The benchmark talks to servers as any client does.
+    // The project's own tools. The benchmark talks to servers as any client does, but fills one with points itself.
     ("xtask", &["testkit"]),
-    ("bench", &["testkit"]),
+    ("bench", &["testkit", "tracking"]),
 ];
 
 fn root() -> &'static Path {
