@@ -14,10 +14,7 @@ impl Store {
         metrics::check(std::slice::from_ref(&metric), false)?;
         self.db
             .write_run(&run_id.clone(), metric.key.len() + 128, move |tx| {
-                let run = runs::active(tx.db, &run_id)?;
-                metrics::append(tx, &run, &run_id, std::slice::from_ref(&metric))?;
-                tx.changed(Change::run(run.experiment, &run_id, Kind::Metrics));
-                Ok(())
+                metrics::append(tx, &run_id, std::slice::from_ref(&metric))
             })
             .await
     }
@@ -87,8 +84,11 @@ impl Store {
         check_unique(&params)?;
         self.db
             .write_run(&run_id.clone(), bytes, move |tx| {
-                let run = runs::active(tx.db, &run_id)?;
-                let conflicts: Vec<String> = store_params(tx.db, run.row, &params)?
+                if params.is_empty() && tags.is_empty() && !metrics.is_empty() {
+                    return metrics::append(tx, &run_id, &metrics);
+                }
+                let (run, experiment) = runs::active_row(tx.db, &run_id)?;
+                let conflicts: Vec<String> = store_params(tx.db, run, &params)?
                     .into_iter()
                     .map(|Conflict { param, stored }| {
                         format!("{{'key': '{}', 'old_value': '{stored}', 'new_value': '{}'}}", param.key, param.value)
@@ -100,13 +100,12 @@ impl Store {
                         conflicts.join(", ")
                     )));
                 }
-                metrics::append(tx, &run, &run_id, &metrics)?;
-                put_tags(tx, run.experiment, run.row, &run_id, &tags)?;
                 if !metrics.is_empty() {
-                    tx.changed(Change::run(run.experiment, &run_id, Kind::Metrics));
+                    metrics::append(tx, &run_id, &metrics)?;
                 }
+                put_tags(tx, experiment, run, &run_id, &tags)?;
                 if !params.is_empty() {
-                    tx.changed(Change::run(run.experiment, &run_id, Kind::Params));
+                    tx.changed(Change::run(experiment, &run_id, Kind::Params));
                 }
                 Ok(())
             })

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::changes::{Change, Kind};
 use crate::db::{Conn, Dialect, Done, Sql, Tx, params};
 use crate::error::{Error, Result};
 use crate::points::{self, Point};
-use crate::runs::Active;
+use crate::runs::{self, Active};
 use crate::{limits, rank};
 
 /// One metric as a client logs it.
@@ -31,13 +32,23 @@ pub(crate) fn corrupt(error: impl std::fmt::Display) -> Error {
     Error::Storage(error.to_string())
 }
 
-/// Appends metrics to a run inside the writer's transaction, checked before.
-pub(crate) fn append(tx: &Tx, run: &Active, run_id: &str, metrics: &[Metric]) -> Result<()> {
-    if metrics.is_empty() {
-        return Ok(());
-    }
-    rank::unrank(tx.db, run)?;
-    let run = run.row;
+/// Appends metrics, checked before, to a run that it locks.
+pub(crate) fn append(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
+    let (run, bytes) = match tx.db.dialect() {
+        Dialect::Sqlite => {
+            let run = runs::active(tx.db, run_id)?;
+            rank::unrank(tx.db, &run)?;
+            let bytes = store_sqlite(tx.db, run.row, &block(tx, metrics)?)?;
+            (run, bytes)
+        }
+        Dialect::Postgres => store_postgres(tx.db, run_id, &block(tx, metrics)?)?,
+    };
+    tx.done(Done::Appended { run: run.row, bytes });
+    tx.changed(Change::run(run.experiment, run_id, Kind::Metrics));
+    append_to_models(tx, run_id, metrics)
+}
+
+fn block(tx: &Tx, metrics: &[Metric]) -> Result<Vec<(u32, Point)>> {
     let mut block = Vec::with_capacity(metrics.len());
     let mut previous: Option<(&str, u32)> = None;
     for metric in metrics {
@@ -49,9 +60,7 @@ pub(crate) fn append(tx: &Tx, run: &Active, run_id: &str, metrics: &[Metric]) ->
         let point = Point { timestamp: metric.timestamp, step: metric.step, value: metric.value }.normalised();
         block.push((key, point));
     }
-    let bytes = store(tx.db, run, &block)?;
-    tx.done(Done::Appended { run, bytes });
-    append_to_models(tx, run_id, metrics)
+    Ok(block)
 }
 
 /// Appends a block. Blocks are only added and taken away, never changed, and a number is not given again: packing relies
@@ -114,40 +123,46 @@ const NEWER: &str = "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value
     WHERE (excluded.step, excluded.timestamp, excluded.value) > (m.step, m.timestamp, m.value)";
 
 /// Stores a block and the last points of its keys; the block's bytes.
-fn store(db: &Conn, run: i64, block: &[(u32, Point)]) -> Result<usize> {
-    let latest = latest(block);
-    match db.dialect() {
-        Dialect::Sqlite => {
-            let sql = format!("INSERT INTO latest_metric AS m VALUES (?1, ?2, ?3, ?4, ?5, ?6) {NEWER}");
-            for (key, point) in latest {
-                let Point { timestamp, step, value } = point;
-                db.execute(&sql, params![run, key, zeroed(value), value.is_nan(), timestamp, step])?;
-            }
-            append_block(db, run, block)
-        }
-        Dialect::Postgres => {
-            let data = encode(block);
-            let size = data.len();
-            let all = |number: fn(&(u32, Point)) -> i64| Sql::Integers(latest.iter().map(number).collect());
-            let parameters = [
-                Sql::Integer(run),
-                Sql::Integer(block_number()),
-                Sql::from(size),
-                Sql::from(data),
-                all(|(key, _)| i64::from(*key)),
-                Sql::Reals(latest.iter().map(|(_, point)| zeroed(point.value)).collect()),
-                all(|(_, point)| i64::from(point.value.is_nan())),
-                all(|(_, point)| point.timestamp),
-                all(|(_, point)| point.step),
-            ];
-            let sql = format!(
-                "WITH block AS (INSERT INTO metric_block VALUES (?1, ?2, ?3, ?4))
-                 INSERT INTO latest_metric AS m SELECT ?1, * FROM unnest(?5, ?6, ?7, ?8, ?9) {NEWER}"
-            );
-            db.execute(&sql, &parameters)?;
-            Ok(size)
-        }
+fn store_sqlite(db: &Conn, run: i64, block: &[(u32, Point)]) -> Result<usize> {
+    let sql = format!("INSERT INTO latest_metric AS m VALUES (?1, ?2, ?3, ?4, ?5, ?6) {NEWER}");
+    for (key, point) in latest(block) {
+        let Point { timestamp, step, value } = point;
+        db.execute(&sql, params![run, key, zeroed(value), value.is_nan(), timestamp, step])?;
     }
+    append_block(db, run, block)
+}
+
+/// The same on PostgreSQL, where locking the run is part of the one statement.
+fn store_postgres(db: &Conn, run_id: &str, block: &[(u32, Point)]) -> Result<(Active, usize)> {
+    let latest = latest(block);
+    let data = encode(block);
+    let size = data.len();
+    let all = |number: fn(&(u32, Point)) -> i64| Sql::Integers(latest.iter().map(number).collect());
+    let parameters = [
+        Sql::from(run_id),
+        Sql::Integer(block_number()),
+        Sql::from(size),
+        Sql::from(data),
+        all(|(key, _)| i64::from(*key)),
+        Sql::Reals(latest.iter().map(|(_, point)| zeroed(point.value)).collect()),
+        all(|(_, point)| i64::from(point.value.is_nan())),
+        all(|(_, point)| point.timestamp),
+        all(|(_, point)| point.step),
+    ];
+    let sql = format!(
+        "WITH r AS MATERIALIZED ({}), into_run AS (SELECT id FROM r WHERE lifecycle = 0 AND ranked = 0),
+         block AS (INSERT INTO metric_block SELECT id, ?2, ?3, ?4 FROM into_run),
+         latest AS (INSERT INTO latest_metric AS m SELECT id, g.* FROM into_run, unnest(?5, ?6, ?7, ?8, ?9) g WHERE true {NEWER})
+         SELECT * FROM r",
+        runs::LOCK_POSTGRES
+    );
+    let stored = || runs::check_locked(run_id, db.row(&sql, &parameters, runs::locked)?);
+    let run = stored()?;
+    if !run.ranked {
+        return Ok((run, size));
+    }
+    rank::unrank(db, &run)?;
+    Ok((stored()?, size))
 }
 
 fn zeroed(value: f64) -> f64 {

@@ -113,7 +113,12 @@ impl Store {
 
     /// Also finds a deleted run, as MLflow does.
     pub async fn get_run(&self, run_id: String) -> Result<Run> {
-        self.db.read(Weight::Light, move |db| load::one(db, find(db, &run_id)?)).await
+        self.db
+            .read(Weight::Light, move |db| match db.dialect() {
+                Dialect::Sqlite => load::one(db, find(db, &run_id)?),
+                Dialect::Postgres => load::at_once(db, &run_id)?.ok_or_else(|| not_found(&run_id)),
+            })
+            .await
     }
 
     pub async fn get_run_info(&self, run_id: String) -> Result<RunInfo> {
@@ -198,16 +203,25 @@ pub(crate) struct Active {
     pub(crate) ranked: bool,
 }
 
+/// Whoever writes to a run holds its row: params are compared with what is there, and a run that is deleted meanwhile takes
+/// no more.
+pub(crate) const LOCK_POSTGRES: &str =
+    "SELECT id, experiment, lifecycle, ranked FROM run WHERE uuid = ?1 FOR NO KEY UPDATE";
+
 pub(crate) fn active(db: &Conn, run_id: &str) -> Result<Active> {
     let sql = match db.dialect() {
         Dialect::Sqlite => "SELECT id, experiment, lifecycle, ranked FROM run WHERE uuid = ?1",
-        // Whoever writes to a run holds its row: points are appended one request after the other, and a run that is
-        // deleted meanwhile takes no more.
-        Dialect::Postgres => "SELECT id, experiment, lifecycle, ranked FROM run WHERE uuid = ?1 FOR NO KEY UPDATE",
+        Dialect::Postgres => LOCK_POSTGRES,
     };
-    let found: Option<(Active, i64)> = db.row(sql, params![run_id], |row| {
-        Ok((Active { row: row.get(0)?, experiment: row.get(1)?, ranked: row.get(3)? }, row.get(2)?))
-    })?;
+    check_locked(run_id, db.row(sql, params![run_id], locked)?)
+}
+
+/// Reads what [`LOCK_POSTGRES`] selects: the run, and its lifecycle.
+pub(crate) fn locked(row: &Row) -> Result<(Active, i64)> {
+    Ok((Active { row: row.get(0)?, experiment: row.get(1)?, ranked: row.get(3)? }, row.get(2)?))
+}
+
+pub(crate) fn check_locked(run_id: &str, found: Option<(Active, i64)>) -> Result<Active> {
     let (run, lifecycle) = found.ok_or_else(|| not_found(run_id))?;
     check_active(run_id, Lifecycle::from_number(lifecycle))?;
     Ok(run)

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::{Found, LatestMetric, Run, RunInfo};
+use super::{Found, LatestMetric, Run, RunInfo, RunStatus};
 use crate::datasets;
 use crate::db::{Conn, Row, Sql};
 use crate::error::Result;
-use crate::{Param, Tag};
+use crate::{Lifecycle, Param, Tag};
 
 /// Runs that are read together.
 const TOGETHER: usize = 1000;
@@ -39,6 +39,65 @@ pub(super) fn one(db: &Conn, found: Found) -> Result<Run> {
     let mut runs = Runs::new(vec![found]);
     runs.load(db, &RunColumns::default())?;
     Ok(runs.runs.remove(0))
+}
+
+/// A run and all that hangs on it by one statement, where each costs a way to the server and a plan.
+pub(super) fn at_once(db: &Conn, run_id: &str) -> Result<Option<Run>> {
+    let sql = "WITH r AS MATERIALIZED (SELECT * FROM run WHERE uuid = ?1)
+        SELECT 0, artifact_uri, name, id, experiment, start_time, lifecycle::int8, NULL::float8, user_id, status, end_time, uuid FROM r
+        UNION ALL SELECT 1, k.name, NULL, m.key, m.timestamp, m.step, m.nan, m.value, NULL, NULL, NULL, NULL
+            FROM r JOIN latest_metric m ON m.run = r.id JOIN metric_key k ON k.id = m.key
+        UNION ALL SELECT 2, p.key, p.value, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL FROM r JOIN param p ON p.run = r.id
+        UNION ALL SELECT 3, t.key, t.value, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL FROM r JOIN tag t ON t.run = r.id
+        UNION ALL SELECT 4, m.model_id, NULL, m.direction, m.step, 0, 0, NULL, NULL, NULL, NULL, NULL FROM r JOIN run_model m ON m.run = r.id
+        UNION ALL SELECT 5, NULL, NULL, x.dataset, 0, 0, 0, NULL, NULL, NULL, NULL, NULL FROM r JOIN run_dataset x ON x.run = r.id";
+    let (mut found, mut metrics, mut with_datasets) = (None, Vec::new(), false);
+    let (mut params, mut tags, mut models) = (Vec::new(), Vec::new(), Vec::new());
+    db.each(sql, &[Sql::from(run_id)], |row| {
+        match row.get::<i64>(0)? {
+            0 => {
+                let info = RunInfo {
+                    run_id: row.get(11)?,
+                    experiment_id: row.get(4)?,
+                    name: row.get(2)?,
+                    user_id: row.get(8)?,
+                    status: RunStatus::from_name(&row.text(9)?).unwrap_or(RunStatus::Running),
+                    start_time: row.get(5)?,
+                    end_time: row.get(10)?,
+                    lifecycle: Lifecycle::from_number(row.get(6)?),
+                    artifact_uri: row.get(1)?,
+                };
+                found = Some((row.get::<i64>(3)?, info));
+            }
+            1 => {
+                let nan: bool = row.get(6)?;
+                let value = if nan { f64::NAN } else { row.get(7)? };
+                let (key, timestamp, step) = (row.get(1)?, row.get(4)?, row.get(5)?);
+                metrics.push((row.get::<i64>(3)?, LatestMetric { key, value, timestamp, step }));
+            }
+            2 => params.push(Param { key: row.get(1)?, value: row.get(2)? }),
+            3 => tags.push(Tag { key: row.get(1)?, value: row.get(2)? }),
+            4 => models.push((row.get::<i64>(3)?, row.get::<String>(1)?, row.get::<i64>(4)?)),
+            _ => with_datasets = true,
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let Some((row, info)) = found else { return Ok(None) };
+    metrics.sort_unstable_by_key(|(key, _)| *key);
+    params.sort_unstable_by(|a: &Param, b| a.key.cmp(&b.key));
+    tags.sort_unstable_by(|a: &Tag, b| a.key.cmp(&b.key));
+    models.sort_unstable();
+    let (inputs, outputs): (Vec<_>, Vec<_>) =
+        models.into_iter().partition(|(direction, _, _)| *direction == datasets::MODEL_IN);
+    Ok(Some(Run {
+        info,
+        metrics: metrics.into_iter().map(|(_, metric)| metric).collect(),
+        params,
+        tags,
+        datasets: if with_datasets { datasets::of_run(db, row)? } else { vec![] },
+        model_inputs: inputs.into_iter().map(|(_, model, _)| model).collect(),
+        model_outputs: outputs.into_iter().map(|(_, model, step)| (model, step)).collect(),
+    }))
 }
 
 /// The runs of these rows, in their order.
