@@ -1,8 +1,8 @@
 //! Side-by-side benchmark of what a company's server adds: PostgreSQL, several servers, object stores.
 //!
 //! Each [`Part`] measures one group of rows and returns a [`Section`] of the record. A part is run with every other one by
-//! `company`, alone by its name or by `--only`; a full run of it replaces its section in `bench/results/`, whatever
-//! stands there of the others.
+//! `company`, alone by its name or by `--only`; a run of all of its rows replaces its section in `bench/results/`,
+//! whatever stands there of the others.
 //!
 //! - [`operations`]: all operations of the servers' benchmark, Trackway and MLflow on one PostgreSQL server.
 //!   [`carried`] fills MLflow's there.
@@ -72,7 +72,7 @@ Usage: trackway-bench company [OPTIONS]   all of: {}
   --only TEXT    only rows with TEXT in `part: row`; may be given several times
   --rounds N     interleaved rounds of each row (default: 3; with --scale small 1)
   --scale small  fewer runs, smaller files, short rounds: for a first look
-  --no-write     print the record, do not write it to bench/results/ (small and partial runs are never written)
+  --no-write     print the record, do not write it to bench/results/ (runs of some rows never are)
   --list         say which parts there are, and what is on record of each
   --strict       end with an error when a floor is missed
 ",
@@ -146,12 +146,13 @@ pub fn main(command: &str, words: impl Iterator<Item = String>) -> Result<()> {
         measured = true;
         section.name = part.name.to_owned();
         section.title = part.title.to_owned();
+        section.small = run.small;
         section.rounds = run.rounds;
         section.minutes = begin.elapsed().as_secs_f64() / 60.0;
         section.machine = record::machine_now(&run.scratch);
         print!("{}", section.markdown());
         missed += section.rows.iter().filter(|row| row.passes() == Some(false)).count();
-        if write && !run.small && run.only.is_empty() {
+        if write && run.only.is_empty() {
             record.put(section);
             record.write(&record::path(), &PARTS.iter().map(|part| part.name).collect::<Vec<_>>())?;
             eprintln!("written to {}", record::path().display());

@@ -21,6 +21,9 @@ pub struct Section {
     pub name: String,
     pub title: String,
     pub machine: String,
+    /// With `--scale small`: for a first look, not for a claim.
+    #[serde(default)]
+    pub small: bool,
     pub rounds: usize,
     pub minutes: f64,
     /// Versions, settings, how it was measured: a line each.
@@ -64,6 +67,9 @@ impl Section {
     pub fn markdown(&self) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "\n## {}\n\nMachine: {}.\n", self.title, self.machine);
+        if self.small {
+            let _ = writeln!(out, "**A small run: a first look, not a claim.**\n");
+        }
         for line in &self.about {
             let _ = writeln!(out, "- {line}.");
         }
@@ -112,7 +118,11 @@ impl Record {
         }
     }
 
+    /// Takes a section in, in place of the last of that name; a small run does not replace a full one.
     pub fn put(&mut self, section: Section) {
+        if section.small && self.sections.iter().any(|known| known.name == section.name && !known.small) {
+            return;
+        }
         self.sections.retain(|known| known.name != section.name);
         self.sections.push(section);
     }
@@ -168,6 +178,7 @@ mod tests {
             record.put(Section { name: "b".into(), title: "B".into(), rows: vec![row(ours)], ..Default::default() });
         }
         record.put(Section { name: "a".into(), title: "A".into(), ..Default::default() });
+        record.put(Section { name: "b".into(), small: true, ..Default::default() });
         record.write(&path, &["a", "b"]).unwrap();
         let again = Record::read(&path).unwrap();
         assert_eq!(again.sections.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
