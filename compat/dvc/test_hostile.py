@@ -29,10 +29,10 @@ def program(tmp_path_factory):
 
 
 class Place:
-    """A repository in `place/a/repo`, and around it files that nobody may touch."""
+    """A repository in `ground/a/repo`, and around it files that nobody may touch."""
 
     def __init__(self, root: pathlib.Path, program: pathlib.Path):
-        self.root = root / "place"
+        self.root = root / "ground"
         self.program = program
         self.repo = self.root / "a/repo"
         self.repo.mkdir(parents=True)
@@ -92,19 +92,19 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path, program):
+def ground(tmp_path, program):
     return Place(tmp_path, program)
 
 
-def must_refuse(place: Place, commands: list[str], all_fail: bool = True) -> None:
-    before = place.around()
+def must_refuse(ground: Place, commands: list[str], all_fail: bool = True) -> None:
+    before = ground.around()
     failed = 0
     for command in commands:
-        done = place.run(*command.split())
+        done = ground.run(*command.split())
         said = (command, done)
         assert done.returncode >= 0, ("ended by a signal", said)
         assert b"panicked" not in done.stderr, said
-        assert place.around() == before, ("something outside was touched", said)
+        assert ground.around() == before, ("something outside was touched", said)
         if done.returncode != 0:
             failed += 1
             assert done.stderr.strip(), said
@@ -126,10 +126,10 @@ UPWARDS = [
 
 
 @pytest.mark.parametrize("relpath", UPWARDS, ids=[f"{n}" for n in range(len(UPWARDS))])
-def test_list_that_leads_out(place, relpath):
-    place.track_list(entry(relpath))
-    must_refuse(place, ["checkout -f", "checkout data -f"])
-    leftovers = [path for path in place.repo.rglob("*") if ".dvc" not in path.parts and ".git" not in path.parts]
+def test_list_that_leads_out(ground, relpath):
+    ground.track_list(entry(relpath))
+    must_refuse(ground, ["checkout -f", "checkout data -f"])
+    leftovers = [path for path in ground.repo.rglob("*") if ".dvc" not in path.parts and ".git" not in path.parts]
     assert all(path.name in ("data", "data.dvc", ".dvcignore", ".gitignore") for path in leftovers), leftovers
 
 
@@ -162,23 +162,23 @@ BAD_LISTS = {
 
 
 @pytest.mark.parametrize("name", [name for name in BAD_LISTS if name != "a long number"])
-def test_broken_list(place, name):
-    place.track_list(BAD_LISTS[name])
-    must_refuse(place, ["checkout -f"])
+def test_broken_list(ground, name):
+    ground.track_list(BAD_LISTS[name])
+    must_refuse(ground, ["checkout -f"])
 
 
-def test_list_under_a_wrong_name(place):
-    place.put(entry("a"), HASH + ".dir")
-    (place.repo / "data.dvc").write_text(f"outs:\n- md5: {HASH}.dir\n  hash: md5\n  path: data\n")
-    must_refuse(place, ["checkout -f"])
-    assert not (place.repo / "data/a").exists()
+def test_list_under_a_wrong_name(ground):
+    ground.put(entry("a"), HASH + ".dir")
+    (ground.repo / "data.dvc").write_text(f"outs:\n- md5: {HASH}.dir\n  hash: md5\n  path: data\n")
+    must_refuse(ground, ["checkout -f"])
+    assert not (ground.repo / "data/a").exists()
 
 
-def test_object_under_a_wrong_name(place):
-    place.put(b"something else", HASH)
-    (place.repo / "file.dvc").write_text(f"outs:\n- md5: {HASH}\n  hash: md5\n  path: file\n")
-    must_refuse(place, ["checkout", "checkout -f"])
-    assert not (place.repo / "file").exists()
+def test_object_under_a_wrong_name(ground):
+    ground.put(b"something else", HASH)
+    (ground.repo / "file.dvc").write_text(f"outs:\n- md5: {HASH}\n  hash: md5\n  path: file\n")
+    must_refuse(ground, ["checkout", "checkout -f"])
+    assert not (ground.repo / "file").exists()
 
 
 OUT_PATHS = [
@@ -191,15 +191,15 @@ OUT_PATHS = [
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("path", OUT_PATHS, ids=[f"{n}" for n in range(len(OUT_PATHS))])
-def test_output_that_is_not_ours(place, path, kind):
-    (place.repo / "linkdir").symlink_to(place.root / "canary")
-    (place.repo / "link").symlink_to(place.root / "outside")
-    config = (place.repo / ".dvc/config").read_bytes()
-    name = HASH if kind == "file" else place.put_list(entry("a"))
+def test_output_that_is_not_ours(ground, path, kind):
+    (ground.repo / "linkdir").symlink_to(ground.root / "canary")
+    (ground.repo / "link").symlink_to(ground.root / "outside")
+    config = (ground.repo / ".dvc/config").read_bytes()
+    name = HASH if kind == "file" else ground.put_list(entry("a"))
     quoted = json.dumps(path)
-    (place.repo / "bad.dvc").write_text(f"outs:\n- md5: {name}\n  size: 4\n  hash: md5\n  path: {quoted}\n")
-    must_refuse(place, ["checkout -f bad.dvc", "checkout -f", "status", "checkout"], all_fail=False)
-    assert (place.repo / ".dvc/config").read_bytes() == config
+    (ground.repo / "bad.dvc").write_text(f"outs:\n- md5: {name}\n  size: 4\n  hash: md5\n  path: {quoted}\n")
+    must_refuse(ground, ["checkout -f bad.dvc", "checkout -f", "status", "checkout"], all_fail=False)
+    assert (ground.repo / ".dvc/config").read_bytes() == config
     assert not pathlib.Path("/tmp/trackway-was-here").exists()
 
 
@@ -207,22 +207,22 @@ WDIRS = ["..", "../..", "/", "/tmp", "../../canary", "linkdir", "nope/../..", "\
 
 
 @pytest.mark.parametrize("wdir", WDIRS, ids=[f"{n}" for n in range(len(WDIRS))])
-def test_wdir_that_leads_out(place, wdir):
-    (place.repo / "linkdir").symlink_to(place.root / "canary")
+def test_wdir_that_leads_out(ground, wdir):
+    (ground.repo / "linkdir").symlink_to(ground.root / "canary")
     text = f"wdir: {json.dumps(wdir)}\nouts:\n- md5: {HASH}\n  size: 4\n  hash: md5\n  path: file\n"
-    (place.repo / "bad.dvc").write_text(text)
-    must_refuse(place, ["checkout -f bad.dvc", "checkout -f"], all_fail=False)
+    (ground.repo / "bad.dvc").write_text(text)
+    must_refuse(ground, ["checkout -f bad.dvc", "checkout -f"], all_fail=False)
 
 
-def test_links_in_the_way_of_a_folder(place):
-    place.track_list(json.dumps([{"md5": HASH, "relpath": "sub/file"}, {"md5": HASH, "relpath": "top"}]).encode())
-    data = place.repo / "data"
+def test_links_in_the_way_of_a_folder(ground):
+    ground.track_list(json.dumps([{"md5": HASH, "relpath": "sub/file"}, {"md5": HASH, "relpath": "top"}]).encode())
+    data = ground.repo / "data"
     data.mkdir()
-    (data / "sub").symlink_to(place.root / "canary")
-    must_refuse(place, ["checkout", "checkout -f"], all_fail=False)
+    (data / "sub").symlink_to(ground.root / "canary")
+    must_refuse(ground, ["checkout", "checkout -f"], all_fail=False)
     shutil.rmtree(data)
-    data.symlink_to(place.root / "canary")
-    must_refuse(place, ["checkout", "checkout -f"], all_fail=False)
+    data.symlink_to(ground.root / "canary")
+    must_refuse(ground, ["checkout", "checkout -f"], all_fail=False)
 
 
 def laughs(levels: int, width: int) -> str:
@@ -264,9 +264,9 @@ BAD_YAML = {
 
 
 @pytest.mark.parametrize("name", BAD_YAML)
-def test_dvc_file(place, name):
-    (place.repo / "bad.dvc").write_text(BAD_YAML[name])
-    must_refuse(place, ["status", "checkout -f", "status bad.dvc", "data status"], all_fail=False)
+def test_dvc_file(ground, name):
+    (ground.repo / "bad.dvc").write_text(BAD_YAML[name])
+    must_refuse(ground, ["status", "checkout -f", "status bad.dvc", "data status"], all_fail=False)
     assert not pathlib.Path("/tmp/trackway-was-here").exists()
 
 
@@ -289,9 +289,9 @@ BAD_PIPELINES = {
 
 
 @pytest.mark.parametrize("name", BAD_PIPELINES)
-def test_pipeline(place, name):
-    (place.repo / "dvc.yaml").write_text(BAD_PIPELINES[name])
-    must_refuse(place, ["status", "checkout -f", "data status"], all_fail=False)
+def test_pipeline(ground, name):
+    (ground.repo / "dvc.yaml").write_text(BAD_PIPELINES[name])
+    must_refuse(ground, ["status", "checkout -f", "data status"], all_fail=False)
 
 
 BAD_CONFIGS = {
@@ -309,9 +309,9 @@ BAD_CONFIGS = {
 
 
 @pytest.mark.parametrize("name", BAD_CONFIGS)
-def test_config(place, name):
-    (place.repo / ".dvc/config").write_bytes(BAD_CONFIGS[name].encode("utf-8", "surrogateescape"))
-    must_refuse(place, ["status", "push", "config -l", "remote list"], all_fail=False)
+def test_config(ground, name):
+    (ground.repo / ".dvc/config").write_bytes(BAD_CONFIGS[name].encode("utf-8", "surrogateescape"))
+    must_refuse(ground, ["status", "push", "config -l", "remote list"], all_fail=False)
 
 
 BAD_IGNORES = {
@@ -326,8 +326,8 @@ BAD_IGNORES = {
 
 
 @pytest.mark.parametrize("name", BAD_IGNORES)
-def test_dvcignore(place, name):
-    (place.repo / ".dvcignore").write_text(BAD_IGNORES[name])
-    (place.repo / "data").mkdir()
-    (place.repo / "data" / ("a" * 200)).write_text("x")
-    must_refuse(place, ["status", "add data"], all_fail=False)
+def test_dvcignore(ground, name):
+    (ground.repo / ".dvcignore").write_text(BAD_IGNORES[name])
+    (ground.repo / "data").mkdir()
+    (ground.repo / "data" / ("a" * 200)).write_text("x")
+    must_refuse(ground, ["status", "add data"], all_fail=False)
