@@ -22,6 +22,7 @@ const ROUTE: &str = "/api/2.0/mlflow-artifacts/artifacts";
 const LOCAL_FLOOR: f64 = 0.7;
 const S3_FLOOR: f64 = 0.8;
 const MEMORY_FLOOR: f64 = 20.0;
+const FILE: &str = "model.bin";
 const BUCKET: &str = "bench";
 
 /// Seconds that something took in each round.
@@ -36,14 +37,16 @@ pub fn local(run: &Run) -> Result<Section> {
         return Ok(Section::default());
     }
     let material = Material::make(run)?;
-    let server = Server::start(Kind::Trackway, &run.folder(part)?, true)?;
+    let folder = run.folder(part)?;
+    let server = Server::start(Kind::Trackway, &folder, true)?;
     let memory = Memory::watch(server.pid())?;
     let copy = run.scratch.join("copy");
     let mut section = Section::default();
-    let mut all = [("up, dd conv=fsync", "up"), ("up, curl", "up"), ("down, cat", "down"), ("down, curl", "down")]
-        .map(|(name, _)| Times { name, seconds: Vec::new() });
+    let names = ["up, dd conv=fsync", "up, curl and fsync", "down, cat", "down, curl", "up, curl"];
+    let mut all = names.map(|name| Times { name, seconds: Vec::new() });
     for round in 0..run.rounds {
-        let url = material.url(&server, &format!("artifact-{round}"));
+        let name = format!("artifact-{round}");
+        let url = material.url(&server, &name);
         // What was written earlier must not be flushed on the clock; which of the two goes first changes.
         for turn in [round % 2, 1 - round % 2] {
             flush()?;
@@ -54,7 +57,11 @@ pub fn local(run: &Run) -> Result<Section> {
                         .arg(format!("of={}", copy.display()))
                         .args(["bs=1M", "conv=fsync", "status=none"]),
                 )?,
-                _ => timed(curl().arg("-T").arg(&material.path).arg(&url))?,
+                _ => {
+                    let answered = timed(curl().arg("-T").arg(&material.path).arg(&url))?;
+                    all[4].seconds.push(answered);
+                    answered + timed(Command::new("sync").arg(folder.join("mlartifacts").join(&name).join(FILE)))?
+                }
             };
             all[turn].seconds.push(seconds);
         }
@@ -79,11 +86,19 @@ pub fn local(run: &Run) -> Result<Section> {
         material.bytes / 1_000_000
     ));
     section.about.push(
-        "Up: `curl -T` to the artifact route, which answers when the file is on disk, against `dd bs=1M conv=fsync` to a file; down: \
+        "Up: `curl -T` to the artifact route and then `sync` of the file that it made, since the route answers when the file is whole but not yet \
+         on disk, against `dd bs=1M conv=fsync` to a file; what the client waits for stands in a row of its own; down: \
          `curl -o /dev/null` against `curl -o /dev/null` of a socket that `cat` writes to"
             .to_owned(),
     );
-    section.rows.push(material.row("up", &all[1], &all[0], LOCAL_FLOOR));
+    section.rows.push(material.row("up, to the disk", &all[1], &all[0], LOCAL_FLOOR));
+    section.rows.push(Row {
+        name: "up, until the answer".to_owned(),
+        unit: "MB/s".to_owned(),
+        ours: material.rate(&all[4]),
+        other: None,
+        floor: Floor::None,
+    });
     section.rows.push(material.row("down", &all[3], &all[2], LOCAL_FLOOR));
     section.rows.push(memory.row()?);
     server.stop()?;
@@ -187,7 +202,7 @@ impl Material {
     }
 
     fn url(&self, server: &Server, name: &str) -> String {
-        format!("http://{}{ROUTE}/{name}/model.bin", server.address)
+        format!("http://{}{ROUTE}/{name}/{FILE}", server.address)
     }
 
     /// What the server gives back is what was sent to it.
@@ -198,15 +213,18 @@ impl Material {
         remove(copy)
     }
 
+    fn rate(&self, times: &Times) -> f64 {
+        self.bytes as f64 / 1e6 / median(times.seconds.clone())
+    }
+
     fn row(&self, name: &str, ours: &Times, other: &Times, least: f64) -> Row {
         let ratios = other.seconds.iter().zip(&ours.seconds).map(|(other, ours)| other / ours).collect();
-        let rate = |times: &Times| self.bytes as f64 / 1e6 / median(times.seconds.clone());
         let who = other.name.split_once(", ").map_or(other.name, |(_, who)| who);
         Row {
             name: name.to_owned(),
             unit: "MB/s".to_owned(),
-            ours: rate(ours),
-            other: Some((who.to_owned(), rate(other))),
+            ours: self.rate(ours),
+            other: Some((who.to_owned(), self.rate(other))),
             floor: Floor::Ratio { is: median(ratios), least },
         }
     }

@@ -9,7 +9,7 @@ use super::carried::carry;
 use super::record::{Floor, Row, Section};
 use super::{POSTGRESQL, Run, database, postgresql, postgresql_version, version};
 use crate::measure::{self, Contender, Effort};
-use crate::operations;
+use crate::operations::{self, Operation};
 use crate::report::{figures, number, plural};
 use crate::servers::{Kind, Server, Setup};
 use crate::world::{self, World};
@@ -98,7 +98,7 @@ pub fn measure(run: &Run) -> Result<Section> {
                 continue;
             };
             section.rows.push(Row {
-                name: format!("{}, {clients} client{}", operation.name, plural(clients)),
+                name: row_name(operation, clients),
                 unit: "CPU µs".to_owned(),
                 ours: ours * 1e6,
                 other: Some((Kind::Mlflow.to_string(), theirs * 1e6)),
@@ -115,6 +115,13 @@ pub fn measure(run: &Run) -> Result<Section> {
     section.more.push_str("| operation | Trackway µs | MLflow µs |\n|---|--:|--:|\n");
     section.more.push_str(&vacuums);
     Ok(section)
+}
+
+fn row_name(operation: &Operation, clients: usize) -> String {
+    match operation.name {
+        name if name.ends_with("clients") => name.to_owned(),
+        name => format!("{name}, {clients} client{}", plural(clients)),
+    }
 }
 
 fn vacuum(postgres: &Postgres) -> Result<()> {
