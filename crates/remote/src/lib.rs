@@ -53,7 +53,9 @@ pub use error::{Error, Result};
 pub use multipart::{
     Capabilities, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
 };
-pub use options::{Addressing, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret};
+pub use options::{
+    Addressing, Ask, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
+};
 pub use path::RelPath;
 pub use through_server::ThroughServer;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::environment::Environment;
@@ -18,6 +19,8 @@ pub struct Options {
     pub gcs: GcsOptions,
     /// Heed the `MLFLOW_…` variables that MLflow heeds for its artifacts.
     pub mlflow_variables: bool,
+    /// Who is asked for passwords.
+    pub ask: Ask,
     /// Where credentials and settings are looked up as the clouds' own tools do.
     pub environment: Environment,
 }
@@ -35,8 +38,14 @@ pub enum Resolve {
 /// How object stores are talked to.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// A file of certificates (PEM) that are trusted instead of the system's.
+    /// A file of certificates (PEM), or a folder of such files, that are trusted instead of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// A file of certificates, or a folder of such files, that are trusted beside the others.
+    pub ca_added: Option<PathBuf>,
+    /// Our own certificate (PEM), for servers that ask for one.
+    pub client_certificate: Option<PathBuf>,
+    /// Its key, if that is not in the same file.
+    pub client_key: Option<PathBuf>,
     /// Believe every server. Only for a test's self-signed certificate.
     pub ignore_tls: bool,
     /// A proxy for all requests, instead of what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
@@ -56,6 +65,9 @@ impl Default for HttpOptions {
     fn default() -> HttpOptions {
         HttpOptions {
             ca_bundle: None,
+            ca_added: None,
+            client_certificate: None,
+            client_key: None,
             ignore_tls: false,
             proxy: None,
             connect_timeout: Duration::from_secs(10),
@@ -140,6 +152,28 @@ pub struct GcsOptions {
     /// Which project pays for requests to a bucket of another.
     pub user_project: Option<String>,
     pub anonymous: bool,
+}
+
+/// Asks a person for a password, if there is one to ask.
+#[derive(Clone, Default)]
+pub struct Ask(Option<Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>>);
+
+impl Ask {
+    /// `ask` gets the line to show, and may take its time. None: there is nobody to ask.
+    pub fn with(ask: impl Fn(&str) -> Option<Secret> + Send + Sync + 'static) -> Ask {
+        Ask(Some(Arc::new(ask)))
+    }
+
+    pub(crate) async fn ask(&self, prompt: String) -> Option<Secret> {
+        let ask = Arc::clone(self.0.as_ref()?);
+        tokio::task::spawn_blocking(move || ask(&prompt)).await.ok()?
+    }
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Ask(a person)" } else { "Ask(nobody)" })
+    }
 }
 
 /// Text that is never shown.

@@ -1,11 +1,15 @@
 //! One HTTP client for all object stores: pooled connections, deadlines, retries with back-off.
 //!
 //! A request is made anew for each attempt, since a signature carries its time. What is worth
-//! trying again is decided here alone; what an answer means is for each store to say.
+//! trying again is decided here alone; what an answer means is for each store to say. A body that comes as
+//! a stream (`streamed.rs`) is sent once.
 
+mod body;
 mod connect;
 pub(crate) mod encode;
+mod streamed;
 mod tls;
+pub(crate) mod url;
 pub(crate) mod xml;
 
 use std::ops::Range;
@@ -13,17 +17,19 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::environment::Environment;
 use crate::options::HttpOptions;
+use body::Content;
 use connect::Connector;
+pub(crate) use streamed::NotSent;
 
 pub(crate) struct Client {
-    pool: Pool<Connector, Full<Bytes>>,
+    pool: Pool<Connector, Content>,
     connector: Connector,
     options: HttpOptions,
 }
@@ -99,23 +105,43 @@ impl Client {
         let idle = self.options.idle_timeout;
         // A body is sent at 100 kB/s at the least.
         let deadline = idle + Duration::from_millis(request.body.len() as u64 / 100);
+        let Request { method, url, headers, body } = request;
+        let sent = self.prepare(method, url, headers, Content::Whole(body))?;
+        let answer = tokio::time::timeout(deadline, self.pool.request(sent)).await;
+        let answer = answer.map_err(|_| Failure::Timeout(deadline.as_secs()))?;
+        self.heard(answer)
+    }
+
+    fn prepare(
+        &self,
+        method: Method,
+        url: String,
+        headers: HeaderMap,
+        body: Content,
+    ) -> Result<http::Request<Content>, Failure> {
         // An empty body has a length too, which hyper leaves out and Azure demands.
-        let is_empty_body = request.body.is_empty() && matches!(request.method, Method::PUT | Method::POST);
-        let mut sent = http::Request::builder().method(request.method).uri(&request.url);
-        if let Some(headers) = sent.headers_mut() {
-            *headers = request.headers;
+        let is_empty = matches!(&body, Content::Whole(bytes) if bytes.is_empty());
+        let is_empty_body = is_empty && matches!(method, Method::PUT | Method::POST);
+        let mut sent = http::Request::builder().method(method).uri(&url);
+        if let Some(all) = sent.headers_mut() {
+            *all = headers;
             if is_empty_body {
-                headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+                all.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
             }
         }
-        let mut sent = sent
-            .body(Full::new(request.body))
-            .map_err(|_| Failure::Refused("the address of the store makes no valid URL".to_owned()))?;
+        let mut sent =
+            sent.body(body).map_err(|_| Failure::Refused("the address of the store makes no valid URL".to_owned()))?;
         if let Some(authorization) = self.connector.proxy_authorization(sent.uri()) {
             sent.headers_mut().insert(http::header::PROXY_AUTHORIZATION, authorization);
         }
-        let answer = tokio::time::timeout(deadline, self.pool.request(sent)).await;
-        let answer = answer.map_err(|_| Failure::Timeout(deadline.as_secs()))?.map_err(|error| {
+        Ok(sent)
+    }
+
+    fn heard(
+        &self,
+        answer: Result<http::Response<Incoming>, hyper_util::client::legacy::Error>,
+    ) -> Result<Answer, Failure> {
+        let answer = answer.map_err(|error| {
             let reason = innermost(&error);
             match error.is_connect() {
                 true if tls::is_final(&error) => Failure::Refused(reason),
@@ -124,6 +150,7 @@ impl Client {
             }
         })?;
         let (head, body) = answer.into_parts();
+        let idle = self.options.idle_timeout;
         Ok(Answer { status: head.status, headers: head.headers, body, idle, repeated: false })
     }
 }

@@ -1,13 +1,14 @@
 //! Whose certificates are believed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::environment::Environment;
 use crate::options::HttpOptions;
@@ -15,6 +16,9 @@ use crate::options::HttpOptions;
 /// Read at the first secure connection: nobody else pays for parsing the system's certificates.
 pub(super) struct Trust {
     ca_bundle: Option<PathBuf>,
+    ca_added: Option<PathBuf>,
+    /// Who we are: certificates, and the file of their key.
+    client: Option<(PathBuf, PathBuf)>,
     ignore: bool,
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
@@ -24,6 +28,11 @@ impl Trust {
         let named = || environment.first(&["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]);
         Trust {
             ca_bundle: options.ca_bundle.clone().or_else(|| named().map(PathBuf::from)),
+            ca_added: options.ca_added.clone(),
+            client: options.client_certificate.clone().map(|certificate| {
+                let key = options.client_key.clone().unwrap_or_else(|| certificate.clone());
+                (certificate, key)
+            }),
             ignore: options.ignore_tls,
             config: OnceLock::new(),
         }
@@ -44,27 +53,58 @@ impl Trust {
             .map_err(|error| error.to_string())?;
         if self.ignore {
             let verifier = Arc::new(Anybody(provider));
-            return Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()));
+            return self.identified(builder.dangerous().with_custom_certificate_verifier(verifier));
         }
         let mut roots = RootCertStore::empty();
         match &self.ca_bundle {
-            Some(path) => {
-                let unreadable = |error| format!("the certificates in '{}' cannot be read: {error}", path.display());
-                let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-                let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
-                roots.add_parsable_certificates(certificates);
-            }
+            Some(path) => add(&mut roots, path)?,
             None => {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
+        }
+        if let Some(path) = &self.ca_added {
+            add(&mut roots, path)?;
         }
         if roots.is_empty() {
             return Err("no trusted certificates were found: install the package ca-certificates, or name a file of \
                         them in SSL_CERT_FILE"
                 .to_owned());
         }
-        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+        self.identified(builder.with_root_certificates(roots))
     }
+
+    fn identified(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<Arc<ClientConfig>, String> {
+        let Some((certificate, key)) = &self.client else {
+            return Ok(Arc::new(builder.with_no_client_auth()));
+        };
+        let chain = certificates(certificate)?;
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| format!("the client certificate's key in '{}' cannot be read: {error}", key.display()))?;
+        let config = builder.with_client_auth_cert(chain, key).map_err(|error| {
+            format!("the client certificate in '{}' and its key cannot be used: {error}", certificate.display())
+        })?;
+        Ok(Arc::new(config))
+    }
+}
+
+/// Adds the certificates of a file, or of all files of a folder.
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let unreadable = |error| format!("the certificates in '{}' cannot be read: {error}", path.display());
+        let entries = std::fs::read_dir(path).map_err(unreadable)?;
+        files = entries.map(|entry| Ok(entry.map_err(unreadable)?.path())).collect::<Result<_, String>>()?;
+        files.retain(|file| file.is_file());
+    }
+    for file in files {
+        roots.add_parsable_certificates(certificates(&file)?);
+    }
+    Ok(())
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unreadable = |error| format!("the certificates in '{}' cannot be read: {error}", path.display());
+    CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
 }
 
 #[derive(Debug, thiserror::Error)]
