@@ -13,11 +13,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// What a program may take in CI. Outside it a person sees that something hangs and presses Ctrl-C.
 const DEADLINE: Duration = Duration::from_secs(20 * 60);
+/// What a test runner may take there: each of its tests has a limit of its own.
+const RUNNERS_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// Runs the program with our own output; an error when it does not exit with 0.
 pub fn run(command: &mut Command, ci: bool) -> Result<()> {
     let mut child = start(command.stdin(Stdio::null()), ci)?;
-    let status = wait(command, &mut child, ci)?;
+    let status = wait(command, &mut child, ci.then_some(DEADLINE))?;
     check(command, status)
 }
 
@@ -28,7 +30,7 @@ pub fn watch(command: &mut Command, ci: bool, keep: impl Fn(&str) -> bool, closi
     let (sender, lines) = mpsc::channel();
     forward(child.stdout.take(), io::stdout, sender.clone());
     forward(child.stderr.take(), io::stderr, sender);
-    let status = wait(command, &mut child, ci)?;
+    let status = wait(command, &mut child, ci.then_some(RUNNERS_DEADLINE))?;
     // A process that the program left behind may hold the pipes open: what has come within a
     // second of its end is all that we look at.
     let until = Instant::now() + Duration::from_secs(1);
@@ -70,21 +72,19 @@ fn start(command: &mut Command, ci: bool) -> Result<Child> {
     command.spawn().with_context(|| not_started(command))
 }
 
-fn wait(command: &Command, child: &mut Child, ci: bool) -> Result<ExitStatus> {
-    if !ci {
-        return Ok(child.wait()?);
-    }
+fn wait(command: &Command, child: &mut Child, deadline: Option<Duration>) -> Result<ExitStatus> {
+    let Some(deadline) = deadline else { return Ok(child.wait()?) };
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if started.elapsed() > DEADLINE {
+        if started.elapsed() > deadline {
             if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                 kill_process_group(group, Signal::KILL)?;
             }
             child.wait()?;
-            bail!("{} was still running after {} s and was ended", shown(command), DEADLINE.as_secs());
+            bail!("{} was still running after {} s and was ended", shown(command), deadline.as_secs());
         }
         thread::sleep(Duration::from_millis(20));
     }
