@@ -104,6 +104,19 @@ class Store(Service):
         return name
 
 
+class Hdfs(Service):
+    """A NameNode and a DataNode, with HADOOP_CONF_DIR and HADOOP_USER_NAME in `variables`."""
+
+    def __init__(self, *options: str):
+        super().__init__("hdfs", *options)
+        self.url = self.variables["HDFS_URL"]
+        self.web_url = self.variables["WEBHDFS_URL"]
+
+    def folder(self) -> str:
+        """The path of a folder of one's own, which is yet to be made: behind `url` or `web_url`."""
+        return f"/test-{uuid.uuid4().hex}"
+
+
 class Pgbouncer(Service):
     """PgBouncer in front of a PostgreSQL."""
 
@@ -201,6 +214,12 @@ def azurite():
 def fake_gcs():
     """Google Cloud Storage for all tests: make a bucket of your own by `fake_gcs.bucket()`."""
     yield from shared(lambda: Store("fake-gcs"))
+
+
+@pytest.fixture(scope="session")
+def hdfs():
+    """HDFS for all tests, by `hdfs.url` and `hdfs.web_url`: take a folder of your own, `hdfs.folder()`."""
+    yield from shared(Hdfs)
 
 
 @pytest.fixture

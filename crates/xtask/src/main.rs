@@ -9,6 +9,7 @@
 //! python.rs   one virtual environment for each file in compat/requirements and bench/requirements
 //! node.rs     `npm ci` for the browser tests
 //! debian.rs   Debian packages, installed when they are missing
+//! hadoop.rs   Hadoop for the service hdfs: jars out of a Python package and Debian packages
 //! services.rs the servers that tests stand on: installs them, starts them for tests and for people
 //! fuzz.rs     builds the targets of fuzz/ on the stable toolchain and runs them for a bounded time
 //! ```
@@ -17,6 +18,7 @@
 
 mod debian;
 mod fuzz;
+mod hadoop;
 mod node;
 mod process;
 mod project;

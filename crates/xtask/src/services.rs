@@ -2,7 +2,7 @@
 //! run, for pytest or for a person. What they are is `trackway_testkit::services`.
 //!
 //! ```text
-//! install   Debian's packages, one Python environment, Azurite by npm; links in services/bin of the cache
+//! install   Debian's packages, one Python environment, Azurite by npm, Hadoop's jars; links in services/bin of the cache
 //! start     in the background, until `stop`: tests that are run by hand use these
 //! run       until the standard input closes or the command after -- ends; prints JSON, takes commands
 //! ```
@@ -28,7 +28,7 @@ use trackway_testkit::services::host::{self, Host};
 use trackway_testkit::services::{NAMES, programs};
 
 use crate::project::Project;
-use crate::{debian, process, python};
+use crate::{debian, hadoop, process, python};
 
 #[derive(Subcommand)]
 pub enum Action {
@@ -114,6 +114,9 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
         debian::ensure("node", "--version", &["nodejs"], project.ci)?;
         debian::ensure("npm", "--version", &["npm"], project.ci)?;
         link(&azurite(project)?, &bin.join("azurite"))?;
+    }
+    if wanted("hdfs") {
+        hadoop::install(project)?;
     }
     Ok(())
 }

@@ -56,6 +56,7 @@ pub mod fake_gcs;
 pub mod fault_proxy;
 mod folder;
 pub mod haproxy;
+pub mod hdfs;
 pub mod host;
 pub mod patroni;
 pub mod pgbouncer;
@@ -71,6 +72,7 @@ pub use azurite::Azurite;
 pub use fake_gcs::FakeGcs;
 pub use fault_proxy::FaultProxy;
 pub use haproxy::Haproxy;
+pub use hdfs::Hdfs;
 pub use patroni::Patroni;
 pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
@@ -84,7 +86,7 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "postgres",
     "pgbouncer",
     "patroni",
@@ -94,6 +96,7 @@ pub const NAMES: [&str; 10] = [
     "rclone",
     "azurite",
     "fake-gcs",
+    "hdfs",
     "fault-proxy",
 ];
 
@@ -119,6 +122,7 @@ pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
         "seaweedfs" => Box::new(SeaweedFs::start_with(options)?),
         "azurite" => Box::new(Azurite::start_with(options)?),
         "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
+        "hdfs" => Box::new(Hdfs::start_with(options)?),
         "rclone" => Box::new(Rclone::start_with(options)?),
         "fault-proxy" => Box::new(FaultProxy::start_with(options)?),
         _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),
