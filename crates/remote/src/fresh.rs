@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
-use crate::bucket::Fault;
+use crate::fault::Fault;
 use crate::options::Secret;
 
 /// How long before its end a thing counts as old.

@@ -25,6 +25,8 @@ mod azure;
 mod bucket;
 mod environment;
 mod error;
+mod fault;
+mod files;
 mod fresh;
 mod gcs;
 mod http;
@@ -34,6 +36,7 @@ mod multipart;
 mod options;
 mod path;
 mod s3;
+mod ssh;
 mod through_server;
 mod walk;
 
@@ -46,6 +49,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use bucket::Bucket;
+use files::Files;
 use location::Location;
 
 pub use environment::Environment;
@@ -54,7 +58,7 @@ pub use multipart::{
     Capabilities, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
 };
 pub use options::{
-    Addressing, Ask, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
+    Addressing, Ask, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret, SshOptions,
 };
 pub use path::RelPath;
 pub use through_server::ThroughServer;
@@ -107,11 +111,13 @@ pub struct Remote {
 enum Kind {
     Local(local::Folder),
     Bucket(Bucket),
+    Files(Files),
 }
 
 impl Remote {
     /// Opens what lies at `location`: a folder (a path or a `file:` URL), which is made if it is not there, or
-    /// a place in a bucket (`s3://`, `gs://`, `azure://`, `wasbs://`, `abfss://`), which is asked nothing yet.
+    /// a place in a bucket (`s3://`, `gs://`, `azure://`, `wasbs://`, `abfss://`) or on a server (`ssh://`), which
+    /// is asked nothing yet.
     pub async fn open(location: &str, options: Options) -> Result<Remote> {
         let kind = match Location::parse(location)? {
             Location::Local(path) => Kind::Local(local::Folder::open(path, options).await?),
@@ -120,6 +126,7 @@ impl Remote {
             }
             Location::Gcs { bucket, prefix } => Kind::Bucket(gcs::open(location, &bucket, &prefix, &options).await?),
             Location::S3 { bucket, prefix } => Kind::Bucket(s3::open(&bucket, &prefix, &options).await?),
+            Location::Ssh(place) => Kind::Files(ssh::open(&place, &options)?),
         };
         Ok(Remote { kind: Arc::new(kind) })
     }
@@ -128,7 +135,7 @@ impl Remote {
     pub fn local_root(&self) -> Option<&std::path::Path> {
         match &*self.kind {
             Kind::Local(folder) => Some(folder.path()),
-            Kind::Bucket(_) => None,
+            Kind::Bucket(_) | Kind::Files(_) => None,
         }
     }
 
@@ -136,6 +143,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(_) => Capabilities { multipart: false, signed_urls: false },
             Kind::Bucket(bucket) => bucket.capabilities(),
+            Kind::Files(files) => files.capabilities(),
         }
     }
 
@@ -144,6 +152,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.get(path).await,
             Kind::Bucket(bucket) => bucket.get(path).await,
+            Kind::Files(files) => files.get(path).await,
         }
     }
 
@@ -151,6 +160,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.stat(path).await,
             Kind::Bucket(bucket) => bucket.stat(path).await,
+            Kind::Files(files) => files.stat(path).await,
         }
     }
 
@@ -159,6 +169,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.list(path).await,
             Kind::Bucket(bucket) => bucket.list(path).await,
+            Kind::Files(files) => files.list(path).await,
         }
     }
 
@@ -167,6 +178,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(_) => Box::pin(walk::files(self.clone(), path.clone())),
             Kind::Bucket(bucket) => Box::pin(bucket.list_all(path)),
+            Kind::Files(files) => Box::pin(files.list_all(path)),
         }
     }
 
@@ -180,6 +192,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.put(path, body, options).await,
             Kind::Bucket(bucket) => bucket.put(path, body, options).await,
+            Kind::Files(files) => files.put(path, body, options).await,
         }
     }
 
@@ -194,6 +207,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.delete_file(path).await,
             Kind::Bucket(bucket) => bucket.delete_file(path).await,
+            Kind::Files(files) => files.delete_file(path).await,
         }
     }
 
@@ -210,6 +224,7 @@ impl Remote {
                 Ok(())
             }
             Kind::Bucket(bucket) => bucket.delete_many(paths).await,
+            Kind::Files(files) => files.delete_many(paths).await,
         }
     }
 
@@ -218,6 +233,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.delete_tree(path).await,
             Kind::Bucket(bucket) => bucket.delete_tree(path).await,
+            Kind::Files(files) => files.delete_tree(path).await,
         }
     }
 
@@ -226,6 +242,7 @@ impl Remote {
         match &*self.kind {
             Kind::Local(folder) => folder.remove_empty_dir(path).await,
             Kind::Bucket(_) => Ok(()),
+            Kind::Files(files) => files.remove_empty_dir(path).await,
         }
     }
 }
@@ -241,6 +258,7 @@ pub struct Object {
 enum Source {
     Local(local::Source),
     Bucket(bucket::BucketObject),
+    Files(files::FilesObject),
 }
 
 impl Object {
@@ -255,6 +273,7 @@ impl Object {
         ByteStream(match self.source {
             Source::Local(source) => Streaming::Local(source.stream(range)),
             Source::Bucket(object) => Streaming::Bucket(object.stream(range)),
+            Source::Files(object) => Streaming::Files(object.stream(range)),
         })
     }
 
@@ -270,6 +289,7 @@ pub struct ByteStream(Streaming);
 enum Streaming {
     Local(local::FileStream),
     Bucket(bucket::BucketStream),
+    Files(files::FilesStream),
 }
 
 impl Stream for ByteStream {
@@ -279,6 +299,7 @@ impl Stream for ByteStream {
         match &mut self.0 {
             Streaming::Local(stream) => Pin::new(stream).poll_next(cx),
             Streaming::Bucket(stream) => stream.as_mut().poll_next(cx),
+            Streaming::Files(stream) => stream.as_mut().poll_next(cx),
         }
     }
 }

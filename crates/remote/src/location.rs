@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
+use crate::options::Secret;
 
 /// A location, understood but not yet opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +14,7 @@ pub(crate) enum Location {
     S3 { bucket: String, prefix: String },
     Gcs { bucket: String, prefix: String },
     Azure { container: String, account: Option<Account>, prefix: String },
+    Ssh(SshPlace),
 }
 
 /// The account of a URL that names it: `container@NAME.blob.core.windows.net`.
@@ -23,11 +25,40 @@ pub(crate) struct Account {
     pub suffix: String,
 }
 
+/// A folder of an SSH server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SshPlace {
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub host: String,
+    pub port: Option<u16>,
+    /// Absolute, or empty: the folder that one is in after the login.
+    pub path: String,
+}
+
+/// Without the password.
+impl std::fmt::Display for SshPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ssh://")?;
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        match self.host.contains(':') {
+            true => write!(f, "[{}]", self.host)?,
+            false => f.write_str(&self.host)?,
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
 impl Location {
     pub(crate) fn parse(text: &str) -> Result<Location> {
         let invalid = |reason: &str| Error::InvalidLocation {
             // What follows a question mark may be a signature.
-            location: text.split('?').next().unwrap_or_default().to_owned(),
+            location: without_password(text.split('?').next().unwrap_or_default()),
             reason: reason.to_owned(),
         };
         if text.is_empty() {
@@ -56,9 +87,10 @@ impl Location {
                 let service = if scheme.starts_with('w') { "blob." } else { "dfs." };
                 account_url(behind(text, scheme)?, service).map_err(invalid)
             }
+            Some(scheme @ ("ssh" | "sftp")) => ssh_url(behind(text, scheme)?).map(Location::Ssh).map_err(invalid),
             Some(other) => Err(invalid(&format!(
-                "the scheme '{other}' is not one that can be used here; give a folder, a file: URL, or a place in a \
-                 bucket (s3://, gs://, azure://, wasbs://, abfss://)"
+                "the scheme '{other}' is not one that can be used here; give a folder, a file: URL, a place in a \
+                 bucket (s3://, gs://, azure://, wasbs://, abfss://), or a folder of a server (ssh://)"
             ))),
         }
     }
@@ -77,7 +109,7 @@ fn scheme(text: &str) -> Option<&str> {
     }
 }
 
-const KNOWN: [&str; 8] = ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"];
+const KNOWN: [&str; 10] = ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp"];
 
 /// The clouds that Azure's storage has a host in.
 const AZURE_CLOUDS: [&str; 4] =
@@ -115,6 +147,59 @@ fn account_url(rest: &str, service: &str) -> std::result::Result<Location, &'sta
     let (container, _) = bucket_url(container)?;
     let account = Account { name: name.to_ascii_lowercase(), suffix: suffix.to_owned() };
     Ok(Location::Azure { container, account: Some(account), prefix: prefix_of(prefix)? })
+}
+
+/// `user:password@host:port/path`. As DVC reads it: the path is absolute, and nothing in it is percent-encoded.
+fn ssh_url(rest: &str) -> std::result::Result<SshPlace, &'static str> {
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (user, address) = match place.rsplit_once('@') {
+        Some((user, address)) => (Some(user), address),
+        None => (None, place),
+    };
+    let (user, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+        None => (None, None),
+        Some((user, password)) => (Some(decoded(user)?), Some(decoded(password)?)),
+    };
+    let (host, port) = match address.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, behind) = bracketed.split_once(']').ok_or("a bracket around its host is not closed")?;
+            (host, behind.strip_prefix(':').unwrap_or(""))
+        }
+        None => address.split_once(':').unwrap_or((address, "")),
+    };
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    if host.is_empty() || host.starts_with('-') || !host.chars().all(is_name) {
+        return Err("it names no host: write ssh://USER@HOST/PATH");
+    }
+    let port = match port {
+        "" => None,
+        port => Some(port.parse().ok().filter(|port| *port > 0).ok_or("its port is not a number up to 65535")?),
+    };
+    if path.split('/').any(|name| matches!(name, "." | "..")) || path.chars().any(char::is_control) {
+        return Err("its path has names that cannot be used ('.', '..', control characters)");
+    }
+    Ok(SshPlace {
+        user: user.filter(|user| !user.is_empty()),
+        password: password.filter(|password| !password.is_empty()).map(Secret::new),
+        host: host.to_owned(),
+        port,
+        path: path.to_owned(),
+    })
+}
+
+fn decoded(text: &str) -> std::result::Result<String, &'static str> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| "its percent-encoding is not UTF-8")?;
+    Ok(decoded.into_owned())
+}
+
+/// What stands before an `@` may hold a password.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let place = &rest[..rest.find('/').unwrap_or(rest.len())];
+    match place.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) => format!("{scheme}://{user}@{host}{}", &rest[place.len()..]),
+        None => text.to_owned(),
+    }
 }
 
 fn prefix_of(prefix: &str) -> std::result::Result<String, &'static str> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::bucket::Purpose;
+use crate::bucket::{Bucket, Purpose};
 use crate::error::{Error, Result};
 use crate::path::RelPath;
 use crate::{Kind, Remote};
@@ -75,19 +75,17 @@ pub const PARTS_VALID_FOR: Duration = Duration::from_secs(3600);
 /// As many parts as S3, and so everybody, takes.
 pub const MOST_PARTS: u32 = 10_000;
 
-const A_FOLDER: &str = "a local folder";
+const A_MULTIPART_UPLOAD: &str = "a multipart upload";
 
 impl Remote {
     /// Begins an upload of `parts` parts, each with a signed URL of its own. The upload can be gone on
     /// with from any process that knows its id.
     pub async fn create_multipart(&self, path: &RelPath, parts: u32) -> Result<Multipart> {
         if !self.capabilities().multipart {
-            return Err(match &*self.kind {
-                Kind::Local(_) => unsupported_multipart(),
-                Kind::Bucket(_) => Error::Unsupported {
-                    what: "a multipart upload by signed URLs",
-                    kind: "a bucket without credentials that can sign",
-                },
+            self.bucket(A_MULTIPART_UPLOAD)?;
+            return Err(Error::Unsupported {
+                what: "a multipart upload by signed URLs",
+                kind: "a bucket without credentials that can sign",
             });
         }
         let upload_id = self.begin_multipart(path).await?;
@@ -101,10 +99,7 @@ impl Remote {
 
     /// Begins an upload and gives its id.
     pub async fn begin_multipart(&self, path: &RelPath) -> Result<String> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.begin_multipart(path).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.begin_multipart(path).await
     }
 
     /// A URL to which one part of an upload can be sent until `valid_for` is over.
@@ -115,71 +110,52 @@ impl Remote {
         number: u32,
         valid_for: Duration,
     ) -> Result<SignedUrl> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Part { upload_id, number }, valid_for).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.sign(path, Purpose::Part { upload_id, number }, valid_for).await
     }
 
     /// Sends one part ourselves. The same part sent again replaces the one before.
     pub async fn upload_part(&self, path: &RelPath, upload_id: &str, number: u32, content: Bytes) -> Result<Part> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.upload_part(path, upload_id, number, content).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.upload_part(path, upload_id, number, content).await
     }
 
     /// Which parts of an upload have arrived, by number.
     pub async fn list_parts(&self, path: &RelPath, upload_id: &str) -> Result<Vec<StoredPart>> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.list_parts(path, upload_id).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.list_parts(path, upload_id).await
     }
 
     /// The uploads to `path` that were begun and not ended, whoever began them.
     pub async fn list_uploads(&self, path: &RelPath) -> Result<Vec<UnfinishedUpload>> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.list_uploads(path).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.list_uploads(path).await
     }
 
     /// Puts the parts together, in the order given.
     pub async fn complete_multipart(&self, path: &RelPath, upload_id: &str, parts: &[Part]) -> Result<()> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.complete_multipart(path, upload_id, parts).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.complete_multipart(path, upload_id, parts).await
     }
 
     /// Ends an upload without a trace. One that is not there any more is ended already.
     pub async fn abort_multipart(&self, path: &RelPath, upload_id: &str) -> Result<()> {
-        match &*self.kind {
-            Kind::Local(_) => Err(unsupported_multipart()),
-            Kind::Bucket(bucket) => bucket.abort_multipart(path, upload_id).await,
-        }
+        self.bucket(A_MULTIPART_UPLOAD)?.abort_multipart(path, upload_id).await
     }
 
     /// A URL from which `path` can be read until `valid_for` is over. A browser saves it under its own
     /// name rather than to show it, as in MLflow 3.17.
     pub async fn sign_get(&self, path: &RelPath, valid_for: Duration) -> Result<SignedUrl> {
-        match &*self.kind {
-            Kind::Local(_) => Err(Error::Unsupported { what: "a signed download URL", kind: A_FOLDER }),
-            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Get, valid_for).await,
-        }
+        self.bucket("a signed download URL")?.sign(path, Purpose::Get, valid_for).await
     }
 
     /// A URL to which `path` can be written, as this type of content, until `valid_for` is over. All of
     /// its headers have to be sent with the body.
     pub async fn sign_put(&self, path: &RelPath, valid_for: Duration, content_type: &str) -> Result<SignedUrl> {
+        self.bucket("a signed upload URL")?.sign(path, Purpose::Put { content_type }, valid_for).await
+    }
+
+    /// For what only buckets can do.
+    fn bucket(&self, what: &'static str) -> Result<&Bucket> {
         match &*self.kind {
-            Kind::Local(_) => Err(Error::Unsupported { what: "a signed upload URL", kind: A_FOLDER }),
-            Kind::Bucket(bucket) => bucket.sign(path, Purpose::Put { content_type }, valid_for).await,
+            Kind::Bucket(bucket) => Ok(bucket),
+            Kind::Local(_) => Err(Error::Unsupported { what, kind: "a local folder" }),
+            Kind::Files(_) => Err(Error::Unsupported { what, kind: "a folder of a server" }),
         }
     }
-}
-
-fn unsupported_multipart() -> Error {
-    Error::Unsupported { what: "a multipart upload", kind: A_FOLDER }
 }

@@ -17,6 +17,7 @@ pub struct Options {
     pub s3: S3Options,
     pub azure: AzureOptions,
     pub gcs: GcsOptions,
+    pub ssh: SshOptions,
     /// Heed the `MLFLOW_…` variables that MLflow heeds for its artifacts.
     pub mlflow_variables: bool,
     /// Who is asked for passwords.
@@ -152,6 +153,46 @@ pub struct GcsOptions {
     /// Which project pays for requests to a bucket of another.
     pub user_project: Option<String>,
     pub anonymous: bool,
+}
+
+/// For `ssh://` and `sftp://`. What is not set is looked for as the ssh program does.
+#[derive(Clone, Debug)]
+pub struct SshOptions {
+    /// Instead of the URL's.
+    pub user: Option<String>,
+    /// Instead of the URL's.
+    pub port: Option<u16>,
+    pub password: Option<Secret>,
+    /// A private key, instead of those that lie in `~/.ssh`.
+    pub keyfile: Option<PathBuf>,
+    pub passphrase: Option<Secret>,
+    /// Ask a person, where it is needed and not set.
+    pub ask_password: bool,
+    pub ask_passphrase: bool,
+    /// Whether an agent's keys are tried (`SSH_AUTH_SOCK`).
+    pub allow_agent: bool,
+    /// How long it may take until one is logged in.
+    pub timeout: Option<Duration>,
+    /// How many sessions of one connection the server allows.
+    pub max_sessions: usize,
+}
+
+impl Default for SshOptions {
+    fn default() -> SshOptions {
+        SshOptions {
+            user: None,
+            port: None,
+            password: None,
+            keyfile: None,
+            passphrase: None,
+            ask_password: false,
+            ask_passphrase: false,
+            allow_agent: true,
+            timeout: None,
+            // OpenSSH allows as many, and DVC assumes it.
+            max_sessions: 10,
+        }
+    }
 }
 
 /// Asks a person for a password, if there is one to ask.

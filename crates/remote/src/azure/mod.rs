@@ -16,9 +16,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::bucket::{Ask, Bucket, Fault, Got, Head, How, Page, Purpose, Sent, Service, Session, random_id};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Sent, Service, Session, random_id};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::fresh::{Bearer, Fresh};
 use crate::http::xml::Element;
 use crate::http::{Answer, Client, Request, encode, range, unquoted};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 
-use super::{Ask, Bucket, Fault, Inner, Listed};
+use super::{Ask, Bucket, Inner, Listed};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::path::RelPath;
 use crate::{Entry, Found};
 

@@ -3,7 +3,6 @@
 //! A bucket knows no directories. One exists here as long as a key lies below it, and stores that let a
 //! key `a` and a key `a/b` exist side by side do so here too.
 
-mod fault;
 mod list;
 mod multipart;
 mod read;
@@ -18,11 +17,11 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::multipart::Capabilities;
 use crate::path::{RelPath, STAGING};
 use crate::{Object, Stat};
 
-pub(crate) use fault::{Fault, Said};
 pub(crate) use read::{BucketObject, BucketStream};
 pub(crate) use service::{Ask, Got, Head, How, Listed, Page, Purpose, Sent, Service, Session, Sum};
 

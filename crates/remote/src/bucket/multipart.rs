@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Bucket, Fault, Purpose, refuse_root};
+use super::{Bucket, Purpose, refuse_root};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::multipart::{MOST_PARTS, Part, SignedUrl, StoredPart, UnfinishedUpload};
 use crate::path::RelPath;
 

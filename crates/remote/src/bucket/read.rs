@@ -12,8 +12,9 @@ use futures_util::Stream;
 
 use super::service::{Got, Head};
 use super::verify::{Summing, agrees};
-use super::{Fault, Inner, stat};
+use super::{Inner, stat};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::http::{Failure, back_off};
 use crate::path::RelPath;
 use crate::{Object, Source};

@@ -2,8 +2,9 @@
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 
-use super::{Ask, Bucket, Fault, refuse_root};
+use super::{Ask, Bucket, refuse_root};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::path::RelPath;
 
 /// How many requests to delete are under way at once.

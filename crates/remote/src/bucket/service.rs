@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::fault::Fault;
 use crate::azure::Azure;
+use crate::fault::Fault;
 use crate::gcs::Gcs;
 use crate::http::{Answer, Client};
 use crate::multipart::{Part, SignedUrl, StoredPart, UnfinishedUpload};

@@ -11,8 +11,9 @@ use futures_util::Stream;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::service::{How, Sent, Session};
-use super::{Bucket, Fault, Inner, refuse_root};
+use super::{Bucket, Inner, refuse_root};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::multipart::MOST_PARTS;
 use crate::path::RelPath;
 use crate::{PutOptions, Stat};

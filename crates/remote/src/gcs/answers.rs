@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::bucket::{Fault, Head, Listed, Page, Said, Sum};
+use crate::bucket::{Head, Listed, Page, Sum};
+use crate::fault::{Fault, Said};
 use crate::http::xml::Element;
 use crate::http::{Answer, encode, time};
 

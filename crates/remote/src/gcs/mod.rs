@@ -14,9 +14,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
-use crate::bucket::{Ask, Bucket, Fault, Got, Head, How, Page, Purpose, Service, random_id};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service, random_id};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::fresh::{Bearer, Fresh};
 use crate::http::{Answer, Client, Request, encode, range};
 use crate::multipart::SignedUrl;

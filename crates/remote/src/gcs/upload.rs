@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{Call, Gcs, answers};
-use crate::bucket::{Fault, How, Sent, Session};
+use crate::bucket::{How, Sent, Session};
+use crate::fault::Fault;
 use crate::http::xml::Element;
 use crate::http::{Answer, Failure, Request, back_off, encode, unquoted};
 use crate::multipart::{Part, StoredPart, UnfinishedUpload};

@@ -2,7 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::bucket::{Fault, Head, Listed, Page, Said, Sum};
+use crate::bucket::{Head, Listed, Page, Sum};
+use crate::fault::{Fault, Said};
 use crate::http::xml::Element;
 use crate::http::{Answer, encode, time, unquoted};
 use crate::multipart::{Part, StoredPart, UnfinishedUpload};

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::profile::Profiles;
 use super::{metadata, sso, sts};
-use crate::bucket::Fault;
 use crate::environment::Environment;
+use crate::fault::Fault;
 use crate::fresh::{Expires, Fresh};
 use crate::http::Client;
 use crate::options::{S3Options, Secret};

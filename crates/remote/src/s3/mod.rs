@@ -18,8 +18,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 
-use crate::bucket::{Ask, Bucket, Fault, Got, Head, How, Page, Purpose, Service};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::http::xml::{Element, escape};
 use crate::http::{Answer, Client, Request, back_off, encode, range, unquoted};
 use crate::multipart::SignedUrl;

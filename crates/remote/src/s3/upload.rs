@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::Method;
 
 use super::{Call, S3, answers, crc32};
-use crate::bucket::{Fault, How, Sent, Session};
+use crate::bucket::{How, Sent, Session};
+use crate::fault::Fault;
 use crate::http::xml::{Element, escape};
 use crate::http::{encode, unquoted};
 use crate::multipart::{Part, StoredPart, UnfinishedUpload};

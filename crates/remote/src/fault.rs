@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::http::Failure;
 
-/// Made by each store from its own codes; a bucket adds where and to what it happened.
+/// Made by each store from its own codes; what the stores share adds where and to what it happened.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// Nothing is stored under this key.
@@ -59,18 +59,15 @@ impl Said {
         }
     }
 
-    /// One line without control characters, and not endless: it is a stranger's text.
+    /// The message as one line without control characters, and not endless: it is a stranger's text.
+    pub fn line(&self) -> String {
+        let line = self.message.lines().next().unwrap_or_default();
+        let line: String = line.chars().filter(|character| !character.is_control()).take(200).collect();
+        line.trim().trim_end_matches('.').to_owned()
+    }
+
     pub fn told(&self) -> String {
-        let message: String = self
-            .message
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(200)
-            .collect();
-        let message = message.trim().trim_end_matches('.');
+        let message = self.line();
         match (self.code.is_empty(), message.is_empty()) {
             (true, true) => format!("it answered with the status {}", self.status),
             (true, false) => format!("it answered {message} (status {})", self.status),

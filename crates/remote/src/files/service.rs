@@ -1,0 +1,106 @@
+//! What each remote file system can do, in its smallest pieces.
+//!
+//! Paths are absolute in the store, the remote's folder included, separated by `/` and not percent-encoded.
+//! What can be asked again without harm, a service asks again itself when its connection broke.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::fault::Fault;
+use crate::ssh::Ssh;
+
+pub(crate) enum Service {
+    Ssh(Ssh),
+}
+
+/// The bytes of a file, in pieces, that end with a fault if they are not all.
+pub(crate) type Body<'a> = Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send + 'a>>;
+
+/// What a file system says of a file or folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub size: u64,
+    pub is_dir: bool,
+    pub modified: Option<SystemTime>,
+    /// Without quotes, where the store has such a thing.
+    pub etag: Option<String>,
+}
+
+impl Meta {
+    /// What tells this content from another at the same place, as far as the store lets it be told.
+    pub fn version(&self) -> String {
+        match (&self.etag, self.modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok())) {
+            (Some(etag), _) => etag.clone(),
+            (None, Some(at)) => format!("{:x}.{:x}-{:x}", at.as_secs(), at.subsec_nanos(), self.size),
+            (None, None) => format!("{:x}", self.size),
+        }
+    }
+}
+
+/// The same call of whichever store it is.
+macro_rules! each {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Service::Ssh($store) => $call,
+        }
+    };
+}
+
+impl Service {
+    /// Links are followed. `None` if nothing is there, also where a part of the path is a file.
+    pub async fn stat(&self, path: &str) -> Result<Option<Meta>, Fault> {
+        each!(self, store => store.stat(path).await)
+    }
+
+    /// What lies directly in a folder, in any order. [`Fault::Missing`] if there is no such folder.
+    pub async fn list(&self, dir: &str) -> Result<Vec<(String, Meta)>, Fault> {
+        each!(self, store => store.list(dir).await)
+    }
+
+    /// A range that lies within the file, of the version that `meta` speaks of: [`Fault::Changed`] if another is
+    /// there. A stream that breaks off with [`Fault::Unreachable`] is taken up by the caller where it stopped.
+    pub async fn read(&self, path: &str, range: Range<u64>, meta: &Meta) -> Result<Body<'static>, Fault> {
+        each!(self, store => store.read(path, range, meta).await)
+    }
+
+    /// Writes a new file, whose folder is there. A fault of the body ends it and is given back. If there is no
+    /// such folder, [`Fault::Missing`], if it can be before anything is taken from the body.
+    pub async fn write(&self, path: &str, body: Body<'_>, length: Option<u64>) -> Result<(), Fault> {
+        each!(self, store => store.write(path, body, length).await)
+    }
+
+    /// Moves a file and replaces the file that is there, in one step. [`Fault::Missing`] if there is no such
+    /// file, or no such folder to move it to.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {
+        each!(self, store => store.rename(from, to).await)
+    }
+
+    /// Moves a file to where nothing is: of many that do so, one succeeds. Else [`Fault::Taken`].
+    pub async fn rename_new(&self, from: &str, to: &str) -> Result<(), Fault> {
+        each!(self, store => store.rename_new(from, to).await)
+    }
+
+    /// [`Fault::Taken`] if something is there, [`Fault::Missing`] if the folder above is not.
+    pub async fn make_dir(&self, path: &str) -> Result<(), Fault> {
+        each!(self, store => store.make_dir(path).await)
+    }
+
+    /// Deletes a file, never a folder.
+    pub async fn delete_file(&self, path: &str) -> Result<(), Fault> {
+        each!(self, store => store.delete_file(path).await)
+    }
+
+    /// Deletes an empty folder. [`Fault::Taken`] if something is in it.
+    pub async fn delete_dir(&self, path: &str) -> Result<(), Fault> {
+        each!(self, store => store.delete_dir(path).await)
+    }
+
+    /// Deletes a folder with all that is in it. What a link leads to is not in it.
+    pub async fn delete_tree(&self, path: &str) -> Result<(), Fault> {
+        each!(self, store => store.delete_tree(path).await)
+    }
+}
