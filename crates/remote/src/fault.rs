@@ -8,6 +8,8 @@ use crate::http::Failure;
 pub(crate) enum Fault {
     /// Nothing is stored under this key.
     Missing,
+    /// A part of the path is a file.
+    NotADirectory,
     /// Something is, and nothing should be.
     Taken,
     /// The same, but an attempt of our own before may have put it there.
@@ -83,6 +85,7 @@ impl Fault {
         let (location, path) = (location.to_owned(), path.to_owned());
         match self {
             Fault::Missing | Fault::PastEnd => Error::NotFound { path },
+            Fault::NotADirectory => Error::NotADirectory { path },
             Fault::Taken | Fault::TakenOnRetry => Error::AlreadyExists { path },
             Fault::Changed => Error::Changed { path },
             Fault::NoUpload => Error::NoSuchUpload { path },

@@ -29,6 +29,7 @@ mod fault;
 mod files;
 mod fresh;
 mod gcs;
+mod hdfs;
 mod http;
 mod local;
 mod location;
@@ -39,6 +40,7 @@ mod s3;
 mod ssh;
 mod through_server;
 mod walk;
+mod webhdfs;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,7 +60,8 @@ pub use multipart::{
     Capabilities, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
 };
 pub use options::{
-    Addressing, Ask, AzureOptions, Checksum, GcsOptions, HttpOptions, Options, Resolve, S3Options, Secret, SshOptions,
+    Addressing, Ask, AzureOptions, Checksum, GcsOptions, HdfsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
+    SshOptions, WebHdfsOptions,
 };
 pub use path::RelPath;
 pub use through_server::ThroughServer;
@@ -125,6 +128,8 @@ impl Remote {
                 Kind::Bucket(azure::open(location, &container, account.as_ref(), &prefix, &options)?)
             }
             Location::Gcs { bucket, prefix } => Kind::Bucket(gcs::open(location, &bucket, &prefix, &options).await?),
+            Location::Hdfs(server) => Kind::Files(hdfs::open(&server, &options)?),
+            Location::WebHdfs(server) => Kind::Files(webhdfs::open(&server, &options)?),
             Location::S3 { bucket, prefix } => Kind::Bucket(s3::open(&bucket, &prefix, &options).await?),
             Location::Ssh(place) => Kind::Files(ssh::open(&place, &options)?),
         };

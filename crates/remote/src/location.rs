@@ -14,7 +14,9 @@ pub(crate) enum Location {
     S3 { bucket: String, prefix: String },
     Gcs { bucket: String, prefix: String },
     Azure { container: String, account: Option<Account>, prefix: String },
-    Ssh(SshPlace),
+    Ssh(Server),
+    Hdfs(Server),
+    WebHdfs(Server),
 }
 
 /// The account of a URL that names it: `container@NAME.blob.core.windows.net`.
@@ -25,21 +27,23 @@ pub(crate) struct Account {
     pub suffix: String,
 }
 
-/// A folder of an SSH server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SshPlace {
+/// A folder of a server that users log in to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub scheme: &'static str,
     pub user: Option<String>,
     pub password: Option<Secret>,
+    /// Of HDFS it may be empty: settings say which it is.
     pub host: String,
     pub port: Option<u16>,
-    /// Absolute, or empty: the folder that one is in after the login.
+    /// Absolute, or empty: the folder that one is in after the login, where there is such a thing.
     pub path: String,
 }
 
 /// Without the password.
-impl std::fmt::Display for SshPlace {
+impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ssh://")?;
+        write!(f, "{}://", self.scheme)?;
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
@@ -87,10 +91,14 @@ impl Location {
                 let service = if scheme.starts_with('w') { "blob." } else { "dfs." };
                 account_url(behind(text, scheme)?, service).map_err(invalid)
             }
-            Some(scheme @ ("ssh" | "sftp")) => ssh_url(behind(text, scheme)?).map(Location::Ssh).map_err(invalid),
+            Some(scheme @ ("ssh" | "sftp")) => {
+                server_url("ssh", behind(text, scheme)?).map(Location::Ssh).map_err(invalid)
+            }
+            Some("hdfs") => server_url("hdfs", behind(text, "hdfs")?).map(Location::Hdfs).map_err(invalid),
+            Some("webhdfs") => server_url("webhdfs", behind(text, "webhdfs")?).map(Location::WebHdfs).map_err(invalid),
             Some(other) => Err(invalid(&format!(
                 "the scheme '{other}' is not one that can be used here; give a folder, a file: URL, a place in a \
-                 bucket (s3://, gs://, azure://, wasbs://, abfss://), or a folder of a server (ssh://)"
+                 bucket (s3://, gs://, azure://, wasbs://, abfss://), or a folder of a server (ssh://, hdfs://, webhdfs://)"
             ))),
         }
     }
@@ -109,7 +117,8 @@ fn scheme(text: &str) -> Option<&str> {
     }
 }
 
-const KNOWN: [&str; 10] = ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp"];
+const KNOWN: [&str; 12] =
+    ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs"];
 
 /// The clouds that Azure's storage has a host in.
 const AZURE_CLOUDS: [&str; 4] =
@@ -150,7 +159,7 @@ fn account_url(rest: &str, service: &str) -> std::result::Result<Location, &'sta
 }
 
 /// `user:password@host:port/path`. As DVC reads it: the path is absolute, and nothing in it is percent-encoded.
-fn ssh_url(rest: &str) -> std::result::Result<SshPlace, &'static str> {
+fn server_url(scheme: &'static str, rest: &str) -> std::result::Result<Server, &'static str> {
     let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (user, address) = match place.rsplit_once('@') {
         Some((user, address)) => (Some(user), address),
@@ -168,8 +177,8 @@ fn ssh_url(rest: &str) -> std::result::Result<SshPlace, &'static str> {
         None => address.split_once(':').unwrap_or((address, "")),
     };
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    if host.is_empty() || host.starts_with('-') || !host.chars().all(is_name) {
-        return Err("it names no host: write ssh://USER@HOST/PATH");
+    if host.is_empty() && scheme != "hdfs" || host.starts_with('-') || !host.chars().all(is_name) {
+        return Err("it names no host: write SCHEME://USER@HOST/PATH");
     }
     let port = match port {
         "" => None,
@@ -178,7 +187,8 @@ fn ssh_url(rest: &str) -> std::result::Result<SshPlace, &'static str> {
     if path.split('/').any(|name| matches!(name, "." | "..")) || path.chars().any(char::is_control) {
         return Err("its path has names that cannot be used ('.', '..', control characters)");
     }
-    Ok(SshPlace {
+    Ok(Server {
+        scheme,
         user: user.filter(|user| !user.is_empty()),
         password: password.filter(|password| !password.is_empty()).map(Secret::new),
         host: host.to_owned(),
@@ -291,6 +301,17 @@ mod tests {
         }
         let message = Location::parse("http://h/x").unwrap_err().to_string();
         assert!(message.contains("'http'"), "{message}");
+    }
+
+    #[test]
+    fn reads_places_in_hdfs() {
+        let Location::Hdfs(server) = Location::parse("HDFS://u@nn:8020/a b").unwrap() else { panic!("no HDFS") };
+        assert_eq!(server.to_string(), "hdfs://u@nn:8020/a b");
+        let Location::Hdfs(server) = Location::parse("hdfs:///a").unwrap() else { panic!("no HDFS") };
+        assert_eq!((server.host.as_str(), server.path.as_str()), ("", "/a"));
+        let Location::WebHdfs(server) = Location::parse("webhdfs://u:secret@nn/a").unwrap() else { panic!("no HDFS") };
+        assert_eq!(server.to_string(), "webhdfs://u@nn/a");
+        assert!(Location::parse("webhdfs:///a").is_err());
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Options {
     pub s3: S3Options,
     pub azure: AzureOptions,
     pub gcs: GcsOptions,
+    pub hdfs: HdfsOptions,
+    pub webhdfs: WebHdfsOptions,
     pub ssh: SshOptions,
     /// Heed the `MLFLOW_…` variables that MLflow heeds for its artifacts.
     pub mlflow_variables: bool,
@@ -215,6 +217,35 @@ impl std::fmt::Debug for Ask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Ask(a person)" } else { "Ask(nobody)" })
     }
+}
+
+/// For `hdfs://`. What is not set is looked for in Hadoop's settings (HADOOP_CONF_DIR).
+#[derive(Clone, Debug, Default)]
+pub struct HdfsOptions {
+    /// Who we say we are, instead of the URL's user and HADOOP_USER_NAME.
+    pub user: Option<String>,
+    /// A file with a Kerberos ticket, instead of the usual one.
+    pub kerb_ticket: Option<String>,
+    /// How many copies are kept of each block of a new file.
+    pub replication: Option<u32>,
+}
+
+/// For `webhdfs://`. Whose certificates are believed is said in [`HttpOptions`].
+#[derive(Clone, Debug, Default)]
+pub struct WebHdfsOptions {
+    /// Who we say we are, instead of the URL's user.
+    pub user: Option<String>,
+    /// For a gateway that asks for one.
+    pub password: Option<Secret>,
+    /// A delegation token.
+    pub token: Option<Secret>,
+    /// Refused: it cannot be used over HTTP here.
+    pub kerberos: bool,
+    /// As whom we act.
+    pub proxy_to: Option<String>,
+    pub use_https: bool,
+    /// Where requests go instead of `http://HOST:PORT/webhdfs/v1`.
+    pub data_proxy_target: Option<String>,
 }
 
 /// Text that is never shown.

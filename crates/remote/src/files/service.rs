@@ -11,10 +11,14 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::fault::Fault;
+use crate::hdfs::Hdfs;
 use crate::ssh::Ssh;
+use crate::webhdfs::WebHdfs;
 
 pub(crate) enum Service {
     Ssh(Ssh),
+    Hdfs(Hdfs),
+    WebHdfs(WebHdfs),
 }
 
 /// The bytes of a file, in pieces, that end with a fault if they are not all.
@@ -46,6 +50,8 @@ macro_rules! each {
     ($self:expr, $store:ident => $call:expr) => {
         match $self {
             Service::Ssh($store) => $call,
+            Service::Hdfs($store) => $call,
+            Service::WebHdfs($store) => $call,
         }
     };
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fault::Fault;
-use crate::location::SshPlace;
+use crate::location::Server;
 use crate::options::{Options, Secret};
 
 /// One host on the way, the last of which has the files.
@@ -35,7 +35,7 @@ pub(super) struct KeyFile {
 /// The keys that the ssh program tries by itself.
 const USUAL_KEYS: [&str; 4] = ["id_ed25519", "id_ecdsa", "id_rsa", "id_dsa"];
 
-pub(super) async fn resolve(place: &SshPlace, options: &Options) -> Result<Vec<Hop>, Fault> {
+pub(super) async fn resolve(place: &Server, options: &Options) -> Result<Vec<Hop>, Fault> {
     let (ssh, environment) = (&options.ssh, &options.environment);
     let folder = environment.home().map(|home| home.join(".ssh"));
     let usual = |name: &str| folder.as_ref().map(|folder| KeyFile { path: folder.join(name), is_asked_for: false });

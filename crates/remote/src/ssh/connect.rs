@@ -16,7 +16,7 @@ use super::login;
 use super::sftp::{Lease, Sftp};
 use crate::error::Result;
 use crate::fault::Fault;
-use crate::location::SshPlace;
+use crate::location::Server;
 use crate::options::Options;
 
 /// What is received on one channel without being asked for more.
@@ -26,7 +26,7 @@ const WINDOW: u32 = 8 << 20;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 pub(super) struct Pool {
-    place: SshPlace,
+    place: Server,
     options: Options,
     /// Asked for once, whatever number of connections is made.
     pub(super) secrets: login::Asked,
@@ -45,7 +45,7 @@ struct Connection {
 }
 
 impl Pool {
-    pub fn new(place: &SshPlace, options: &Options) -> Result<Pool> {
+    pub fn new(place: &Server, options: &Options) -> Result<Pool> {
         Ok(Pool {
             place: place.clone(),
             options: options.clone(),

@@ -29,7 +29,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use crate::fault::Fault;
 use crate::files::{Body, Files, Meta, Service};
 use crate::http::back_off;
-use crate::location::SshPlace;
+use crate::location::Server;
 use crate::options::Options;
 
 use connect::Pool;
@@ -51,7 +51,7 @@ pub(crate) struct Ssh {
     sync: bool,
 }
 
-pub(crate) fn open(place: &SshPlace, options: &Options) -> crate::Result<Files> {
+pub(crate) fn open(place: &Server, options: &Options) -> crate::Result<Files> {
     let ssh =
         Ssh { pool: Arc::new(Pool::new(place, options)?), attempts: options.http.attempts.max(1), sync: options.sync };
     // Without a path: the folder that one is in after the login.
