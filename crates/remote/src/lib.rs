@@ -57,7 +57,7 @@ use location::Location;
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use multipart::{
-    Capabilities, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
+    Capabilities, Listing, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
 };
 pub use options::{
     Addressing, Ask, AzureOptions, Checksum, GcsOptions, HdfsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
@@ -104,6 +104,16 @@ pub struct PutOptions {
     pub if_absent: bool,
     /// What a store that keeps such a thing says to those who fetch it.
     pub content_type: Option<&'static str>,
+    /// The MD5 of the body, where it is known beforehand: a bucket compares it with what arrives.
+    pub md5: Option<[u8; 16]>,
+}
+
+/// One page of a listing of everything, as a bucket gives it.
+#[derive(Clone, Debug, Default)]
+pub struct FoundPage {
+    pub files: Vec<Found>,
+    /// What the next page is asked for with; nothing behind the last.
+    pub next: Option<String>,
 }
 
 #[derive(Clone)]
@@ -146,7 +156,7 @@ impl Remote {
 
     pub fn capabilities(&self) -> Capabilities {
         match &*self.kind {
-            Kind::Local(_) => Capabilities { multipart: false, signed_urls: false },
+            Kind::Local(_) => Capabilities { multipart: false, signed_urls: false, listing: Listing::Folders },
             Kind::Bucket(bucket) => bucket.capabilities(),
             Kind::Files(files) => files.capabilities(),
         }
@@ -169,6 +179,19 @@ impl Remote {
         }
     }
 
+    /// What is known of a file; `None` if there is none. A bucket is asked one thing only.
+    pub async fn stat_file(&self, path: &RelPath) -> Result<Option<Stat>> {
+        let stat = match &*self.kind {
+            Kind::Bucket(bucket) => return bucket.stat_file(path).await,
+            _ => self.stat(path).await,
+        };
+        match stat {
+            Ok(stat) => Ok(Some(stat).filter(|stat| !stat.is_dir)),
+            Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What lies directly in `path`, sorted by name. A missing directory is [`Error::NotFound`].
     pub async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
         match &*self.kind {
@@ -184,6 +207,23 @@ impl Remote {
             Kind::Local(_) => Box::pin(walk::files(self.clone(), path.clone())),
             Kind::Bucket(bucket) => Box::pin(bucket.list_all(path)),
             Kind::Files(files) => Box::pin(files.list_all(path)),
+        }
+    }
+
+    /// One page of what lies in the directory `path` and begins with `begins` from there on, a name or a part of one. Only
+    /// what [`Listing::Pages`] can has it.
+    pub async fn list_page(&self, path: &RelPath, begins: &str, after: Option<String>) -> Result<FoundPage> {
+        match &*self.kind {
+            Kind::Local(_) => Err(Error::Unsupported { what: "a listing by pages", kind: "a local folder" }),
+            Kind::Bucket(bucket) => bucket.list_page(path, begins, after).await,
+        }
+    }
+
+    /// How often the store has asked us to slow down, or not answered in time, since this was opened.
+    pub fn pushed_back(&self) -> u64 {
+        match &*self.kind {
+            Kind::Local(_) => 0,
+            Kind::Bucket(bucket) => bucket.pushed_back(),
         }
     }
 

@@ -15,6 +15,18 @@ use crate::{Kind, Remote};
 pub struct Capabilities {
     pub multipart: bool,
     pub signed_urls: bool,
+    pub listing: Listing,
+}
+
+/// How it is found out what a remote has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// A thousand names with a request, from any beginning of a name on.
+    Pages,
+    /// A folder with a request.
+    Folders,
+    /// Not at all: each name has to be asked for.
+    Never,
 }
 
 /// An upload in parts that was begun: its id, and where each part is to be sent.

@@ -116,6 +116,18 @@ fn is_dir(at: rustix::fd::BorrowedFd<'_>, name: &[u8], kind: FileType) -> bool {
 }
 
 impl Folder {
+    pub(crate) fn empty(path: PathBuf) -> Folder {
+        Folder { path, objects: Vec::new(), foreign: Vec::new() }
+    }
+
+    /// Adds a file of this folder, whose name is `shard`.
+    pub(crate) fn add(&mut self, shard: &str, file: &str) {
+        match Oid::parse(&format!("{shard}{file}")) {
+            Ok(oid) => self.objects.push(oid),
+            Err(_) => self.foreign.push(file.into()),
+        }
+    }
+
     /// Leaves only what is not in use.
     pub fn retain_unused(&mut self, used: &Used) {
         self.objects.retain(|oid| !used.objects.contains(oid));

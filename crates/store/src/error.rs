@@ -55,6 +55,9 @@ pub enum Error {
     #[error("the cache '{}' is read-only", root.display())]
     ReadOnly { root: PathBuf },
 
+    #[error(transparent)]
+    Remote(#[from] trackway_remote::Error),
+
     #[error("cancelled")]
     Cancelled,
 }

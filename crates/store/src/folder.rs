@@ -62,6 +62,10 @@ impl Folder {
         }
     }
 
+    pub fn hash_name(&self) -> HashName {
+        self.hash_name
+    }
+
     /// The folder of the objects' two-character folders.
     pub fn objects_dir(&self) -> &Path {
         &self.objects

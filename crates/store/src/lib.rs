@@ -9,7 +9,8 @@
 //! - [`plan`] compares what is there with what should be there, [`Plan::apply`] makes it so, beneath an open directory.
 //! - Objects that nothing needs are listed and deleted (`collect.rs`) or moved to the [trash](Batch), from which a miss takes
 //!   them back; `register.rs` knows the projects of a cache, `writers.rs` keeps collections and writers apart.
-//! - [`transfer`] copies objects between the cache and a [`Depot`]: a remote.
+//! - [`transfer`] copies objects between the cache and a [`Depot`]: a remote, which is a folder (`folder.rs`) or anything that
+//!   `trackway_remote` reaches (`distant.rs`, with as many transfers at once as `pace.rs` finds good).
 //! - [`Progress`] hears how far long work is.
 //!
 //! Nothing here knows YAML, git or a command line.
@@ -18,11 +19,13 @@ mod adopt;
 mod cache;
 mod checkout;
 mod collect;
+mod distant;
 mod error;
 mod folder;
 mod hash;
 mod link;
 mod oid;
+mod pace;
 mod presence;
 mod progress;
 mod register;

@@ -4,17 +4,27 @@
 //! done again. What enters the cache is hashed; what leaves it is hashed unless the cache's record knows it.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use crate::collect::Folder as Shard;
+use crate::distant::Distant;
 use crate::folder::Folder;
-use crate::{Cache, Error, Layout, Oid, Progress, Result, Tree};
+use crate::hash::hash_stream;
+use crate::pace::Moved;
+use crate::{
+    Cache, Error, HashName, Hasher, Layout, Oid, Progress, Result, Tree, delete_folders, inventory, list_folders,
+};
 
 /// Where objects of one layout lie outside of the cache.
 pub enum Depot {
     Folder(Folder),
+    Distant(Distant),
 }
 
 impl Depot {
@@ -27,6 +37,7 @@ impl Depot {
     pub fn path(&self, oid: &Oid) -> PathBuf {
         match self {
             Depot::Folder(folder) => folder.path(oid),
+            Depot::Distant(distant) => distant.path(oid),
         }
     }
 
@@ -34,32 +45,58 @@ impl Depot {
     pub fn place(&self) -> &Path {
         match self {
             Depot::Folder(folder) => folder.objects_dir(),
+            Depot::Distant(distant) => distant.place(),
         }
     }
 
     /// Which of the objects are there, as it is now.
-    pub fn find(&self, oids: &[Oid]) -> Result<Vec<bool>> {
+    pub fn find(&self, oids: &[Oid], progress: &dyn Progress) -> Result<Vec<bool>> {
         match self {
             Depot::Folder(folder) => folder.find(oids),
+            Depot::Distant(distant) => {
+                Ok(distant.sizes(oids, progress)?.into_iter().map(|size| size.is_some()).collect())
+            }
         }
     }
 
-    /// Brings a file from anywhere, which was just hashed, unless something of its name and size is there.
-    pub fn send_file(&self, oid: &Oid, size: u64, path: &Path, progress: &dyn Progress) -> Result<()> {
-        if self.size(oid)? == Some(size) {
-            return Ok(());
-        }
+    /// How large they are; `None` for what is not there.
+    pub fn sizes(&self, oids: &[Oid], progress: &dyn Progress) -> Result<Vec<Option<u64>>> {
         match self {
-            Depot::Folder(folder) => folder.store_file(oid, path, progress),
+            Depot::Folder(folder) => oids.par_iter().map(|oid| folder.size(oid)).collect(),
+            Depot::Distant(distant) => distant.sizes(oids, progress),
         }
     }
 
-    /// Brings a folder's list, and makes sure that it and what was sent before is on the disk.
-    pub fn send_list(&self, tree: Option<&Tree>) -> Result<()> {
-        if let Some(tree) = tree {
-            match self {
-                Depot::Folder(folder) => folder.store_tree(tree)?,
-            };
+    /// Brings files from anywhere, each with its hash and its size, unless something of that name and size is there. Then a
+    /// folder's list, and makes sure that all of it is on the disk.
+    pub fn send(&self, files: &[(PathBuf, Oid, u64)], list: Option<&Tree>, progress: &dyn Progress) -> Result<()> {
+        match self {
+            Depot::Folder(folder) => {
+                files.par_iter().try_for_each(|(path, oid, size)| {
+                    if progress.cancelled() {
+                        return Err(Error::Cancelled);
+                    }
+                    if folder.size(oid)? != Some(*size) {
+                        folder.store_file(oid, path, progress)?;
+                    }
+                    progress.add(1, 0);
+                    Ok(())
+                })?;
+                list.map(|tree| folder.store_tree(tree)).transpose()?;
+            }
+            Depot::Distant(distant) => {
+                let oids: Vec<Oid> = files.iter().map(|(_, oid, _)| *oid).collect();
+                let there = distant.sizes(&oids, progress)?;
+                let lacking: Vec<_> =
+                    files.iter().zip(there).filter(|((_, _, size), there)| *there != Some(*size)).collect();
+                progress.add((files.len() - lacking.len()) as u64, 0);
+                distant.each(&lacking, progress, &|((path, oid, _), _), moved| {
+                    distant.store_file(oid, path, moved, progress)?;
+                    progress.add(1, 0);
+                    Ok(())
+                })?;
+                list.map(|tree| distant.store_tree(tree)).transpose()?;
+            }
         }
         self.sync()
     }
@@ -67,6 +104,7 @@ impl Depot {
     fn size(&self, oid: &Oid) -> Result<Option<u64>> {
         match self {
             Depot::Folder(folder) => folder.size(oid),
+            Depot::Distant(distant) => distant.size(oid),
         }
     }
 
@@ -74,26 +112,167 @@ impl Depot {
     pub fn read_tree(&self, oid: &Oid) -> Result<Option<(Tree, Vec<u8>)>> {
         let bytes = match self {
             Depot::Folder(folder) => folder.read_tree_bytes(oid)?,
+            Depot::Distant(distant) => distant.read_tree_bytes(oid)?,
         };
         let Some(bytes) = bytes else { return Ok(None) };
         Ok(Some((Tree::parse(&oid.to_string(), &bytes)?.with_oid(*oid), bytes)))
     }
 
-    fn store(&self, oid: &Oid, cache: &Cache, progress: &dyn Progress) -> Result<()> {
+    /// Brings one object into the cache, verified.
+    pub fn fetch_one(&self, oid: &Oid, cache: &Cache, progress: &dyn Progress) -> Result<()> {
         match self {
-            Depot::Folder(folder) => folder.store(oid, cache, progress),
+            Depot::Folder(folder) => folder.load(oid, cache, progress),
+            Depot::Distant(distant) => distant.load(oid, cache, &Moved::default(), progress),
         }
     }
 
-    fn load(&self, oid: &Oid, cache: &Cache, progress: &dyn Progress) -> Result<()> {
+    /// Copies an object's bytes to a file, and says whether they are the object's; an error of the system if it is not there.
+    pub fn copy_to(&self, oid: &Oid, to: &mut File, progress: &dyn Progress) -> Result<()> {
+        let actual = match self {
+            Depot::Folder(folder) => {
+                let path = folder.path(oid);
+                let mut from = File::open(&path).map_err(|error| Error::io("opening", &path, error))?;
+                let size = from.metadata().map_err(|error| Error::io("looking at", &path, error))?.len();
+                hash_stream(self.hash_name(oid), &mut from, size, &path, Some(to), progress)?.0
+            }
+            Depot::Distant(distant) => {
+                let mut hasher = Hasher::new(self.hash_name(oid));
+                let path = distant.path(oid);
+                distant.read(oid, &Moved::default(), progress, &mut |piece| {
+                    hasher.update(piece);
+                    to.write_all(piece).map_err(|error| Error::io("copying", &path, error))
+                })?;
+                Oid::file(hasher.finish())
+            }
+        };
+        if actual.bytes() == oid.bytes() {
+            return Ok(());
+        }
+        Err(Error::Corrupt { oid: *oid, path: self.path(oid), actual })
+    }
+
+    fn hash_name(&self, oid: &Oid) -> HashName {
         match self {
-            Depot::Folder(folder) => folder.load(oid, cache, progress),
+            _ if oid.is_dir() => HashName::Md5,
+            Depot::Folder(folder) => folder.hash_name(),
+            Depot::Distant(distant) => distant.hash_name(),
+        }
+    }
+
+    /// The two-character folders, as `gc` sees them.
+    pub fn folders(&self, progress: &dyn Progress) -> Result<Vec<Shard>> {
+        match self {
+            Depot::Folder(folder) => list_folders(folder.objects_dir()),
+            Depot::Distant(distant) => distant.folders(progress),
+        }
+    }
+
+    /// Every object and its size.
+    pub fn inventory(&self, progress: &dyn Progress) -> Result<Vec<(Oid, u64)>> {
+        match self {
+            Depot::Folder(folder) => {
+                Ok(inventory(folder.objects_dir())?.into_iter().map(|stored| (stored.oid, stored.size)).collect())
+            }
+            Depot::Distant(distant) => distant.inventory(progress),
+        }
+    }
+
+    /// Deletes what the folders name: first all lists, without which nothing says that a file should be there.
+    pub fn delete(&self, folders: &[Shard], progress: &dyn Progress) -> Result<()> {
+        match self {
+            Depot::Folder(_) => delete_folders(folders, progress),
+            Depot::Distant(distant) => {
+                progress.start("removing", Some(folders.iter().map(Shard::len).sum::<usize>() as u64), None);
+                let done = distant.delete(folders, progress);
+                progress.finish();
+                done
+            }
         }
     }
 
     fn sync(&self) -> Result<()> {
         match self {
             Depot::Folder(folder) => folder.sync(),
+            // What was answered is stored.
+            Depot::Distant(_) => Ok(()),
+        }
+    }
+
+    /// Does it with all of them, in parallel. What fails is told at the end; what would fail for all others too ends it.
+    fn each(&self, oids: &[Oid], way: Way, cache: &Cache, progress: &dyn Progress) -> Result<Vec<Failed>> {
+        let failures = Failures::default();
+        match self {
+            Depot::Folder(folder) => oids.par_iter().try_for_each(|oid| {
+                if progress.cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                failures.take(oid, progress, match way {
+                    Way::Push => folder.store(oid, cache, progress),
+                    Way::Fetch => folder.load(oid, cache, progress),
+                })
+            })?,
+            Depot::Distant(distant) => distant.each(oids, progress, &|oid, moved| {
+                failures.take(oid, progress, match way {
+                    Way::Push => distant.store(oid, cache, moved, progress),
+                    Way::Fetch => distant.load(oid, cache, moved, progress),
+                })
+            })?,
+        }
+        let mut failed = failures.list.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.sort_by_key(|failed| failed.oid);
+        Ok(failed)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Push,
+    Fetch,
+}
+
+/// What failed, while the rest goes on.
+#[derive(Default)]
+struct Failures {
+    list: Mutex<Vec<Failed>>,
+    /// How often in a row, by all threads together, the remote could not be reached.
+    unreachable: AtomicUsize,
+}
+
+impl Failures {
+    /// After so many, each tried several times, it is not worth going on.
+    const GIVE_UP: usize = 4;
+
+    fn take(&self, oid: &Oid, progress: &dyn Progress, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => {
+                self.unreachable.store(0, Ordering::Relaxed);
+                progress.add(1, 0);
+                Ok(())
+            }
+            Err(error) if self.ends_all(&error) => Err(error),
+            Err(error) => {
+                let failed = Failed { oid: *oid, error: Some(error) };
+                self.list.lock().unwrap_or_else(PoisonError::into_inner).push(failed);
+                Ok(())
+            }
+        }
+    }
+
+    fn ends_all(&self, error: &Error) -> bool {
+        use std::io::ErrorKind;
+        use trackway_remote::Error as Remote;
+        match error {
+            Error::Cancelled | Error::Io { doing: "making the folder", .. } => true,
+            Error::Remote(
+                Remote::Refused { .. } | Remote::NoCredentials { .. } | Remote::NoBucket { .. } | Remote::NoSpace { .. },
+            ) => true,
+            Error::Remote(Remote::Unreachable { .. }) => {
+                self.unreachable.fetch_add(1, Ordering::Relaxed) + 1 >= Failures::GIVE_UP
+            }
+            other => matches!(
+                other.io_kind(),
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
+            ),
         }
     }
 }
@@ -150,17 +329,16 @@ pub fn with_jobs<T: Send>(jobs: Option<usize>, work: impl FnOnce() -> T + Send) 
 /// Copies to the remote what it lacks.
 pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress) -> Result<Transferred> {
     let mut done = Transferred::default();
-    let (files, bytes) = lacking(cache, depot, &cargo.files, &mut done.missing)?;
+    let (files, bytes) = lacking(cache, depot, &cargo.files, &mut done.missing, progress)?;
     let lists: Vec<Oid> = cargo.folders.iter().map(|folder| folder.oid).collect();
-    let (lists, list_bytes) = lacking(cache, depot, &lists, &mut done.missing)?;
+    let (lists, list_bytes) = lacking(cache, depot, &lists, &mut done.missing, progress)?;
     if files.is_empty() && lists.is_empty() {
         return Ok(done);
     }
     let lists: HashSet<Oid> = lists.into_iter().collect();
     done.bytes = bytes + list_bytes;
     progress.start("pushing", Some((files.len() + lists.len()) as u64), Some(done.bytes));
-    let store = |oid: &Oid| depot.store(oid, cache, progress);
-    done.failed = each(&files, &store, progress)?;
+    done.failed = depot.each(&files, Way::Push, cache, progress)?;
     if !files.is_empty() && !lists.is_empty() {
         depot.sync()?;
     }
@@ -175,7 +353,7 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
             ready.push(folder.oid);
         }
     }
-    done.failed.extend(each(&ready, &store, progress)?);
+    done.failed.extend(depot.each(&ready, Way::Push, cache, progress)?);
     depot.sync()?;
     progress.finish();
     cache.save_record();
@@ -185,8 +363,14 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
 }
 
 /// What of these the remote lacks and the cache has, and how many bytes that is.
-fn lacking(cache: &Cache, depot: &Depot, oids: &[Oid], missing: &mut Vec<Oid>) -> Result<(Vec<Oid>, u64)> {
-    let there = depot.find(oids)?;
+fn lacking(
+    cache: &Cache,
+    depot: &Depot,
+    oids: &[Oid],
+    missing: &mut Vec<Oid>,
+    progress: &dyn Progress,
+) -> Result<(Vec<Oid>, u64)> {
+    let there = depot.find(oids, progress)?;
     let absent: Vec<Oid> = oids.iter().zip(there).filter(|(_, there)| !there).map(|(oid, _)| *oid).collect();
     let sizes: Vec<Option<u64>> = absent.par_iter().map(|oid| cache.size(oid)).collect::<Result<_>>()?;
     let (mut found, mut bytes) = (Vec::with_capacity(absent.len()), 0);
@@ -202,44 +386,12 @@ fn lacking(cache: &Cache, depot: &Depot, oids: &[Oid], missing: &mut Vec<Oid>) -
     Ok((found, bytes))
 }
 
-/// Does it with all of them, in parallel. What fails is told at the end; what would fail for all others too ends it.
-fn each(oids: &[Oid], work: &(dyn Fn(&Oid) -> Result<()> + Sync), progress: &dyn Progress) -> Result<Vec<Failed>> {
-    let failed = Mutex::new(Vec::new());
-    oids.par_iter().try_for_each(|oid| {
-        if progress.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        match work(oid) {
-            Ok(()) => progress.add(1, 0),
-            Err(error) if ends_all(&error) => return Err(error),
-            Err(error) => {
-                failed.lock().unwrap_or_else(PoisonError::into_inner).push(Failed { oid: *oid, error: Some(error) })
-            }
-        }
-        Ok(())
-    })?;
-    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failed.sort_by_key(|failed| failed.oid);
-    Ok(failed)
-}
-
-fn ends_all(error: &Error) -> bool {
-    use std::io::ErrorKind;
-    match error {
-        Error::Cancelled | Error::Io { doing: "making the folder", .. } => true,
-        other => matches!(
-            other.io_kind(),
-            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
-        ),
-    }
-}
-
 /// Copies into the cache what it lacks. A folder's list enters it when all files that were asked for are there.
 pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress) -> Result<Transferred> {
     let mut done = Transferred::default();
     let here: Vec<bool> = cargo.files.par_iter().map(|oid| cache.has(oid)).collect::<Result<_>>()?;
     let wanted: Vec<Oid> = cargo.files.iter().zip(here).filter(|(_, here)| !here).map(|(oid, _)| *oid).collect();
-    let sizes: Vec<Option<u64>> = wanted.par_iter().map(|oid| depot.size(oid)).collect::<Result<_>>()?;
+    let sizes = depot.sizes(&wanted, progress)?;
     let (mut found, mut absent) = (Vec::with_capacity(wanted.len()), HashSet::new());
     for (oid, size) in wanted.into_iter().zip(sizes) {
         match size {
@@ -271,7 +423,7 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
     }
     let total = found.len() + new_lists;
     progress.start("fetching", Some(total as u64), Some(done.bytes));
-    done.failed.extend(each(&found, &|oid| depot.load(oid, cache, progress), progress)?);
+    done.failed.extend(depot.each(&found, Way::Fetch, cache, progress)?);
     let failed: HashSet<Oid> = done.failed.iter().map(|failed| failed.oid).collect();
     let mut loaded = found.iter().filter(|oid| !failed.contains(oid)).count();
     for folder in &cargo.folders {

@@ -9,7 +9,7 @@ use super::{Ask, Bucket, Inner, Listed};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::path::RelPath;
-use crate::{Entry, Found};
+use crate::{Entry, Found, FoundPage};
 
 /// As many as every store gives at once.
 const PAGE: u32 = 1000;
@@ -41,6 +41,15 @@ impl Bucket {
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name).then(b.is_dir.cmp(&a.is_dir)));
         entries.dedup_by(|a, b| a.name == b.name && a.is_dir == b.is_dir);
         Ok(entries)
+    }
+
+    pub async fn list_page(&self, path: &RelPath, begins: &str, after: Option<String>) -> Result<FoundPage> {
+        let bucket = &self.0;
+        let prefix = format!("{}{begins}", bucket.dir_prefix(path));
+        let ask = Ask { prefix: &prefix, level: false, after: after.as_deref(), most: PAGE };
+        let page = bucket.service.list(ask).await.map_err(|fault| bucket.error(fault, path))?;
+        let files = page.files.into_iter().filter_map(|file| found(bucket, file)).collect();
+        Ok(FoundPage { files, next: page.next })
     }
 
     /// Every file below `path`, in the order of the keys' bytes. Nothing at all is no error.
@@ -77,10 +86,8 @@ impl Walk {
     async fn next(&mut self) -> Result<Option<Found>, Fault> {
         loop {
             while let Some(file) = self.ready.pop_front() {
-                let below = file.key.strip_prefix(&self.bucket.prefix);
-                // What has no valid name (`a//b`, a directory's marker) is none of ours.
-                if let Some(path) = below.and_then(|key| RelPath::new(key).ok()).filter(|path| !path.is_root()) {
-                    return Ok(Some(Found { path, size: file.size, etag: file.etag, modified: file.modified }));
+                if let Some(found) = found(&self.bucket, file) {
+                    return Ok(Some(found));
                 }
             }
             if self.ended {
@@ -93,6 +100,13 @@ impl Walk {
             self.ready = page.files.into();
         }
     }
+}
+
+/// What has no valid name (`a//b`, a directory's marker) is none of ours.
+fn found(bucket: &Inner, file: Listed) -> Option<Found> {
+    let below = file.key.strip_prefix(&bucket.prefix);
+    let path = below.and_then(|key| RelPath::new(key).ok()).filter(|path| !path.is_root())?;
+    Some(Found { path, size: file.size, etag: file.etag, modified: file.modified })
 }
 
 /// The one name behind `prefix`, if it is one that can be asked for.

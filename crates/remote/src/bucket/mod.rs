@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::multipart::Capabilities;
+use crate::multipart::{Capabilities, Listing};
 use crate::path::{RelPath, STAGING};
 use crate::{Object, Stat};
 
@@ -50,7 +50,11 @@ impl Bucket {
     pub fn capabilities(&self) -> Capabilities {
         // An upload in parts is of use only with URLs to send them to.
         let can_sign = self.0.service.can_sign();
-        Capabilities { multipart: can_sign, signed_urls: can_sign }
+        Capabilities { multipart: can_sign, signed_urls: can_sign, listing: Listing::Pages }
+    }
+
+    pub fn pushed_back(&self) -> u64 {
+        self.0.service.client().pushed_back()
     }
 
     pub async fn get(&self, path: &RelPath) -> Result<Object> {
@@ -64,6 +68,14 @@ impl Bucket {
         match self.0.service.head(&self.0.key(path)?).await {
             Ok(head) => Ok(stat(&head)),
             Err(Fault::Missing) if self.0.is_dir(path).await? => Ok(directory()),
+            Err(fault) => Err(self.0.error(fault, path)),
+        }
+    }
+
+    pub async fn stat_file(&self, path: &RelPath) -> Result<Option<Stat>> {
+        match self.0.service.head(&self.0.key(path)?).await {
+            Ok(head) => Ok(Some(stat(&head))),
+            Err(Fault::Missing) => Ok(None),
             Err(fault) => Err(self.0.error(fault, path)),
         }
     }

@@ -49,6 +49,8 @@ pub(crate) struct Got {
 pub(crate) struct How {
     pub if_absent: bool,
     pub content_type: Option<&'static str>,
+    /// Of a body that goes in one request.
+    pub md5: Option<[u8; 16]>,
 }
 
 /// An upload of our own in the making: what the store calls it.

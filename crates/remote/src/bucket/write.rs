@@ -36,7 +36,7 @@ impl Bucket {
         if options.if_absent {
             bucket.demand_conditions(path).await?;
         }
-        let how = How { if_absent: options.if_absent, content_type: options.content_type };
+        let how = How { if_absent: options.if_absent, content_type: options.content_type, md5: options.md5 };
         let mut body = Body { stream: pin!(body), carry: Bytes::new(), taken: 0, announced: options.length, path };
         let size = part_size(bucket.service.client().options().part_size, options.length);
         let first = body.next_part(buffer(size.min(options.length.unwrap_or(STEP))), size).await?;

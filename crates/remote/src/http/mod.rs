@@ -13,6 +13,7 @@ pub(crate) mod url;
 pub(crate) mod xml;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     pool: Pool<Connector, Content>,
     connector: Connector,
     options: HttpOptions,
+    /// How often a store has asked us to slow down, or not answered in time.
+    pushed_back: AtomicU64,
 }
 
 /// A request, signed and ready.
@@ -78,11 +81,19 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .build(connector.clone());
-        Ok(Client { pool, connector, options: options.clone() })
+        Ok(Client { pool, connector, options: options.clone(), pushed_back: AtomicU64::new(0) })
     }
 
     pub fn options(&self) -> &HttpOptions {
         &self.options
+    }
+
+    pub fn pushed_back(&self) -> u64 {
+        self.pushed_back.load(Ordering::Relaxed)
+    }
+
+    fn note_push_back(&self) {
+        self.pushed_back.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request that may be tried several times.
@@ -167,6 +178,11 @@ impl Attempts<'_> {
     pub async fn send(&mut self, request: Request) -> Option<Result<Answer, Failure>> {
         self.made += 1;
         let outcome = self.client.send_once(request).await;
+        match &outcome {
+            Ok(answer) if matches!(answer.status.as_u16(), 429 | 503) => self.client.note_push_back(),
+            Err(Failure::Timeout(_)) => self.client.note_push_back(),
+            _ => {}
+        }
         let wait = match &outcome {
             _ if self.made >= self.client.options.attempts => None,
             Ok(answer) if is_worth_repeating(answer.status) => Some(asked_wait(&answer.headers)),

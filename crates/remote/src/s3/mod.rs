@@ -124,6 +124,9 @@ impl S3 {
 
     pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
         let mut call = self.checked(self.creating(Call::new(Method::PUT, key), how), content);
+        if let Some(md5) = how.md5.filter(|_| self.settings.checksum != Checksum::Md5) {
+            call = call.header("content-md5", encode::base64(md5));
+        }
         if how.if_absent {
             call = call.header("if-none-match", "*");
         }
