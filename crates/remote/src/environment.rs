@@ -15,6 +15,18 @@ impl Environment {
         Environment(Some(Arc::new(variables.collect())))
     }
 
+    /// Gives a variable its value if it has none.
+    pub fn set_default(&mut self, name: &str, value: impl Into<String>) {
+        if self.get(name).is_none() {
+            let variables = self.0.get_or_insert_with(|| {
+                let own = std::env::vars_os();
+                let own = own.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+                Arc::new(own.collect())
+            });
+            Arc::make_mut(variables).insert(name.to_owned(), value.into());
+        }
+    }
+
     /// The value of a variable. One that is set but empty counts as not set.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let value = match &self.0 {

@@ -100,8 +100,14 @@ pub struct S3Options {
     pub anonymous: bool,
     pub addressing: Addressing,
     pub checksum: Checksum,
+    /// Speak plain HTTP to Amazon itself; an endpoint says by its scheme how it is spoken to.
+    pub without_tls: bool,
     /// Headers sent with each new object (`x-amz-server-side-encryption`, `x-amz-acl`, …).
     pub upload_headers: BTreeMap<String, String>,
+    /// The key, in base64, by which the store encrypts objects for us: it goes with every request for one.
+    pub customer_key: Option<Secret>,
+    /// What it is for, if not AES256.
+    pub customer_algorithm: Option<String>,
     /// Sent with each request, so that a bucket that changed hands is not written to.
     pub expected_bucket_owner: Option<String>,
     /// We pay, not the bucket's owner.
@@ -143,6 +149,10 @@ pub struct AzureOptions {
     /// Instead of `https://ACCOUNT.blob.core.windows.net`.
     pub endpoint: Option<String>,
     pub anonymous: bool,
+    /// Take no client's secret and no workload's token from the environment.
+    pub without_environment: bool,
+    /// Do not ask the machine who it is.
+    pub without_managed_identity: bool,
 }
 
 /// For `gs://`.

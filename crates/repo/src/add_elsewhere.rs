@@ -1,10 +1,9 @@
 //! `add --out` and `add --to-remote`: data from elsewhere, brought into the work tree or sent to a remote.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rayon::prelude::*;
 use trackway_store::{
-    Content, Hash, HashName, Oid, Progress, SaveOptions, ScanOptions, State, scan, scan_into, transfer,
+    Content, Hash, HashName, Progress, SaveOptions, ScanOptions, State, scan, scan_into, transfer,
 };
 
 use crate::add::{Added, missing_file, no_such_file};
@@ -105,24 +104,16 @@ impl Repo {
         let state = State::disabled();
         let content =
             scan(from, &ScanOptions { progress, ..ScanOptions::new(&state) })?.ok_or_else(|| no_such_file(from))?;
-        let depot = remote.depot(HashName::Md5)?;
+        let depot = remote.clone().with_jobs(jobs).depot(HashName::Md5)?;
         let files: Vec<_> = match &content {
             Content::File(_) => vec![(from.to_owned(), content.oid(), content.size())],
             Content::Dir(dir) => dir.files().map(|(path, oid, size)| (from.join(path), oid, size)).collect(),
         };
         progress.start("sending", Some(files.len() as u64), Some(content.size()));
-        let sent = transfer::with_jobs(jobs, || {
-            files.into_par_iter().try_for_each(|(path, oid, size): (PathBuf, Oid, u64)| {
-                if progress.cancelled() {
-                    return Err(trackway_store::Error::Cancelled);
-                }
-                depot.send_file(&oid, size, &path, progress).inspect(|()| progress.add(1, 0))
-            })
-        });
+        // A folder's list last: who finds it finds what it names.
+        let sent = transfer::with_jobs(jobs, || depot.send(&files, content.tree().as_deref(), progress));
         progress.finish();
         sent?;
-        // A folder's list last: who finds it finds what it names.
-        depot.send_list(content.tree().as_deref())?;
         Ok(content)
     }
 

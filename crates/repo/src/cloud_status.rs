@@ -1,7 +1,7 @@
 //! `status --cloud`: what the cache has and a remote lacks, and the reverse.
 
 use indexmap::IndexMap;
-use trackway_store::{Hash, HashName, Oid};
+use trackway_store::{Hash, HashName, Oid, Progress};
 
 use crate::error::{Error, Result};
 use crate::fetch::ignore_without_remote;
@@ -26,7 +26,12 @@ pub struct CloudStatus {
 impl Repo {
     /// Compares the cache with the remote. As DVC 3.67, outputs that ask for a remote of their own are left out, and lists of
     /// folders that the cache lacks are fetched.
-    pub fn cloud_status(&self, targets: &[String], options: &TransferOptions) -> Result<CloudStatus> {
+    pub fn cloud_status(
+        &self,
+        targets: &[String],
+        options: &TransferOptions,
+        progress: &dyn Progress,
+    ) -> Result<CloudStatus> {
         let default = options.remote.as_deref();
         let mut status = CloudStatus {
             remote: options.remote.clone().or_else(|| self.config().core_remote().map(str::to_owned)),
@@ -73,7 +78,7 @@ impl Repo {
             if oids.is_empty() {
                 continue;
             }
-            let there = self.object_remote(default, "status")?.depot(kind)?.find(&oids)?;
+            let there = self.object_remote(default, "status")?.with_jobs(options.jobs).depot(kind)?.find(&oids, progress)?;
             let cache = self.cache(kind)?;
             for ((oid, name), there) in oids.iter().zip(names).zip(there) {
                 match (cache.has(oid)?, there) {

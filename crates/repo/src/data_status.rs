@@ -79,7 +79,7 @@ impl Repo {
         status.not_in_cache = missing.into_iter().map(|at| held[at].shown()).collect();
         status.uncommitted = uncommitted;
         if options.not_in_remote {
-            status.not_in_remote = self.not_in_remote(&selected, options, &only)?;
+            status.not_in_remote = self.not_in_remote(&selected, options, &only, progress)?;
         }
         status.unchanged = unchanged;
 
@@ -116,6 +116,7 @@ impl Repo {
         selected: &[Selected],
         options: &DataStatusOptions,
         only: &[Vec<u8>],
+        progress: &dyn Progress,
     ) -> Result<Vec<String>> {
         let mut missing = Vec::new();
         for one in selected.iter().filter(|one| !one.stage.is_repo_import()) {
@@ -138,7 +139,7 @@ impl Repo {
                 let (hashes, oids): (Vec<Hash>, Vec<Oid>) =
                     items.iter().filter_map(|item| item.hash).map(|hash| (hash, hash.oid)).unzip();
                 let there = match (&remote, hashes.first()) {
-                    (Some(remote), Some(hash)) => remote.depot(hash.name)?.find(&oids)?,
+                    (Some(remote), Some(hash)) => remote.depot(hash.name)?.find(&oids, progress)?,
                     _ => vec![false; items.len()],
                 };
                 missing.extend(items.iter().zip(there).filter(|(_, there)| !there).map(|(item, _)| item.shown()));

@@ -8,7 +8,7 @@ use crate::config::ConfigError;
 use crate::error::{Error, Result};
 use crate::index::{Index, Selected, TopLevel};
 use crate::output::Output;
-use crate::remotes::{Batches, TransferOptions, all_in_cache, copy_run_cache, run_cache_of};
+use crate::remotes::{Batches, TransferOptions, all_in_cache, copy_runs_from};
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::used::{Need, Trees};
@@ -87,7 +87,7 @@ impl Repo {
         let default = options.transfer.remote.as_deref();
         if options.transfer.run_cache {
             match self.object_remote(default, "fetch --run-cache") {
-                Ok(remote) => drop(copy_run_cache(&run_cache_of(&remote)?, &self.run_cache_dir())?),
+                Ok(remote) => drop(copy_runs_from(&remote, &self.run_cache_dir())?),
                 Err(error) => ignore_without_remote(error)?,
             }
         }
@@ -125,7 +125,7 @@ impl Repo {
                 }
                 continue;
             }
-            batches.of(&remote, need.hash.name)?.add(self, need, &mut trees)?;
+            batches.of(&remote.with_jobs(options.transfer.jobs), need.hash.name)?.add(self, need, &mut trees)?;
         }
         for batch in &mut batches.list {
             let cache = self.cache(batch.hash_name)?;
@@ -170,7 +170,8 @@ impl Repo {
     /// yet a fault.
     pub(crate) fn check_remote(&self, out: &Output, default: Option<&str>) -> Result<()> {
         match self.remote(out.remote.as_deref().or(default), "<command>") {
-            Ok(remote) => run_cache_of(&remote).map(drop),
+            Ok(remote) if remote.folder().is_none() => remote.open().map(drop),
+            Ok(_) => Ok(()),
             Err(error) => ignore_without_remote(error),
         }
     }

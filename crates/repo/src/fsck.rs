@@ -343,10 +343,9 @@ impl Check<'_> {
             Some(name) => vec![name.clone()],
             None => self.repo.config().remote_names().map(str::to_owned).collect(),
         };
-        let oid = hash.oid.to_string();
         names.into_iter().find_map(|name| {
-            let folder = self.repo.remote_folder(Some(&name), "fsck", hash.name).ok()?;
-            cache.insert_as(&folder.join(&oid[..2]).join(&oid[2..]), &hash.oid, &NoProgress).ok()?;
+            let depot = self.repo.remote_depot(Some(&name), "fsck", hash.name).ok()?;
+            depot.fetch_one(&hash.oid, cache, &NoProgress).ok()?;
             Some(format!("remote '{name}'"))
         })
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trackway_store::{Cache, Folder, Hash, HashName, Progress, Tree, Used, WritersLock, delete_folders, list_folders};
+use trackway_store::{Cache, Depot, Folder, Hash, HashName, Progress, Tree, Used, WritersLock};
 
 use crate::error::{Error, Result};
 use crate::lock::{Lock, patiently};
@@ -85,7 +85,7 @@ impl Repo {
             let mut used = reached.used(name);
             if options.not_in_remote {
                 // As DVC 3.67: needed or not, what a remote has can be had from there.
-                let there = remotes.iter().map(|remote| list_folders(&remote.path)).collect::<Result<Vec<_>, _>>()?;
+                let there = remotes.iter().map(|remote| remote.depot.folders(progress)).collect::<Result<Vec<_>, _>>()?;
                 for oid in there.iter().flatten().flat_map(Folder::objects) {
                     used.objects.remove(oid);
                 }
@@ -97,10 +97,10 @@ impl Repo {
         }
         if options.cloud {
             for remote in &remotes {
-                let mut folders = list_folders(&remote.path)?;
+                let mut folders = remote.depot.folders(progress)?;
                 folders.iter_mut().for_each(|folder| folder.retain_unused(&remote.used));
                 swept.push(sweep(SweptPlace::Remote, folders, options.dry, |folders| {
-                    delete_folders(folders, progress)
+                    remote.depot.delete(folders, progress)
                 })?);
             }
         }
@@ -220,17 +220,17 @@ impl Repo {
 
     /// The remotes' folders, and what is needed in each, as DVC 3.67 puts them together: those that outputs name, then the
     /// default one, each for both kinds of hash.
-    fn remotes_to_sweep(&self, options: &GcOptions, reached: &Reached) -> Result<Vec<RemoteFolder>> {
-        let mut folders: Vec<RemoteFolder> = Vec::new();
+    fn remotes_to_sweep(&self, options: &GcOptions, reached: &Reached) -> Result<Vec<SweptRemote>> {
+        let mut folders: Vec<SweptRemote> = Vec::new();
         let mut add = |name: Option<&str>, hashes: &std::collections::HashSet<Hash>, both: bool| -> Result<()> {
             for kind in [HashName::Md5, HashName::Md5Dos2Unix] {
-                let path = self.remote_folder(name, "gc -c", kind)?;
+                let depot = self.remote_depot(name, "gc -c", kind)?;
                 let needed = hashes.iter().filter(|hash| both || hash.name == kind).map(|hash| hash.oid);
-                match folders.iter_mut().find(|folder| folder.path == path) {
+                match folders.iter_mut().find(|folder| folder.depot.place() == depot.place()) {
                     Some(folder) => folder.used.objects.extend(needed),
                     None => {
                         let used = Used { objects: needed.collect(), ..Used::default() };
-                        folders.push(RemoteFolder { path, used });
+                        folders.push(SweptRemote { depot, used });
                     }
                 }
             }
@@ -246,31 +246,21 @@ impl Repo {
         Ok(folders)
     }
 
-    /// The folder of a remote's objects.
-    pub(crate) fn remote_folder(&self, name: Option<&str>, command: &str, kind: HashName) -> Result<PathBuf> {
-        let remote = self.config().remote_or_default(name, command, &self.root().to_string_lossy())?;
-        if remote.version_aware() || remote.worktree() {
+    /// Where a remote has its objects, for commands that do not know versions.
+    pub(crate) fn remote_depot(&self, name: Option<&str>, command: &str, kind: HashName) -> Result<Depot> {
+        let remote = self.remote(name, command)?;
+        if remote.is_cloud_versioned() {
             return Err(crate::config::ConfigError::invalid(format!(
                 "'{command}' is unsupported for cloud versioned remotes"
             ))
             .into());
         }
-        if !remote.scheme.is_empty() && remote.scheme != "local" {
-            return Err(Error::dvc(format!(
-                "the remote '{}' is at {}: remotes that are no local folder are not built yet in Trackway. Nothing was removed.",
-                remote.name, remote.url
-            )));
-        }
-        let root = PathBuf::from(&remote.url);
-        Ok(match kind {
-            HashName::Md5 => root.join("files").join("md5"),
-            HashName::Md5Dos2Unix => root,
-        })
+        remote.depot(kind)
     }
 }
 
-struct RemoteFolder {
-    path: PathBuf,
+struct SweptRemote {
+    depot: Depot,
     used: Used,
 }
 
@@ -304,11 +294,9 @@ impl MissingLists for FromRemote<'_> {
     fn get(&mut self, repo: &Repo, need: &Need) -> Result<Option<Arc<Tree>>> {
         let name = need.remote.as_deref().or(self.remote);
         let cache = repo.cache(need.hash.name)?;
-        let oid = need.hash.oid.to_string();
         for kind in [need.hash.name, HashName::Md5] {
-            let Ok(folder) = repo.remote_folder(name, "pull", kind) else { return Ok(None) };
-            let path = folder.join(&oid[..2]).join(&oid[2..]);
-            if cache.insert_as(&path, &need.hash.oid, &trackway_store::NoProgress).is_ok() {
+            let Ok(depot) = repo.remote_depot(name, "pull", kind) else { return Ok(None) };
+            if depot.fetch_one(&need.hash.oid, cache, &trackway_store::NoProgress).is_ok() {
                 return Ok(Some(Arc::new(cache.read_tree(&need.hash.oid)?)));
             }
         }

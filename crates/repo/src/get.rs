@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use trackway_store::{Hash, HashName, Hasher, Oid, Progress, transfer};
+use trackway_store::{Hash, HashName, Progress, transfer};
 
 use crate::browse::{Browser, Info, Tracked, is_of_dvc};
 use crate::config::ConfigError;
 use crate::error::{Error, Result};
-use crate::files::{self, Files};
+use crate::files::Files;
 use crate::paths;
 
 /// Where `get` puts it: `out`, in `out` if that is a folder, or here under its own name.
@@ -68,7 +68,7 @@ impl Browser {
         if !info.is_dir {
             std::fs::create_dir_all(parent).map_err(failed)?;
             let copying = Copying { source: self.source(&path, &info, Path::new(typed))?, to: to.to_owned() };
-            return copying.run(self.files());
+            return copying.run(self.files(), progress);
         }
         // Found out before anything is made: the folder may come to lie in what is copied.
         let (folders, copies) = self.plan(&path, Path::new(typed))?;
@@ -95,7 +95,7 @@ impl Browser {
                 if progress.cancelled() {
                     return Err(Error::Interrupted);
                 }
-                copying.run(files)?;
+                copying.run(files, progress)?;
                 progress.add(1, 0);
                 Ok(())
             })
@@ -180,7 +180,7 @@ fn no_storage(shown: &str) -> Error {
 }
 
 impl Copying {
-    fn run(&self, files: &Files) -> Result<()> {
+    fn run(&self, files: &Files, progress: &dyn Progress) -> Result<()> {
         match &self.source {
             Source::Here(path) => match files {
                 // As DVC 3.67: of a link to a folder, an empty folder.
@@ -189,9 +189,12 @@ impl Copying {
                 }
                 Files::WorkTree => {
                     let mut from = File::open(path).map_err(|error| Error::io(path, error))?;
-                    self.write(&mut from)
+                    self.write(&mut |to| copy(&mut from, to, &self.to))
                 }
-                Files::Commit { .. } => self.write(&mut &files.read(path)?.unwrap_or_default()[..]),
+                Files::Commit { .. } => {
+                    let bytes = files.read(path)?.unwrap_or_default();
+                    self.write(&mut |to| copy(&mut &bytes[..], to, &self.to))
+                }
             },
             Source::Object { tracked, hash, remote, shown } => {
                 let cache = tracked.repo.cache(hash.name)?;
@@ -199,7 +202,7 @@ impl Copying {
                     Ok(()) => {
                         let path = cache.path(&hash.oid);
                         let mut from = File::open(&path).map_err(|error| Error::io(&path, error))?;
-                        return self.write(&mut from);
+                        return self.write(&mut |to| copy(&mut from, to, &self.to));
                     }
                     Err(trackway_store::Error::Missing { .. }) => {}
                     Err(error) => return Err(error.into()),
@@ -209,71 +212,31 @@ impl Copying {
                     Err(Error::Config(ConfigError::NoRemote(_))) => return Err(no_storage(shown)),
                     Err(error) => return Err(error),
                 };
-                let path = remote.depot(hash.name)?.path(&hash.oid);
-                let mut from = match File::open(&path) {
-                    Ok(from) => from,
-                    Err(error) if files::is_absent(&error) => return Err(no_storage(shown)),
-                    Err(error) => return Err(Error::io(&path, error)),
-                };
-                let mut hasher = Hasher::new(hash.name);
-                self.write(&mut Hashed { from: &mut from, hasher: &mut hasher })?;
-                let actual = Oid::file(hasher.finish());
-                if actual.bytes() == hash.oid.bytes() {
-                    return Ok(());
+                let depot = remote.depot(hash.name)?;
+                match self.write(&mut |to| Ok(depot.copy_to(&hash.oid, to, progress)?)) {
+                    Err(Error::Store(error)) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
+                        Err(no_storage(shown))
+                    }
+                    outcome => outcome,
                 }
-                // What is wrong is not left for anybody to take for the data.
-                let _ = std::fs::remove_file(&self.to);
-                Err(trackway_store::Error::Corrupt { oid: hash.oid, path, actual }.into())
             }
         }
     }
 
     /// All of it or nothing, with a new file's mode.
-    fn write(&self, from: &mut dyn Readable) -> Result<()> {
+    fn write(&self, fill: &mut dyn FnMut(&mut File) -> Result<()>) -> Result<()> {
         let failed = |error: io::Error| Error::io(&self.to, error);
         let folder = self.to.parent().unwrap_or(Path::new("/"));
         let mode = std::fs::Permissions::from_mode(0o666);
         let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempfile_in(folder);
         let mut new = new.map_err(failed)?;
-        from.copy_to(new.as_file_mut()).map_err(failed)?;
+        fill(new.as_file_mut())?;
         new.persist(&self.to).map_err(|error| failed(error.error))?;
         Ok(())
     }
 }
 
 /// From a file to a file the kernel copies by itself.
-trait Readable {
-    fn copy_to(&mut self, to: &mut File) -> io::Result<u64>;
-}
-
-impl Readable for File {
-    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
-        io::copy(self, to)
-    }
-}
-
-impl Readable for &[u8] {
-    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
-        io::copy(self, to)
-    }
-}
-
-/// Hashes what goes by.
-struct Hashed<'a> {
-    from: &'a mut File,
-    hasher: &'a mut Hasher,
-}
-
-impl Readable for Hashed<'_> {
-    fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
-        io::copy(self, to)
-    }
-}
-
-impl io::Read for Hashed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
+fn copy<R: io::Read + ?Sized>(from: &mut R, to: &mut File, path: &Path) -> Result<()> {
+    io::copy(from, to).map(drop).map_err(|error| Error::io(path, error))
 }

@@ -8,7 +8,7 @@ use crate::add::expand;
 use crate::error::{Error, Result};
 use crate::fetch::{Moved, asks_for, ignore_without_remote};
 use crate::index::Selected;
-use crate::remotes::{Batches, TransferOptions, copy_run_cache, run_cache_of};
+use crate::remotes::{Batches, TransferOptions, copy_runs_to};
 use crate::repo::Repo;
 use crate::used::{Need, Trees};
 
@@ -40,7 +40,7 @@ impl Repo {
         }
         if options.transfer.run_cache {
             match self.object_remote(default, "push --run-cache") {
-                Ok(remote) => done.objects += copy_run_cache(&self.run_cache_dir(), &run_cache_of(&remote)?)?,
+                Ok(remote) => done.objects += copy_runs_to(&remote, &self.run_cache_dir())?,
                 Err(error) => ignore_without_remote(error)?,
             }
         }
@@ -55,6 +55,7 @@ impl Repo {
             match self.remote(need.remote.as_deref().or(default), "<command>") {
                 Ok(remote) => {
                     remote.refuse_versions()?;
+                    let remote = remote.with_jobs(options.transfer.jobs);
                     batches.of(&remote, need.hash.name)?.add(self, need, &mut trees)?;
                 }
                 Err(error) => ignore_without_remote(error)?,

@@ -1,5 +1,6 @@
 //! A repository that was found: its places, its configuration, its caches and its git.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,6 +16,7 @@ use crate::index::Index;
 use crate::links::Links;
 use crate::lock::{self, Holder, Lock, LockOptions};
 use crate::paths::{self, DVC_DIR};
+use crate::remotes::Connection;
 use crate::rwlock::RwLock;
 use crate::site_cache::{self, SiteCache};
 
@@ -35,6 +37,7 @@ pub struct Repo {
     cache: OnceLock<Cache>,
     legacy_cache: OnceLock<Cache>,
     state: OnceLock<State>,
+    pub(crate) connections: Mutex<HashMap<String, Arc<Connection>>>,
     warnings: Mutex<Vec<String>>,
     notes: Mutex<Vec<String>>,
 }
@@ -68,6 +71,7 @@ impl Repo {
             cache: OnceLock::new(),
             legacy_cache: OnceLock::new(),
             state: OnceLock::new(),
+            connections: Mutex::default(),
             warnings: Mutex::new(warnings),
             notes: Mutex::default(),
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use trackway_git::CommitId;
-use trackway_store::{Batch, Cache, Hash, HashName, Progress, Stored, Tree, hash_bytes, inventory};
+use trackway_store::{Batch, Cache, Hash, HashName, NoProgress, Progress, Stored, Tree};
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -407,14 +407,13 @@ impl Repo {
         let mut there = HashMap::new();
         for remote in &names {
             for kind in KINDS {
-                let folder = match self.remote_folder(Some(remote), "gc --pushed", kind) {
-                    Ok(folder) => folder,
+                let objects = self.remote_depot(Some(remote), "gc --pushed", kind);
+                let objects = objects.and_then(|depot| Ok(depot.inventory(&NoProgress)?));
+                match objects {
+                    Ok(objects) => there.extend(objects.into_iter().map(|(oid, size)| (Hash { name: kind, oid }, size))),
                     Err(error) if name.is_some() => return Err(error),
                     // What cannot be asked has nothing.
-                    Err(_) => continue,
-                };
-                for stored in inventory(&folder)? {
-                    there.insert(Hash { name: kind, oid: stored.oid }, stored.size);
+                    Err(_) => {}
                 }
             }
         }
@@ -603,12 +602,9 @@ struct PassOver {
 
 impl MissingLists for PassOver {
     fn get(&mut self, repo: &Repo, need: &Need) -> Result<Option<Arc<Tree>>> {
-        let oid = need.hash.oid.to_string();
         let name = need.remote.as_deref().or(self.repo_remote.as_deref());
-        let Ok(folder) = repo.remote_folder(name, "pull", need.hash.name) else { return Ok(None) };
-        let Ok(bytes) = std::fs::read(folder.join(&oid[..2]).join(&oid[2..])) else { return Ok(None) };
-        let right = hash_bytes(HashName::Md5, &bytes).bytes() == need.hash.oid.bytes();
-        Ok(if right { Tree::parse(&oid, &bytes).ok().map(Arc::new) } else { None })
+        let Ok(depot) = repo.remote_depot(name, "pull", need.hash.name) else { return Ok(None) };
+        Ok(depot.read_tree(&need.hash.oid).ok().flatten().map(|(tree, _)| Arc::new(tree)))
     }
 
     fn give_up(&mut self, _question: &str) -> bool {

@@ -222,7 +222,7 @@ impl Distant {
     }
 
     /// Stores one object from the cache. It is hashed on the way unless the cache's record knows it as it is now.
-    pub fn store(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+    pub(crate) fn store(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
         let from = cache.open_object(oid)?;
         let path = cache.path(oid);
         let look = |file: &File| rustix::fs::fstat(file).map(|stat| Stamp::of(&stat));
@@ -240,7 +240,7 @@ impl Distant {
     }
 
     /// Stores a file from anywhere, which must be the object `oid`.
-    pub fn store_file(&self, oid: &Oid, path: &Path, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+    pub(crate) fn store_file(&self, oid: &Oid, path: &Path, moved: &Moved, progress: &dyn Progress) -> Result<()> {
         let from = File::open(path).map_err(|error| Error::io("opening", path, error))?;
         let size = from.metadata().map_err(|error| Error::io("looking at", path, error))?.len();
         match self.send(oid, from, size, path, false, moved, progress) {
@@ -341,7 +341,7 @@ impl Distant {
     }
 
     /// Brings one object into the cache, verified; an error of the system that says so if it is not here.
-    pub fn load(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+    pub(crate) fn load(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
         let mut incoming = cache.receive(oid)?;
         let path = cache.path(oid);
         self.read(oid, moved, progress, &mut |piece| {
@@ -354,7 +354,7 @@ impl Distant {
     }
 
     /// The bytes of an object, as they come, unverified; an error of the system if it is not here.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         oid: &Oid,
         moved: &Moved,

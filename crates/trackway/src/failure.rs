@@ -163,6 +163,7 @@ fn is_of_dvc(error: &Error) -> bool {
         Error::Store(error) => !matches!(
             error,
             trackway_store::Error::Io { .. }
+                | trackway_store::Error::Remote(_)
                 | trackway_store::Error::Cancelled
                 | trackway_store::Error::IgnoreFileInside { .. }
         ),

@@ -25,18 +25,20 @@ struct Token {
 }
 
 pub(super) async fn find(client: &Client, options: &AzureOptions, environment: &Environment) -> Result<Bearer, String> {
-    let get = |given: &Option<String>, names: &[&str]| given.clone().or_else(|| environment.first(names));
+    let nothing = Environment::only::<String, String>([]);
+    let variables = if options.without_environment { &nothing } else { environment };
+    let get = |given: &Option<String>, names: &[&str]| given.clone().or_else(|| variables.first(names));
     let tenant = get(&options.tenant_id, &["AZURE_TENANT_ID", "AZURE_STORAGE_TENANT_ID"]);
     let id = get(&options.client_id, &["AZURE_CLIENT_ID", "AZURE_STORAGE_CLIENT_ID"]);
     let secret = options.client_secret.clone();
     let secret =
-        secret.or_else(|| environment.first(&["AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET"]).map(Secret::new));
+        secret.or_else(|| variables.first(&["AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET"]).map(Secret::new));
     if let (Some(tenant), Some(id)) = (&tenant, &id) {
         if let Some(secret) = &secret {
             let proof = [("client_secret", secret.expose().to_owned())];
             return authority(client, environment, tenant, id, &proof).await;
         }
-        if let Some(file) = environment.get("AZURE_FEDERATED_TOKEN_FILE") {
+        if let Some(file) = variables.get("AZURE_FEDERATED_TOKEN_FILE") {
             let assertion = tokio::fs::read_to_string(&file).await;
             let assertion = assertion.map_err(|error| format!("the token file '{file}' cannot be read: {error}"))?;
             let proof = [
@@ -46,7 +48,9 @@ pub(super) async fn find(client: &Client, options: &AzureOptions, environment: &
             return authority(client, environment, tenant, id, &proof).await;
         }
     }
-    if let Some(token) = managed_identity(environment, id.as_deref()).await? {
+    if !options.without_managed_identity
+        && let Some(token) = managed_identity(environment, id.as_deref()).await?
+    {
         return Ok(token);
     }
     match command_line(tenant.as_deref()).await {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::profile::Profiles;
 use crate::environment::Environment;
+use crate::http::encode;
 use crate::options::{Addressing, Checksum, Options};
 
 pub(super) struct Settings {
@@ -53,7 +54,7 @@ impl Settings {
         };
         let (scheme, host, base_path) = match &endpoint {
             Some(endpoint) => split(endpoint)?,
-            None => ("https".to_owned(), aws_host(&region), String::new()),
+            None => (if s3.without_tls { "http" } else { "https" }.to_owned(), aws_host(&region), String::new()),
         };
 
         let mut upload_headers = match mlflow("MLFLOW_S3_UPLOAD_EXTRA_ARGS") {
@@ -61,6 +62,9 @@ impl Settings {
             None => BTreeMap::new(),
         };
         upload_headers.extend(s3.upload_headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())));
+        if let Some(key) = &s3.customer_key {
+            upload_headers.extend(customer_headers(key.expose(), s3.customer_algorithm.as_deref())?);
+        }
         // The switch of the AWS tools for stores that know no checksums.
         let when_required = environment.get("AWS_REQUEST_CHECKSUM_CALCULATION");
         let when_required = when_required.is_some_and(|value| value.eq_ignore_ascii_case("when_required"));
@@ -84,6 +88,17 @@ impl Settings {
                     .is_some_and(|version| version.eq_ignore_ascii_case("unsigned")),
         })
     }
+}
+
+/// The headers of a key of the customer's own, which is given in base64.
+fn customer_headers(key: &str, algorithm: Option<&str>) -> Result<[(String, String); 3], String> {
+    let bytes = encode::from_base64(key.trim()).ok_or("the customer's key for encryption is not valid base64")?;
+    let header = |name, value| (format!("x-amz-server-side-encryption-customer-{name}"), value);
+    Ok([
+        header("algorithm", algorithm.unwrap_or("AES256").to_owned()),
+        header("key", encode::base64(&bytes)),
+        header("key-md5", encode::base64(fast_md5::digest(&bytes))),
+    ])
 }
 
 pub(super) fn aws_host(region: &str) -> String {

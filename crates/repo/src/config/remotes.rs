@@ -72,7 +72,18 @@ impl Config {
 
     /// A remote by its name, in any case of letters, with references followed.
     pub fn remote(&self, name: &str) -> Result<RemoteConfig, ConfigError> {
-        let mut options = schema::validate_remote(&self.resolve(name, 0)?)?;
+        self.checked(name, &self.resolve(name, 0)?)
+    }
+
+    /// What a URL leads to, with these options and no others; `remote://name/path` has those of the remote too.
+    pub fn remote_at(&self, url: &str, options: &Table) -> Result<RemoteConfig, ConfigError> {
+        let mut own = options.clone();
+        own.insert("url".to_owned(), ConfigValue::Text(url.to_owned()));
+        self.checked("", &self.follow(own, 0)?)
+    }
+
+    fn checked(&self, name: &str, resolved: &Table) -> Result<RemoteConfig, ConfigError> {
+        let mut options = schema::validate_remote(resolved)?;
         if !options.contains_key("checksum_jobs")
             && let Some(jobs) = self.option("core", "checksum_jobs")
         {
@@ -119,11 +130,14 @@ impl Config {
     /// A remote's options over those of the remote that its URL refers to.
     fn resolve(&self, name: &str, depth: usize) -> Result<Table, ConfigError> {
         let own = self.section("remote").and_then(|remotes| remotes.get(&name.to_lowercase())?.as_table());
-        let own = own.ok_or_else(|| ConfigError::RemoteNotFound(name.to_owned()))?;
+        self.follow(own.ok_or_else(|| ConfigError::RemoteNotFound(name.to_owned()))?.clone(), depth)
+    }
+
+    fn follow(&self, own: Table, depth: usize) -> Result<Table, ConfigError> {
         let url = own.get("url").map(ConfigValue::shown).unwrap_or_default();
         let (scheme, netloc) = schema::split_url(&url).unwrap_or_default();
         if scheme != "remote" {
-            return Ok(own.clone());
+            return Ok(own);
         }
         if depth == MAX_REFERENCES {
             return Err(ConfigError::Unexpected("maximum recursion depth exceeded".to_owned()));
@@ -135,7 +149,7 @@ impl Config {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let url = format!("{}/{path}", base.get("url").map(ConfigValue::shown).unwrap_or_default());
         let mut merged = base;
-        merged.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        merged.extend(own);
         merged.insert("url".to_owned(), ConfigValue::Text(url));
         Ok(merged)
     }

@@ -1,14 +1,28 @@
 //! `azure://container/path`: DVC's options, as those of our own client.
 
-use trackway_ini::IniFile;
+use trackway_ini::Ini;
 use trackway_remote::{Options, Secret};
 
 use super::seconds;
-use crate::config::RemoteConfig;
+use crate::config::{Environment, RemoteConfig};
 use crate::error::Result;
 
-pub(super) fn options(config: &RemoteConfig, options: &mut Options) -> Result<String> {
+pub(super) fn options(config: &RemoteConfig, environment: &Environment, options: &mut Options) -> Result<String> {
     let text = |name| config.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    // As DVC 3.67: what nobody says comes from the configuration of Azure's own command line, where the environment's
+    // variables go before its file.
+    for (name, variable) in [
+        ("connection_string", "AZURE_STORAGE_CONNECTION_STRING"),
+        ("account", "AZURE_STORAGE_ACCOUNT"),
+        ("key", "AZURE_STORAGE_KEY"),
+        ("sas_token", "AZURE_STORAGE_SAS_TOKEN"),
+    ] {
+        if environment.var(variable).is_none()
+            && let Some(value) = of_command_line(environment, name)
+        {
+            options.environment.set_default(variable, value);
+        }
+    }
     let flag = |name| config.flag(name) == Some(true);
     let azure = &mut options.azure;
     azure.connection_string = text("connection_string").map(Secret::new);
@@ -27,4 +41,12 @@ pub(super) fn options(config: &RemoteConfig, options: &mut Options) -> Result<St
     seconds(config, "read_timeout", &mut options.http.idle_timeout)?;
     seconds(config, "timeout", &mut options.http.idle_timeout)?;
     Ok(config.url.clone())
+}
+
+/// A value of the section `[storage]` in `~/.azure/config`.
+fn of_command_line(environment: &Environment, name: &str) -> Option<String> {
+    let folder = environment.var("AZURE_CONFIG_DIR").map(std::path::PathBuf::from);
+    let folder = folder.or_else(|| Some(environment.home_dir()?.join(".azure")))?;
+    let file = Ini::parse(std::fs::read(folder.join("config")).ok()?).ok()?;
+    file.raw_tree().section("storage")?.text(name).map(str::to_owned)
 }

@@ -1,12 +1,34 @@
 //! Remotes: which one an output asks for, and what it is.
+//!
+//! - [`Remote`] is a configured one; [`Remote::depot`] gives what objects are read from and written to.
+//! - A file for each scheme says what DVC's options mean to `trackway_remote`: `s3.rs`, `azure.rs`, `gs.rs`, …; `connect.rs`
+//!   chooses among them and opens.
+//! - `anywhere.rs` opens any URL or path, for `import-url`, `get-url`, `list-url` and `add`.
+//! - `batches.rs` sorts what outputs need by where it comes from; `runs.rs` copies the run cache.
 
-use std::path::{Path, PathBuf};
+pub mod anywhere;
+mod azure;
+mod batches;
+mod connect;
+mod gs;
+mod runs;
+mod s3;
 
-use trackway_store::{Cargo, Depot, Hash, HashName, Layout, Oid, transfer};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use crate::config::{ConfigError, RemoteConfig};
+use trackway_remote::HttpOptions;
+use trackway_store::{Depot, Distant, Hash, HashName, Layout, Oid};
+
+pub(crate) use batches::Batches;
+pub(crate) use connect::Connection;
+use connect::without_password;
+pub use connect::runtime;
+pub(crate) use runs::{copy_runs_from, copy_runs_to};
+
+use crate::config::{ConfigError, ConfigValue, RemoteConfig};
 use crate::error::{Error, Result};
-use crate::fetch::TransferFailure;
 use crate::index::{Follow, Selected};
 use crate::repo::Repo;
 use crate::revisions::RevisionOptions;
@@ -32,10 +54,12 @@ impl TransferOptions {
     }
 }
 
-/// A configured remote.
-#[derive(Clone, Debug)]
+/// A configured remote. Nothing is asked of it before it is opened.
+#[derive(Clone)]
 pub struct Remote {
     pub config: RemoteConfig,
+    connection: Arc<Connection>,
+    jobs: Option<usize>,
 }
 
 impl Remote {
@@ -53,14 +77,15 @@ impl Remote {
         }
     }
 
-    fn reached_folder(&self) -> Result<PathBuf> {
-        self.folder().ok_or_else(|| {
-            Error::from(ConfigError::Unexpected(format!(
-                "the remote '{}' is at '{}', and this build of Trackway does not reach {} remotes yet. Nothing was transferred \
-                 there; DVC's own `dvc` can.",
-                self.config.name, self.config.url, self.config.scheme
-            )))
-        })
+    /// With so many transfers at once, where the person says how many.
+    pub fn with_jobs(mut self, jobs: Option<usize>) -> Remote {
+        self.jobs = jobs.filter(|jobs| *jobs > 0).or(self.jobs);
+        self
+    }
+
+    /// The connection to a remote that is no folder, made when it is first asked for.
+    pub fn open(&self) -> Result<&trackway_remote::Remote> {
+        self.connection.open(&self.config)
     }
 
     /// Where the objects of this kind of hash lie.
@@ -69,7 +94,12 @@ impl Remote {
             HashName::Md5 => Layout::V3,
             HashName::Md5Dos2Unix => Layout::V2,
         };
-        Ok(Depot::at(&self.reached_folder()?, layout, self.config.text("shared") == Some("group")))
+        if let Some(folder) = self.folder() {
+            return Ok(Depot::at(&folder, layout, self.config.text("shared") == Some("group")));
+        }
+        let url = without_password(&self.config.url);
+        let distant = Distant::new(self.open()?.clone(), runtime()?.handle().clone(), &url, layout, self.jobs)?;
+        Ok(Depot::Distant(distant))
     }
 
     /// A folder keeps no versions. Stock finds that out when it has written the files and emptied the `.dvc`.
@@ -77,11 +107,14 @@ impl Remote {
         if !self.is_cloud_versioned() {
             return Ok(());
         }
-        self.reached_folder()?;
+        let why = match self.folder() {
+            Some(_) => format!("support for versioning could not be detected: '{}' is a folder", self.config.url),
+            None => "this build of Trackway does not keep versions there yet".to_owned(),
+        };
         Err(Error::from(ConfigError::Unexpected(format!(
-            "the remote '{}' is configured to keep versions of files (`worktree` or `version_aware`), but support for versioning \
-             could not be detected: '{}' is a folder. Nothing was transferred.",
-            self.config.name, self.config.url
+            "the remote '{}' is configured to keep versions of files (`worktree` or `version_aware`), but {why}. Nothing was \
+             transferred.",
+            self.config.name
         ))))
     }
 }
@@ -90,7 +123,10 @@ impl Repo {
     /// The remote of that name, or the default one. `command` is for the message that there is none.
     pub fn remote(&self, name: Option<&str>, command: &str) -> Result<Remote> {
         let root = self.root().to_string_lossy();
-        Ok(Remote { config: self.config().remote_or_default(name, command, &root)? })
+        let config = self.config().remote_or_default(name, command, &root)?;
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = connections.entry(config.name.clone()).or_insert_with(|| Connection::new(self.environment()));
+        Ok(Remote { jobs: config.jobs(), connection: Arc::clone(connection), config })
     }
 
     /// A remote for objects under their hashes, as DVC 3.67's `get_remote_odb`.
@@ -101,7 +137,10 @@ impl Repo {
                 "config file error: '{command}' is unsupported for cloud versioned remotes"
             )));
         }
-        remote.reached_folder()?;
+        if remote.folder().is_none() {
+            // What is wrong with its options is found before anything is done.
+            remote.open()?;
+        }
         Ok(remote)
     }
 
@@ -156,81 +195,6 @@ impl Repo {
     }
 }
 
-/// The objects that one depot is to give or to take.
-pub(crate) struct Batch {
-    pub depot: Depot,
-    pub hash_name: HashName,
-    files: indexmap::IndexSet<Oid>,
-    folders: indexmap::IndexMap<Oid, transfer::FolderList>,
-    /// Folders' lists that are broken.
-    pub broken: Vec<TransferFailure>,
-}
-
-/// Batches by the place of their depots.
-#[derive(Default)]
-pub(crate) struct Batches {
-    pub list: Vec<Batch>,
-}
-
-impl Batches {
-    pub fn of(&mut self, remote: &Remote, hash_name: HashName) -> Result<&mut Batch> {
-        let depot = remote.depot(hash_name)?;
-        let known =
-            self.list.iter().position(|batch| batch.depot.place() == depot.place() && batch.hash_name == hash_name);
-        let at = known.unwrap_or_else(|| {
-            let empty = (indexmap::IndexSet::new(), indexmap::IndexMap::new());
-            self.list.push(Batch { depot, hash_name, files: empty.0, folders: empty.1, broken: Vec::new() });
-            self.list.len() - 1
-        });
-        Ok(&mut self.list[at])
-    }
-}
-
-impl Batch {
-    /// Adds what an output needs. The list of a folder comes from the cache, or else from the depot.
-    pub fn add(&mut self, repo: &Repo, need: &Need, trees: &mut Trees) -> Result<()> {
-        if !need.hash.oid.is_dir() {
-            self.files.insert(need.hash.oid);
-            return Ok(());
-        }
-        let mut tree = need.tree(repo, trees)?;
-        let mut bytes = None;
-        if tree.is_none() && !self.broken.iter().any(|broken| broken.oid == need.hash.oid) {
-            match self.depot.read_tree(&need.hash.oid) {
-                Ok(Some((read, read_bytes))) => {
-                    let whole = std::sync::Arc::new(read);
-                    trees.learn(need.hash, whole.clone());
-                    tree = Some(need.cut(whole));
-                    bytes = Some(read_bytes);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    self.broken.push(TransferFailure::of(need.hash.oid, &error));
-                    return Ok(());
-                }
-            }
-        }
-        if let Some(tree) = &tree {
-            self.files.extend(tree.iter().map(|entry| entry.oid));
-        }
-        if need.has_tree_object() {
-            let list = self.folders.entry(need.hash.oid);
-            let list =
-                list.or_insert_with(|| transfer::FolderList { oid: need.hash.oid, trees: Vec::new(), bytes: None });
-            list.trees.extend(tree);
-            list.bytes = list.bytes.take().or(bytes);
-        }
-        Ok(())
-    }
-
-    pub fn take_cargo(&mut self) -> Cargo {
-        Cargo {
-            files: std::mem::take(&mut self.files).into_iter().collect(),
-            folders: std::mem::take(&mut self.folders).into_values().collect(),
-        }
-    }
-}
-
 /// Whether the cache has all that is needed.
 pub(crate) fn all_in_cache(repo: &Repo, need: &Need, trees: &mut Trees) -> Result<bool> {
     let cache = repo.cache(need.hash.name)?;
@@ -246,60 +210,37 @@ pub(crate) fn all_in_cache(repo: &Repo, need: &Need, trees: &mut Trees) -> Resul
     Ok(true)
 }
 
-/// A folder's objects of the other layout share its root; the run cache lies there too.
-pub(crate) fn run_cache_of(remote: &Remote) -> Result<PathBuf> {
-    Ok(remote.reached_folder()?.join("runs"))
-}
-
 /// The hash as stock prints it: `md5: 0cc1…`.
 pub fn shown(hash: Hash) -> String {
     format!("{}: {}", hash.name, hash.oid)
 }
 
-/// Copies the entries of a run cache, `kk/<key>/<value>`, to another; tells how many there are. As DVC 3.67 all of them count,
-/// but those that are there already are not written again.
-pub(crate) fn copy_run_cache(from: &Path, to: &Path) -> Result<usize> {
-    let mut count = 0;
-    for (folder, key) in names_in(from)?.into_iter().filter(|(_, name)| is_hex(name, 2)) {
-        for (folder, key) in
-            names_in(&folder)?.into_iter().filter(|(_, name)| is_hex(name, 64) && name.starts_with(&key))
-        {
-            for (path, value) in
-                names_in(&folder)?.into_iter().filter(|(path, name)| is_hex(name, 64) && path.is_file())
-            {
-                let target_folder = to.join(&key[..2]).join(&key);
-                let target = target_folder.join(&value);
-                count += 1;
-                let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, error))?;
-                if std::fs::read(&target).is_ok_and(|there| there == bytes) {
-                    continue;
-                }
-                std::fs::create_dir_all(&target_folder).map_err(|error| Error::io(&target_folder, error))?;
-                crate::write::replace(&target, &bytes)?;
-            }
-        }
-    }
-    Ok(count)
-}
 
-fn names_in(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(Error::io(folder, error)),
+/// An option that is a number of seconds.
+fn seconds(config: &RemoteConfig, option: &str, into: &mut Duration) -> Result<()> {
+    let Some(value) = config.options.get(option) else { return Ok(()) };
+    let seconds = match value {
+        ConfigValue::Int(seconds) => *seconds as f64,
+        ConfigValue::Float(seconds) => *seconds,
+        _ => return Ok(()),
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| Error::io(folder, error))?;
-        if let Ok(name) = entry.file_name().into_string() {
-            found.push((entry.path(), name));
-        }
+    // No wait is longer than a day: who asks for more means for ever.
+    match seconds > 0.0 {
+        true => *into = Duration::from_secs_f64(seconds.min(86_400.0)),
+        false => return Err(wrong_option(config, option, "must be a number of seconds greater than zero")),
     }
-    Ok(found)
+    Ok(())
 }
 
-fn is_hex(name: &str, len: usize) -> bool {
-    name.len() == len && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+/// `ssl_verify`: whether certificates are looked at, or by which they are judged.
+fn path_or_flag(config: &RemoteConfig, option: &str, http: &mut HttpOptions) {
+    match config.options.get(option) {
+        Some(ConfigValue::Bool(verify)) => http.ignore_tls = !verify,
+        Some(ConfigValue::Text(path)) if !path.is_empty() => http.ca_bundle = Some(PathBuf::from(path)),
+        _ => {}
+    }
+}
+
+fn wrong_option(config: &RemoteConfig, option: &str, why: &str) -> Error {
+    Error::from(ConfigError::invalid(format!("the option '{option}' of the remote '{}' {why}", config.name)))
 }

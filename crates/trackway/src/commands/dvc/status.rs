@@ -94,11 +94,13 @@ const NOTHING_TRACKED: &str =
 fn cloud(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     let targets = context.targets(&args.selected.targets)?;
     let options = transfer::options(&args.jobs, &args.selected, args.remote.clone(), &args.revisions, None);
+    let progress = context.terminal.progress();
     let status = context.on_repo(|repo| {
         // Refused as stock refuses it while another command holds the repository.
         drop(repo.lock()?);
-        repo.cloud_status(&targets, &options).map_err(|error| Failure::from(error).caught(""))
+        repo.cloud_status(&targets, &options, &progress).map_err(|error| Failure::from(error).caught(""))
     })?;
+    drop(progress);
     if args.json {
         context.terminal.json(&JsonMap(status.changes.iter().collect()))?;
         return Ok(ExitCode::SUCCESS);

@@ -1,0 +1,111 @@
+//! Any URL or path, opened: `s3://bucket/data`, `remote://name/data`, a place on this machine.
+//!
+//! As DVC 3.67: a URL takes no options from configured remotes, even if one of them is at the same place. Whoever wants them
+//! writes `remote://name/path`, or gives them (`--fs-config`).
+
+use std::path::PathBuf;
+
+use trackway_remote::{RelPath, Remote};
+
+use super::connect::{self, without_password};
+use crate::config::{Config, Environment, RemoteConfig, Table};
+use crate::error::Result;
+use crate::output::is_url;
+use crate::paths;
+use crate::repo::Repo;
+
+/// What a URL or a path leads to. It may not exist.
+pub enum Anywhere {
+    /// A file or folder of this machine, absolute.
+    Here(PathBuf),
+    There(There),
+}
+
+/// A file or folder in a store that was opened. Its requests run on [`super::runtime`].
+pub struct There {
+    /// Opened at the top of the store: the bucket, the host.
+    pub remote: Remote,
+    /// What is meant in it; the root, if it is all of it.
+    pub path: RelPath,
+    /// The version that the URL asks for.
+    pub version: Option<String>,
+    /// As it is shown: without a password, and without the version.
+    pub url: String,
+    /// Its options, those of a remote that it names among them.
+    pub config: RemoteConfig,
+}
+
+impl Repo {
+    /// Opens what `location` names, with these options over those that it has anyway.
+    pub fn anywhere(&self, location: &str, options: &Table) -> Result<Anywhere> {
+        open(self.config(), self.environment(), location, options)
+    }
+}
+
+/// The same where there may be no repository around: its configuration is that of the person and the machine.
+pub fn open(config: &Config, environment: &Environment, location: &str, options: &Table) -> Result<Anywhere> {
+    if !is_url(location) {
+        let path = location.strip_prefix("file://").unwrap_or(location);
+        return Ok(Anywhere::Here(paths::absolute(path.as_ref(), &environment.cwd)));
+    }
+    let mut config = config.remote_at(location, options)?;
+    if config.scheme.is_empty() || config.scheme == "file" {
+        let path = config.url.strip_prefix("file://").unwrap_or(&config.url);
+        return Ok(Anywhere::Here(paths::absolute(path.as_ref(), &environment.cwd)));
+    }
+    let (place, version) = split_version(&config.scheme, &config.url);
+    let url = without_password(&place);
+    let (top, path) = split_top(&place);
+    let path = RelPath::new(path).map_err(trackway_store::Error::from)?;
+    config.url = top;
+    let remote = connect::open(&config, environment)?;
+    Ok(Anywhere::There(There { remote, path, version, url, config }))
+}
+
+/// `scheme://host`, and the path in it without slashes around.
+fn split_top(url: &str) -> (String, String) {
+    let from = url.find("://").map_or(0, |at| at + 3);
+    let end = url[from..].find('/').map_or(url.len(), |at| from + at);
+    (url[..end].to_owned(), url[end..].trim_matches('/').to_owned())
+}
+
+/// As DVC 3.67: the version of an object stands behind its URL.
+fn split_version(scheme: &str, url: &str) -> (String, Option<String>) {
+    let marked = match scheme {
+        "s3" => url.split_once("?versionId="),
+        "azure" => url.split_once("?versionid="),
+        // A number: other keys may have a `#`.
+        "gs" => url.rsplit_once('#').filter(|(_, version)| version.bytes().all(|byte| byte.is_ascii_digit())),
+        _ => None,
+    };
+    match marked.filter(|(_, version)| !version.is_empty()) {
+        Some((url, version)) => (url.to_owned(), Some(version.to_owned())),
+        None => (url.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_the_top_of_its_store_and_a_path() {
+        for (url, top, path) in [
+            ("s3://bucket", "s3://bucket", ""),
+            ("s3://bucket/", "s3://bucket", ""),
+            ("s3://bucket/a/b.csv", "s3://bucket", "a/b.csv"),
+            ("ssh://me@host:22/home/me/", "ssh://me@host:22", "home/me"),
+        ] {
+            assert_eq!(split_top(url), (top.to_owned(), path.to_owned()));
+        }
+    }
+
+    #[test]
+    fn versions_stand_behind_the_url() {
+        let split = |scheme, url| split_version(scheme, url);
+        assert_eq!(split("s3", "s3://b/k?versionId=v1"), ("s3://b/k".to_owned(), Some("v1".to_owned())));
+        assert_eq!(split("gs", "gs://b/k#123"), ("gs://b/k".to_owned(), Some("123".to_owned())));
+        assert_eq!(split("gs", "gs://b/k#x"), ("gs://b/k#x".to_owned(), None));
+        assert_eq!(split("s3", "s3://b/k?x"), ("s3://b/k?x".to_owned(), None));
+    }
+}
