@@ -57,7 +57,8 @@ use location::Location;
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use multipart::{
-    Capabilities, Listing, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart, UnfinishedUpload,
+    Capabilities, Listing, MOST_PARTS, Multipart, PARTS_VALID_FOR, Part, PartTarget, SignedUrl, StoredPart,
+    UnfinishedUpload,
 };
 pub use options::{
     Addressing, Ask, AzureOptions, Checksum, GcsOptions, HdfsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
@@ -214,7 +215,9 @@ impl Remote {
     /// what [`Listing::Pages`] can has it.
     pub async fn list_page(&self, path: &RelPath, begins: &str, after: Option<String>) -> Result<FoundPage> {
         match &*self.kind {
-            Kind::Local(_) => Err(Error::Unsupported { what: "a listing by pages", kind: "a local folder" }),
+            Kind::Local(_) | Kind::Files(_) => {
+                Err(Error::Unsupported { what: "a listing by pages", kind: "what has real folders" })
+            }
             Kind::Bucket(bucket) => bucket.list_page(path, begins, after).await,
         }
     }
@@ -222,8 +225,8 @@ impl Remote {
     /// How often the store has asked us to slow down, or not answered in time, since this was opened.
     pub fn pushed_back(&self) -> u64 {
         match &*self.kind {
-            Kind::Local(_) => 0,
             Kind::Bucket(bucket) => bucket.pushed_back(),
+            _ => 0,
         }
     }
 

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use trackway_store::{
-    Content, Hash, HashName, Progress, SaveOptions, ScanOptions, State, scan, scan_into, transfer,
-};
+use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, ScanOptions, State, scan, scan_into, transfer};
 
 use crate::add::{Added, missing_file, no_such_file};
 use crate::checkout::CheckoutOptions;

@@ -78,7 +78,8 @@ impl Repo {
             if oids.is_empty() {
                 continue;
             }
-            let there = self.object_remote(default, "status")?.with_jobs(options.jobs).depot(kind)?.find(&oids, progress)?;
+            let there =
+                self.object_remote(default, "status")?.with_jobs(options.jobs).depot(kind)?.find(&oids, progress)?;
             let cache = self.cache(kind)?;
             for ((oid, name), there) in oids.iter().zip(names).zip(there) {
                 match (cache.has(oid)?, there) {

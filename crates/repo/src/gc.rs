@@ -85,7 +85,8 @@ impl Repo {
             let mut used = reached.used(name);
             if options.not_in_remote {
                 // As DVC 3.67: needed or not, what a remote has can be had from there.
-                let there = remotes.iter().map(|remote| remote.depot.folders(progress)).collect::<Result<Vec<_>, _>>()?;
+                let there =
+                    remotes.iter().map(|remote| remote.depot.folders(progress)).collect::<Result<Vec<_>, _>>()?;
                 for oid in there.iter().flatten().flat_map(Folder::objects) {
                     used.objects.remove(oid);
                 }

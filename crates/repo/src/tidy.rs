@@ -410,7 +410,9 @@ impl Repo {
                 let objects = self.remote_depot(Some(remote), "gc --pushed", kind);
                 let objects = objects.and_then(|depot| Ok(depot.inventory(&NoProgress)?));
                 match objects {
-                    Ok(objects) => there.extend(objects.into_iter().map(|(oid, size)| (Hash { name: kind, oid }, size))),
+                    Ok(objects) => {
+                        there.extend(objects.into_iter().map(|(oid, size)| (Hash { name: kind, oid }, size)))
+                    }
                     Err(error) if name.is_some() => return Err(error),
                     // What cannot be asked has nothing.
                     Err(_) => {}

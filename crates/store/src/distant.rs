@@ -185,7 +185,9 @@ impl Distant {
             };
             // What the first page had is not asked for again.
             let last = last.map(|last| last.hex().as_str().to_owned()).unwrap_or_default();
-            let parts = prefixes.into_iter().filter(|prefix| prefix.trim_end_matches('/') >= &last[..prefix.trim_end_matches('/').len().min(last.len())]);
+            let parts = prefixes.into_iter().filter(|prefix| {
+                prefix.trim_end_matches('/') >= &last[..prefix.trim_end_matches('/').len().min(last.len())]
+            });
             let parts = parts.map(|prefix| self.spawn(all_beginning(listing.clone(), prefix)));
             let mut parts = futures_util::stream::iter(parts).buffer_unordered(QUESTIONS);
             while let Some(part) = parts.next().await {
@@ -228,7 +230,15 @@ impl Distant {
         let look = |file: &File| rustix::fs::fstat(file).map(|stat| Stamp::of(&stat));
         let before = look(&from).map_err(|errno| Error::io("looking at", &path, errno))?;
         let known = cache.verified.get(oid).is_some_and(|known| known.same_but_ctime(&before));
-        let sent = self.send(oid, from.try_clone().map_err(|error| Error::io("opening", &path, error))?, before.size, &path, known, moved, progress);
+        let sent = self.send(
+            oid,
+            from.try_clone().map_err(|error| Error::io("opening", &path, error))?,
+            before.size,
+            &path,
+            known,
+            moved,
+            progress,
+        );
         if let Err(Error::Corrupt { .. }) = &sent {
             cache.verified.forget(oid);
         }

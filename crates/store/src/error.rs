@@ -67,6 +67,20 @@ impl Error {
         Error::Io { doing, path: path.as_ref().to_owned(), source: source.into() }
     }
 
+    /// What is wrong with a remote as a whole, and not with one object: its answer to all others would be the same.
+    pub fn is_of_the_whole_remote(&self) -> bool {
+        use trackway_remote::Error as Remote;
+        matches!(
+            self,
+            Error::Remote(
+                Remote::Refused { .. }
+                    | Remote::NoCredentials { .. }
+                    | Remote::NoBucket { .. }
+                    | Remote::NoSpace { .. }
+            )
+        )
+    }
+
     /// The kind of the system's error behind this one, if that is what it is.
     pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
         match self {

@@ -206,16 +206,24 @@ impl Depot {
                 if progress.cancelled() {
                     return Err(Error::Cancelled);
                 }
-                failures.take(oid, progress, match way {
-                    Way::Push => folder.store(oid, cache, progress),
-                    Way::Fetch => folder.load(oid, cache, progress),
-                })
+                failures.take(
+                    oid,
+                    progress,
+                    match way {
+                        Way::Push => folder.store(oid, cache, progress),
+                        Way::Fetch => folder.load(oid, cache, progress),
+                    },
+                )
             })?,
             Depot::Distant(distant) => distant.each(oids, progress, &|oid, moved| {
-                failures.take(oid, progress, match way {
-                    Way::Push => distant.store(oid, cache, moved, progress),
-                    Way::Fetch => distant.load(oid, cache, moved, progress),
-                })
+                failures.take(
+                    oid,
+                    progress,
+                    match way {
+                        Way::Push => distant.store(oid, cache, moved, progress),
+                        Way::Fetch => distant.load(oid, cache, moved, progress),
+                    },
+                )
             })?,
         }
         let mut failed = failures.list.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -260,13 +268,10 @@ impl Failures {
 
     fn ends_all(&self, error: &Error) -> bool {
         use std::io::ErrorKind;
-        use trackway_remote::Error as Remote;
         match error {
             Error::Cancelled | Error::Io { doing: "making the folder", .. } => true,
-            Error::Remote(
-                Remote::Refused { .. } | Remote::NoCredentials { .. } | Remote::NoBucket { .. } | Remote::NoSpace { .. },
-            ) => true,
-            Error::Remote(Remote::Unreachable { .. }) => {
+            error if error.is_of_the_whole_remote() => true,
+            Error::Remote(trackway_remote::Error::Unreachable { .. }) => {
                 self.unreachable.fetch_add(1, Ordering::Relaxed) + 1 >= Failures::GIVE_UP
             }
             other => matches!(

@@ -94,7 +94,8 @@ fn folder(cache: &Cache, files: u32, large: usize) -> Cargo {
         oids.push(cache.put_bytes(&content(files, large)).unwrap());
     }
     let names: Vec<String> = (0..oids.len()).map(|n| format!("file{n}")).collect();
-    let tree = Tree::from_entries(names.iter().zip(&oids).map(|(name, oid)| (name.as_bytes(), *oid)).collect()).unwrap();
+    let tree =
+        Tree::from_entries(names.iter().zip(&oids).map(|(name, oid)| (name.as_bytes(), *oid)).collect()).unwrap();
     let oid = cache.put_tree(&tree).unwrap();
     let list = transfer::FolderList { oid, trees: vec![Arc::new(tree)], bytes: None };
     Cargo { files: oids, folders: vec![list] }

@@ -44,7 +44,7 @@ impl Files {
     }
 
     pub fn capabilities(&self) -> Capabilities {
-        Capabilities { multipart: false, signed_urls: false }
+        Capabilities { multipart: false, signed_urls: false, listing: crate::Listing::Folders }
     }
 
     pub async fn get(&self, path: &RelPath) -> Result<Object> {

@@ -56,6 +56,8 @@ impl Batch {
                     bytes = Some(read_bytes);
                 }
                 Ok(None) => {}
+                // Of one list nothing is told by what ends all.
+                Err(error) if error.is_of_the_whole_remote() => return Err(error.into()),
                 Err(error) => {
                     self.broken.push(TransferFailure::of(need.hash.oid, &error));
                     return Ok(());
@@ -82,4 +84,3 @@ impl Batch {
         }
     }
 }
-

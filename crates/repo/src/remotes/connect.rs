@@ -17,7 +17,8 @@ pub fn runtime() -> Result<&'static Runtime> {
     }
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let made = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let made = made.map_err(|error| Error::unforeseen(format!("threads for the network cannot be started: {error}")))?;
+    let made =
+        made.map_err(|error| Error::unforeseen(format!("threads for the network cannot be started: {error}")))?;
     Ok(RUNTIME.get_or_init(|| made))
 }
 
@@ -47,8 +48,7 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
     if let (false, Some(home)) = (variables.contains_key("HOME"), environment.home_dir()) {
         variables.insert("HOME".to_owned(), home.to_string_lossy().into_owned());
     }
-    let mut options =
-        Options { environment: trackway_remote::Environment::only(variables), ..Options::default() };
+    let mut options = Options { environment: trackway_remote::Environment::only(variables), ..Options::default() };
     let location = match config.scheme.as_str() {
         "s3" => s3::options(config, &mut options)?,
         "azure" => azure::options(config, environment, &mut options)?,

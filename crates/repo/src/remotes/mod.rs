@@ -23,8 +23,8 @@ use trackway_store::{Depot, Distant, Hash, HashName, Layout, Oid};
 
 pub(crate) use batches::Batches;
 pub(crate) use connect::Connection;
-use connect::without_password;
 pub use connect::runtime;
+use connect::without_password;
 pub(crate) use runs::{copy_runs_from, copy_runs_to};
 
 use crate::config::{ConfigError, ConfigValue, RemoteConfig};
@@ -214,7 +214,6 @@ pub(crate) fn all_in_cache(repo: &Repo, need: &Need, trees: &mut Trees) -> Resul
 pub fn shown(hash: Hash) -> String {
     format!("{}: {}", hash.name, hash.oid)
 }
-
 
 /// An option that is a number of seconds.
 fn seconds(config: &RemoteConfig, option: &str, into: &mut Duration) -> Result<()> {

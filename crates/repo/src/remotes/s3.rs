@@ -45,7 +45,11 @@ pub(super) fn options(config: &RemoteConfig, options: &mut Options) -> Result<St
     ] {
         let granted = text(option);
         if granted.is_some() && text("acl").is_some() {
-            return Err(super::wrong_option(config, "acl", &format!("excludes '{option}': only one can say who may read")));
+            return Err(super::wrong_option(
+                config,
+                "acl",
+                &format!("excludes '{option}': only one can say who may read"),
+            ));
         }
         header(name, granted);
     }
