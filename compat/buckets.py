@@ -6,6 +6,9 @@ from services import Store
 
 PREFIX = "some/prefix/"
 
+# The stores that speak S3.
+S3 = ("seaweedfs", "rclone", "juicefs")
+
 
 @dataclasses.dataclass
 class Bucket:
@@ -16,7 +19,7 @@ class Bucket:
     def uri(self) -> str:
         """Where a server is told to put artifacts: below a prefix, which must show in no answer."""
         below = PREFIX.rstrip("/")
-        if self.store.name == "seaweedfs":
+        if self.store.name in S3:
             return f"s3://{self.name}/{below}"
         if self.store.name == "fake-gcs":
             return f"gs://{self.name}/{below}"
@@ -35,7 +38,7 @@ class Bucket:
     def read(self, key: str) -> bytes:
         key = PREFIX + key
         match self.store.name:
-            case "seaweedfs":
+            case "seaweedfs" | "rclone" | "juicefs":
                 return self.s3().get_object(Bucket=self.name, Key=key)["Body"].read()
             case "azurite":
                 return self.azure().download_blob(key).readall()
@@ -45,7 +48,7 @@ class Bucket:
     def write(self, key: str, content: bytes) -> None:
         key = PREFIX + key
         match self.store.name:
-            case "seaweedfs":
+            case "seaweedfs" | "rclone" | "juicefs":
                 self.s3().put_object(Bucket=self.name, Key=key, Body=content)
             case "azurite":
                 self.azure().upload_blob(key, content, overwrite=True)
@@ -55,7 +58,7 @@ class Bucket:
     def delete(self, key: str) -> None:
         key = PREFIX + key
         match self.store.name:
-            case "seaweedfs":
+            case "seaweedfs" | "rclone" | "juicefs":
                 self.s3().delete_object(Bucket=self.name, Key=key)
             case "azurite":
                 self.azure().delete_blob(key)
@@ -68,7 +71,7 @@ class Bucket:
 
     def _list(self, prefix: str) -> list[tuple[str, int]]:
         match self.store.name:
-            case "seaweedfs":
+            case "seaweedfs" | "rclone" | "juicefs":
                 pages = self.s3().get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
                 return [(o["Key"], o["Size"]) for page in pages for o in page.get("Contents", [])]
             case "azurite":

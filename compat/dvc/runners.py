@@ -96,11 +96,11 @@ class Binary:
 class Stock:
     """Stock DVC, kept imported in a worker."""
 
-    def __init__(self, python: str, home: pathlib.Path, backwards: bool = False):
+    def __init__(self, python: str, home: pathlib.Path, backwards: bool = False, remotes: bool = False):
         prepare_home(home)
         env = environment(home)
         self.process = subprocess.Popen(
-            [python, "-P", str(WORKER), *["--backwards"] * backwards],
+            [python, "-P", str(WORKER), *["--backwards"] * backwards, *["--remotes"] * remotes],
             cwd=home,
             env=env,
             stdin=subprocess.PIPE,

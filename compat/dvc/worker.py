@@ -54,6 +54,16 @@ def preload() -> None:
                 importlib.import_module(module.name)
 
 
+def preload_remotes() -> None:
+    """The libraries by which stock reaches clouds and other machines, which take it seconds."""
+    for name in (
+        "dvc_s3", "s3fs", "aiobotocore.session", "aiobotocore.httpsession", "dvc_azure", "dvc_azure.spec", "adlfs", "knack.config",
+        "azure.identity.aio", "azure.storage.blob.aio", "dvc_gs", "gcsfs", "google.auth", "dvc_ssh", "dvc_ssh.spec", "asyncssh",
+        "dvc_webdav", "webdav4.fsspec", "httpx", "dvc_http", "dvc_http.spec", "aiohttp", "aiohttp_retry", "fsspec.asyn",
+    ):  # fmt: skip
+        importlib.import_module(name)
+
+
 def child(request: dict, streams: tuple[int, int, int]) -> int:
     signal.alarm(TIMEOUT)
     for target, source in enumerate(streams):
@@ -153,6 +163,8 @@ def serve(request: dict) -> dict:
 
 def run() -> None:
     preload()
+    if "--remotes" in sys.argv:
+        preload_remotes()
     if "--backwards" in sys.argv:
         list_folders_backwards()
     gc.freeze()

@@ -1,0 +1,47 @@
+"""One remote, used by stock DVC and by ours in turns. What kinds there are: kinds.py."""
+
+import pathlib
+import shutil
+
+import pytest
+
+from dvc.remotes.kinds import KINDS, Remote
+from dvc.remotes.repository import Repository
+from dvc.runners import Stock
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `kind` runs with each, or with those of `@pytest.mark.kinds(…)`."""
+    if "kind" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker("kinds")
+        metafunc.parametrize("kind", marked.args if marked else list(KINDS))
+
+
+@pytest.fixture(scope="session")
+def stock(dvc_python, tmp_path_factory):
+    """Stock DVC, with its plugins for remotes imported too."""
+    worker = Stock(dvc_python, tmp_path_factory.mktemp("stock"), remotes=True)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def remote(kind, request) -> Remote:
+    """A new, empty remote on the server of this kind."""
+    return KINDS[kind].remote(request.getfixturevalue(KINDS[kind].server))
+
+
+@pytest.fixture
+def repository(templates, tmp_path):
+    """Makes repositories that one tool uses: `repository("name", ours, remote)`, and `of=other` makes it a clone of that,
+    with all that it was told of remotes, and without its data."""
+    made: list[pathlib.Path] = []
+
+    def make(name: str, tool, remote: Remote, of: Repository | None = None) -> Repository:
+        folder = tmp_path / name
+        made.append(folder)
+        return Repository(folder, tool, remote, of or templates("dvc"))
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)

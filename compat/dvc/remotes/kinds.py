@@ -1,0 +1,140 @@
+"""The kinds of remotes: what `dvc remote` is told of each, and what really lies there, seen past both tools.
+
+A new kind is a function that makes an empty place on a server, and a line in `KINDS`.
+"""
+
+import dataclasses
+import pathlib
+import urllib.parse
+from collections.abc import Callable
+
+from buckets import PREFIX, Bucket
+
+
+@dataclasses.dataclass
+class Folder:
+    """What lies in a folder that a server serves: for the stores that are one."""
+
+    root: pathlib.Path
+
+    def keys(self, below: str = "") -> dict[str, int]:
+        files = (path for path in (self.root / below).rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): path.stat().st_size for path in files}
+
+    def read(self, key: str) -> bytes:
+        return (self.root / key).read_bytes()
+
+    def write(self, key: str, content: bytes) -> None:
+        # In place: it stays the server's.
+        with open(self.root / key, "r+b" if (self.root / key).exists() else "wb") as file:
+            file.truncate()
+            file.write(content)
+
+    def delete(self, key: str) -> None:
+        (self.root / key).unlink()
+
+
+@dataclasses.dataclass
+class Remote:
+    """An empty place on a server, and how a remote in it is configured."""
+
+    url: str
+    # What there is, by keys below the URL.
+    objects: Bucket | Folder
+    # What git may have.
+    options: dict[str, str]
+    # What goes to config.local.
+    private: dict[str, str] = dataclasses.field(default_factory=dict)
+    # The same, with what a server does not accept.
+    wrong: dict[str, str] = dataclasses.field(default_factory=dict)
+    # A URL on the same server where there is nothing to be put: no such bucket.
+    nowhere: str = ""
+    # What must show nowhere.
+    secrets: tuple[str, ...] = ()
+    # Of the server: `127.0.0.1:8333`.
+    address: str = ""
+    # What stock has to be told to do with this server what it does with the real one.
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def through(self, address: str) -> "Remote":
+        """The same place by way of something that listens elsewhere."""
+        host, _, port = address.rpartition(":")
+
+        def moved(options: dict[str, str]) -> dict[str, str]:
+            return {name: value.replace(self.address, address) for name, value in options.items()}
+
+        assert self.address.startswith(host), "only the port differs"
+        url = self.url.replace(self.address, address)
+        return dataclasses.replace(self, url=url, options=moved(self.options), private=moved(self.private))
+
+    def configure(self, repository, name: str, below: str) -> None:
+        """Adds the remote `name` in the folder `below` of this place."""
+        repository.dvc("remote", "add", "-f", name, f"{self.url}/{below}")
+        for option, value in self.options.items():
+            repository.dvc("remote", "modify", name, option, value)
+        self.log_in(repository, name, self.private)
+
+    def log_in(self, repository, name: str, private: dict[str, str]) -> None:
+        for option, value in private.items():
+            repository.dvc("remote", "modify", "--local", name, option, value)
+
+
+def s3(store) -> Remote:
+    variables, bucket = store.variables, Bucket(store, store.bucket())
+    secret = variables["AWS_SECRET_ACCESS_KEY"]
+    return Remote(
+        bucket.uri,
+        bucket,
+        options={"endpointurl": variables["AWS_ENDPOINT_URL"], "region": variables["AWS_REGION"]},
+        private={"access_key_id": variables["AWS_ACCESS_KEY_ID"], "secret_access_key": secret},
+        wrong={"secret_access_key": "wrong" + secret},
+        # SeaweedFS makes a bucket that is not there when something is put into it.
+        nowhere="" if store.name == "seaweedfs" else "s3://no-such-bucket/p",
+        secrets=(secret,),
+        address=variables["AWS_ENDPOINT_URL"].removeprefix("http://"),
+    )
+
+
+def azure(store) -> Remote:
+    variables, bucket = store.variables, Bucket(store, store.bucket())
+    told, key = variables["AZURE_STORAGE_CONNECTION_STRING"], variables["AZURE_STORAGE_ACCESS_KEY"]
+    return Remote(
+        f"azure://{bucket.name}/{PREFIX.rstrip('/')}",
+        bucket,
+        options={},
+        private={"connection_string": told},
+        wrong={"connection_string": told.replace(key, key[::-1].lstrip("=") + "==")},
+        nowhere="azure://no-such-container/p",
+        secrets=(key, urllib.parse.quote(key, safe="")),
+        address=urllib.parse.urlsplit(variables["AZURE_STORAGE_ENDPOINT"]).netloc,
+    )
+
+
+def gs(store) -> Remote:
+    bucket, endpoint = Bucket(store, store.bucket()), store.variables["STORAGE_EMULATOR_HOST"]
+    return Remote(
+        bucket.uri,
+        bucket,
+        options={"endpointurl": endpoint, "allow_anonymous_login": "true"},
+        nowhere="gs://no-such-bucket/p",
+        address=endpoint.removeprefix("http://"),
+        # Else it asks the real cloud by gRPC how a bucket is laid out, and waits for an answer.
+        environment={"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"},
+    )
+
+
+@dataclasses.dataclass
+class Kind:
+    # The fixture of its server.
+    server: str
+    remote: Callable[..., Remote]
+    # HTTP has no listing: stock asks for each object, and has no `gc -c`.
+    lists: bool = True
+
+
+KINDS = {
+    "s3": Kind("seaweedfs", s3),
+    "s3-rclone": Kind("rclone", s3),
+    "azure": Kind("azurite", azure),
+    "gs": Kind("fake_gcs", gs),
+}
