@@ -132,15 +132,15 @@ class Pgbouncer(Service):
 
 
 class FaultProxy(Service):
-    """A TCP proxy that delays, cuts, refuses and swallows, as it is told: crates/testkit/src/services/fault_proxy.rs."""
+    """A TCP proxy that delays, cuts, garbles, refuses and swallows, as it is told: crates/testkit/src/services/fault_proxy.rs."""
 
     def __init__(self, target: str, *faults: str):
         super().__init__("fault-proxy", f"target={target}", *faults)
         self.address = self.variables["FAULT_PROXY_ADDRESS"]
 
     def set(self, *faults: str) -> None:
-        """From now on: `delay=MILLISECONDS`, `cut-up=BYTES`, `cut-down=BYTES`, `refuse=yes`, `black-hole=yes`; nothing
-        ends what was set before."""
+        """From now on: `delay=MILLISECONDS`, `cut-up=BYTES`, `cut-down=BYTES`, `corrupt-up=BYTE`, `corrupt-down=BYTE`,
+        `refuse=yes`, `black-hole=yes`; nothing ends what was set before."""
         self.tell("set", *faults)
 
     def next(self, *faults: str) -> None:
@@ -202,6 +202,12 @@ def seaweedfs():
 def rclone():
     """A sloppy S3, which ignores conditions."""
     yield from shared(lambda: Store("rclone"))
+
+
+@pytest.fixture(scope="session")
+def juicefs():
+    """An S3 in front of a file system, by MinIO's code."""
+    yield from shared(lambda: Store("juicefs"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from dvc.remotes.kinds import KINDS, Remote
+from dvc.remotes.plain_http import PlainHttp
 from dvc.remotes.repository import Repository
 from dvc.runners import Stock
 
@@ -23,6 +24,13 @@ def stock(dvc_python, tmp_path_factory):
     worker = Stock(dvc_python, tmp_path_factory.mktemp("stock"), remotes=True)
     yield worker
     worker.close()
+
+
+@pytest.fixture(scope="session")
+def plain_http(tmp_path_factory):
+    server = PlainHttp(tmp_path_factory.mktemp("web"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

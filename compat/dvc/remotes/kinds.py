@@ -3,12 +3,15 @@
 A new kind is a function that makes an empty place on a server, and a line in `KINDS`.
 """
 
+import base64
 import dataclasses
 import pathlib
 import urllib.parse
+import uuid
 from collections.abc import Callable
 
 from buckets import PREFIX, Bucket
+from dvc.remotes import plain_http
 
 
 @dataclasses.dataclass
@@ -53,8 +56,6 @@ class Remote:
     secrets: tuple[str, ...] = ()
     # Of the server: `127.0.0.1:8333`.
     address: str = ""
-    # What stock has to be told to do with this server what it does with the real one.
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def through(self, address: str) -> "Remote":
         """The same place by way of something that listens elsewhere."""
@@ -118,8 +119,19 @@ def gs(store) -> Remote:
         options={"endpointurl": endpoint, "allow_anonymous_login": "true"},
         nowhere="gs://no-such-bucket/p",
         address=endpoint.removeprefix("http://"),
-        # Else it asks the real cloud by gRPC how a bucket is laid out, and waits for an answer.
-        environment={"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"},
+    )
+
+
+def http(server) -> Remote:
+    name = f"test-{uuid.uuid4().hex}"
+    return Remote(
+        f"http://{server.address}/{name}",
+        Folder(server.root / name),
+        options={"auth": "basic", "user": plain_http.USER},
+        private={"password": plain_http.PASSWORD},
+        wrong={"password": "wrong-" + plain_http.PASSWORD},
+        secrets=(plain_http.PASSWORD, base64.b64encode(f"{plain_http.USER}:{plain_http.PASSWORD}".encode()).decode()),
+        address=server.address,
     )
 
 
@@ -135,6 +147,8 @@ class Kind:
 KINDS = {
     "s3": Kind("seaweedfs", s3),
     "s3-rclone": Kind("rclone", s3),
+    "s3-juicefs": Kind("juicefs", s3),
     "azure": Kind("azurite", azure),
     "gs": Kind("fake_gcs", gs),
+    "http": Kind("plain_http", http, lists=False),
 }

@@ -20,9 +20,7 @@ class Repository:
         self.folder, self.path = folder, folder / "repo"
         (folder / "tmp").mkdir(parents=True)
         prepare_home(folder / "home")
-        self.env = environment(
-            folder / "home", DVC_SITE_CACHE_DIR=str(folder / "site"), TMPDIR=str(folder / "tmp"), **remote.environment
-        )
+        self.env = environment(folder / "home", DVC_SITE_CACHE_DIR=str(folder / "site"), TMPDIR=str(folder / "tmp"))
         if isinstance(origin, Repository):
             self.git("clone", "-q", str(origin.path), str(self.path), cwd=folder)
             shutil.copy(origin.path / ".dvc/config.local", self.path / ".dvc/config.local")

@@ -102,12 +102,13 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
     if !missing.is_empty() {
         debian::install(&missing, project.ci)?;
     }
-    if ["seaweedfs", "fake-gcs", "rclone"].into_iter().any(wanted) {
+    if ["seaweedfs", "fake-gcs", "rclone", "juicefs"].into_iter().any(wanted) {
         let environments = python::make(project, &["services".to_owned()])?;
         let python = environments.first().context("There is no compat/requirements/services.txt")?.python();
         let programs = python.parent().context("The environment has no folder for programs")?;
         link(&programs.join("weed"), &bin.join("weed"))?;
         link(&programs.join("rclone"), &bin.join("rclone"))?;
+        link(&programs.join("juicefs"), &bin.join("juicefs"))?;
         link(&fake_gcs_server(&python)?, &bin.join("fake-gcs-server"))?;
     }
     if wanted("azurite") {

@@ -52,6 +52,11 @@ impl Launch {
         self
     }
 
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Its log, when two of a name share a folder.
     pub fn log(mut self, log: PathBuf) -> Self {
         self.log = log;

@@ -1,4 +1,4 @@
-//! A TCP proxy of our own that does harm on the way: it delays, cuts, refuses and swallows. What is
+//! A TCP proxy of our own that does harm on the way: it delays, cuts, garbles, refuses and swallows. What is
 //! set holds for all connections until something else is set, or for the next one alone.
 //!
 //! ```no_run
@@ -39,6 +39,10 @@ pub struct Faults {
     pub cut_up: Option<u64>,
     /// The connection ends when the server has sent so many bytes; those still arrive.
     pub cut_down: Option<u64>,
+    /// Of what the client sends the byte at this place, counted from the connection's beginning, arrives as another.
+    pub corrupt_up: Option<u64>,
+    /// The same of what the server sends.
+    pub corrupt_down: Option<u64>,
     /// Nobody listens: a connection is refused. As one of `next`: it is accepted and ended at once.
     pub refuse: bool,
     /// Connections are accepted, and stay open, but nothing gets through until this is set no more.
@@ -46,7 +50,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// `delay=MILLISECONDS cut-up=BYTES cut-down=BYTES refuse=yes black-hole=yes`
+    /// `delay=MILLISECONDS cut-up=BYTES cut-down=BYTES corrupt-up=BYTE corrupt-down=BYTE refuse=yes black-hole=yes`
     fn read(options: &[(&str, &str)]) -> Result<Self> {
         let mut faults = Self::default();
         for (name, value) in options {
@@ -55,6 +59,8 @@ impl Faults {
                 "delay" => faults.delay = Duration::from_millis(number()?),
                 "cut-up" => faults.cut_up = Some(number()?),
                 "cut-down" => faults.cut_down = Some(number()?),
+                "corrupt-up" => faults.corrupt_up = Some(number()?),
+                "corrupt-down" => faults.corrupt_down = Some(number()?),
                 "refuse" => faults.refuse = yes_or_no(name, value)?,
                 "black-hole" => faults.black_hole = yes_or_no(name, value)?,
                 _ => return unknown(name),
@@ -270,8 +276,9 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) {
     shared.lock().open.insert(number, kept);
     let [from_client, to_server] = up;
     let [to_client, from_server] = down;
-    let way_up = Way { shared: shared.clone(), number, own, bound: |faults| faults.cut_up };
-    let way_down = Way { bound: |faults| faults.cut_down, own: way_up.own.clone(), shared: shared.clone(), number };
+    let way = |own, bound, garbled| Way { shared: shared.clone(), number, own, bound, garbled };
+    let way_up = way(own.clone(), |faults| faults.cut_up, |faults| faults.corrupt_up);
+    let way_down = way(own, |faults| faults.cut_down, |faults| faults.corrupt_down);
     thread::scope(|scope| {
         scope.spawn(|| way_up.carry(from_client, to_server));
         scope.spawn(|| way_down.carry(from_server, to_client));
@@ -286,6 +293,7 @@ struct Way {
     /// What a `next` has set for this connection.
     own: Option<Faults>,
     bound: fn(&Faults) -> Option<u64>,
+    garbled: fn(&Faults) -> Option<u64>,
 }
 
 impl Way {
@@ -303,6 +311,10 @@ impl Way {
             let Some(faults) = self.passed() else { return self.cut() };
             let left = (self.bound)(&faults).map_or(u64::MAX, |bound| bound.saturating_sub(carried));
             let may_pass = usize::try_from(left).unwrap_or(usize::MAX).min(got);
+            let place = (self.garbled)(&faults).and_then(|place| usize::try_from(place.checked_sub(carried)?).ok());
+            if let Some(byte) = place.and_then(|place| piece.get_mut(..may_pass)?.get_mut(place)) {
+                *byte ^= 1;
+            }
             if to.write_all(&piece[..may_pass]).is_err() {
                 return self.cut();
             }

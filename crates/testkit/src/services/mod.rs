@@ -28,9 +28,10 @@
 //! prometheus.rs   Prometheus, asking servers for /metrics
 //! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
 //! rclone.rs       S3 that is sloppy: it ignores conditions
+//! juicefs.rs      JuiceFS's gateway, an S3 by MinIO's code over a file system
 //! azurite.rs      Azure Blob Storage; `container()`
 //! fake_gcs.rs     Google Cloud Storage; `bucket()`
-//! fault_proxy.rs  a TCP proxy of our own that delays, cuts, refuses and swallows
+//! fault_proxy.rs  a TCP proxy of our own that delays, cuts, garbles, refuses and swallows
 //!
 //! daemon.rs       starts, watches and ends one program; it dies with the process that started it
 //! folder.rs       its temporary folder
@@ -58,6 +59,7 @@ mod folder;
 pub mod haproxy;
 pub mod hdfs;
 pub mod host;
+pub mod juicefs;
 pub mod patroni;
 pub mod pgbouncer;
 mod ports;
@@ -73,6 +75,7 @@ pub use fake_gcs::FakeGcs;
 pub use fault_proxy::FaultProxy;
 pub use haproxy::Haproxy;
 pub use hdfs::Hdfs;
+pub use juicefs::JuiceFs;
 pub use patroni::Patroni;
 pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
@@ -86,7 +89,7 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "postgres",
     "pgbouncer",
     "patroni",
@@ -94,6 +97,7 @@ pub const NAMES: [&str; 11] = [
     "prometheus",
     "seaweedfs",
     "rclone",
+    "juicefs",
     "azurite",
     "fake-gcs",
     "hdfs",
@@ -123,6 +127,7 @@ pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
         "azurite" => Box::new(Azurite::start_with(options)?),
         "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
         "hdfs" => Box::new(Hdfs::start_with(options)?),
+        "juicefs" => Box::new(JuiceFs::start_with(options)?),
         "rclone" => Box::new(Rclone::start_with(options)?),
         "fault-proxy" => Box::new(FaultProxy::start_with(options)?),
         _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),

@@ -190,9 +190,14 @@ pub(super) fn new_name() -> String {
 }
 
 fn create_bucket(endpoint: &str, name: &str) -> Result {
+    create_bucket_as(endpoint, name, ACCESS_KEY, SECRET_KEY)
+}
+
+/// On whichever S3 there is.
+pub(super) fn create_bucket_as(endpoint: &str, name: &str, key: &str, secret: &str) -> Result {
     let path = format!("/{name}");
     let host = endpoint.trim_start_matches("http://");
-    let headers = signing::s3_put(host, &path, REGION, ACCESS_KEY, SECRET_KEY);
+    let headers = signing::s3_put(host, &path, REGION, key, secret);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let reply = Client::new(endpoint).send("PUT", &path, &headers, Some(b""))?;
     if reply.status != 200 {
