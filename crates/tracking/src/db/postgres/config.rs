@@ -94,6 +94,14 @@ impl PostgresConfig {
         Ok(PostgresConfig { config, tls, connections: 8 })
     }
 
+    /// The ports that are tried.
+    pub(super) fn ports(&self) -> &[u16] {
+        match self.config.get_ports() {
+            [] => &[5432],
+            ports => ports,
+        }
+    }
+
     /// Connects; the connection is driven by the runtime that this runs in.
     pub(super) async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
         if self.config.get_ssl_mode() == SslMode::Disable {

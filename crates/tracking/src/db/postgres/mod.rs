@@ -2,6 +2,7 @@
 //!
 //! * `config`: where it is and how it is reached; `tls`: how the connection is encrypted;
 //! * `session`: one connection, and how SQL and errors are translated;
+//! * `plans`: which statements are named, so that the server keeps their plans;
 //! * `pool`: threads with a connection each, group commit, what happens when the database goes away;
 //! * `keys`: numbers of metric names;
 //! * `migrations`: the schema `trackway`;
@@ -10,6 +11,7 @@
 mod config;
 mod keys;
 mod migrations;
+mod plans;
 mod pool;
 mod session;
 pub(super) mod text;

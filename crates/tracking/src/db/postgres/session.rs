@@ -1,15 +1,17 @@
 //! One connection to PostgreSQL, driven by the thread that uses it.
 //!
 //! The connection's I/O runs in a runtime of this session, inside [`Runtime::block_on`]: a statement costs no switch to
-//! another thread. Statements are unnamed, and nothing is set for longer than a transaction, so that PgBouncer may give
-//! each transaction another server connection.
+//! another thread. Where the server sees our own socket at the other end, statements that come again are named, and what
+//! they need is set once ([`super::plans`]). Elsewhere PgBouncer may give each transaction another server connection, so they
+//! are unnamed and nothing is set for longer than a transaction.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::error::Error as _;
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,10 +19,11 @@ use futures_util::{TryStreamExt, future};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 use uuid::Uuid;
 
 use super::PostgresConfig;
+use super::plans::{self, Plans, Way};
 use super::text;
 use crate::db::Sql;
 use crate::error::{Error, Result};
@@ -29,8 +32,8 @@ use crate::error::{Error, Result};
 const WRITE_TIME: Duration = Duration::from_secs(120);
 const READ_TIME: Duration = Duration::from_secs(600);
 
-/// Dynamic statements could fill the memory with translations.
-const TRANSLATIONS: usize = 1024;
+/// A server did not know a name that it was given: something stands between that gives connections to others.
+static NAMES_REFUSED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -50,6 +53,12 @@ pub(super) enum Failure {
     Statement,
 }
 
+/// How a statement goes to the server.
+enum Plan {
+    Kept(Statement),
+    Anew(Arc<str>),
+}
+
 pub(crate) struct Session {
     client: Client,
     /// `None` only while this is dropped.
@@ -60,7 +69,9 @@ pub(crate) struct Session {
     wrote: Cell<bool>,
     failure: Cell<Option<Failure>>,
     time: Cell<Duration>,
-    translations: RefCell<HashMap<String, String>>,
+    plans: RefCell<Plans>,
+    /// No pooler stands between: plans and settings stay.
+    is_direct: bool,
 }
 
 impl Session {
@@ -69,16 +80,24 @@ impl Session {
             .enable_all()
             .build()
             .expect("the operating system gives this process a poll descriptor");
-        let client = runtime.block_on(config.connect())?;
+        let (client, is_direct) = runtime.block_on(async {
+            let client = config.connect().await?;
+            let is_direct = !NAMES_REFUSED.load(Ordering::Relaxed) && is_direct(&client, config.ports()).await?;
+            if is_direct {
+                client.batch_execute("SET search_path TO trackway; SET jit TO off").await?;
+            }
+            Ok::<_, tokio_postgres::Error>((client, is_direct))
+        })?;
         Ok(Session {
             client,
+            is_direct,
             runtime: Some(runtime),
             pending: Cell::new(None),
             in_transaction: Cell::new(false),
             wrote: Cell::new(false),
             failure: Cell::new(None),
             time: Cell::new(WRITE_TIME),
-            translations: RefCell::default(),
+            plans: RefCell::default(),
         })
     }
 
@@ -162,15 +181,19 @@ impl Session {
 
     pub(crate) fn execute(&self, sql: &str, parameters: &[Sql]) -> Result<usize> {
         self.wrote.set(true);
-        let sql = self.translate(sql);
-        let changed = self.run(self.client.execute_typed(&sql, &typed(parameters)))?;
+        let changed = match self.plan(sql, parameters)? {
+            Plan::Kept(statement) => self.run(self.client.execute(&statement, &values(parameters)))?,
+            Plan::Anew(sql) => self.run(self.client.execute_typed(&sql, &typed(parameters)))?,
+        };
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn query(&self, sql: &str, parameters: &[Sql]) -> Result<Vec<Row>> {
         self.note_write(sql);
-        let sql = self.translate(sql);
-        self.run(self.client.query_typed(&sql, &typed(parameters)))
+        match self.plan(sql, parameters)? {
+            Plan::Kept(statement) => self.run(self.client.query(&statement, &values(parameters))),
+            Plan::Anew(sql) => self.run(self.client.query_typed(&sql, &typed(parameters))),
+        }
     }
 
     pub(crate) fn each(
@@ -180,9 +203,13 @@ impl Session {
         mut read: impl FnMut(&Row) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.note_write(sql);
-        let sql = self.translate(sql);
-        let typed: Vec<_> = parameters.iter().map(|value| (value, value.kind())).collect();
-        let rows = self.run(self.client.query_typed_raw(&sql, typed))?;
+        let rows = match self.plan(sql, parameters)? {
+            Plan::Kept(statement) => self.run(self.client.query_raw(&statement, parameters))?,
+            Plan::Anew(sql) => {
+                let typed: Vec<_> = parameters.iter().map(|value| (value, value.kind())).collect();
+                self.run(self.client.query_typed_raw(&sql, typed))?
+            }
+        };
         let mut rows = std::pin::pin!(rows);
         while let Some(row) = self.run(rows.try_next())? {
             if read(&row)?.is_break() {
@@ -190,6 +217,22 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// How this statement is sent. One that came before gets a name where that is of use.
+    fn plan(&self, sql: &str, parameters: &[Sql]) -> Result<Plan> {
+        // The borrow ends before the server is asked.
+        let way = self.plans.borrow_mut().of(sql, parameters);
+        Ok(match way {
+            Way::Planned(statement) => Plan::Kept(statement),
+            Way::Worthy(text) if self.is_direct => {
+                let kinds: Vec<Type> = parameters.iter().map(Sql::kind).collect();
+                let statement = self.run(self.client.prepare_typed(&text, &kinds))?;
+                self.plans.borrow_mut().keep(sql, parameters, statement.clone());
+                Plan::Kept(statement)
+            }
+            Way::Text(text) | Way::Worthy(text) => Plan::Anew(text),
+        })
     }
 
     fn note_write(&self, sql: &str) {
@@ -232,9 +275,11 @@ impl Session {
 
     async fn send_begin(&self, mode: Mode) -> Result<(), tokio_postgres::Error> {
         // No JIT: it would cost more than the searches of this crate take.
-        let begin = match mode {
-            Mode::Write => "BEGIN; SET LOCAL search_path TO trackway",
-            Mode::Read => {
+        let begin = match (mode, self.is_direct) {
+            (Mode::Write, true) => "BEGIN",
+            (Mode::Read, true) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            (Mode::Write, false) => "BEGIN; SET LOCAL search_path TO trackway",
+            (Mode::Read, false) => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off"
             }
         };
@@ -242,25 +287,20 @@ impl Session {
     }
 
     fn fail(&self, error: &tokio_postgres::Error) -> Error {
-        let failure = classify(error);
+        let mut failure = classify(error);
+        if self.is_direct && is_about_plans(error) {
+            // Another session meets a schema that changed under a plan. One whose names the server does not know is no
+            // session at all, so that there is a pooler after all: no names from now on.
+            failure = Failure::Lost;
+            if error.code() != Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+                NAMES_REFUSED.store(true, Ordering::Relaxed);
+            }
+        }
         // The first one tells: what follows in a failed transaction says only that it failed.
         if self.failure.get().is_none() {
             self.failure.set(Some(failure));
         }
         told(error, failure)
-    }
-
-    /// PostgreSQL's placeholders are `$1`, `$2`, …
-    fn translate(&self, sql: &str) -> String {
-        let mut translations = self.translations.borrow_mut();
-        if let Some(translated) = translations.get(sql) {
-            return translated.clone();
-        }
-        let translated = placeholders(sql);
-        if translations.len() < TRANSLATIONS {
-            translations.insert(sql.to_owned(), translated.clone());
-        }
-        translated
     }
 }
 
@@ -277,29 +317,30 @@ fn typed<'a>(parameters: &'a [Sql<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     parameters.iter().map(|value| (value as &(dyn ToSql + Sync), value.kind())).collect()
 }
 
-/// `?1` and bare `?` (numbered in their order) become `$1`, but for those in quotes.
-fn placeholders(sql: &str) -> String {
-    let mut translated = String::with_capacity(sql.len() + 8);
-    let mut next = 0;
-    let mut quote = None;
-    let mut characters = sql.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), _) if open == character => quote = None,
-            (None, '\'' | '"') => quote = Some(character),
-            (None, '?') => {
-                translated.push('$');
-                if !characters.peek().is_some_and(char::is_ascii_digit) {
-                    next += 1;
-                    translated.push_str(&next.to_string());
-                }
-                continue;
-            }
-            _ => {}
-        }
-        translated.push(character);
-    }
-    translated
+fn values<'a>(parameters: &'a [Sql<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// Whether the server's client is this process. It is not where a pooler stands between, nor, which costs only speed, where
+/// addresses are translated or the way is a socket of the file system.
+async fn is_direct(client: &Client, server_ports: &[u16]) -> Result<bool, tokio_postgres::Error> {
+    let asked = "SELECT pg_catalog.host(pg_catalog.inet_client_addr()), pg_catalog.inet_client_port()";
+    let rows = client.query_typed(asked, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(false) };
+    let (Some(address), Some(port)) = (row.try_get::<_, Option<String>>(0)?, row.try_get::<_, Option<i32>>(1)?) else {
+        return Ok(false);
+    };
+    let (Ok(address), Ok(port)) = (address.parse::<std::net::IpAddr>(), u16::try_from(port)) else { return Ok(false) };
+    Ok(plans::is_own_socket(address.to_canonical(), port, server_ports))
+}
+
+fn is_about_plans(error: &tokio_postgres::Error) -> bool {
+    let Some(db) = error.as_db_error() else { return false };
+    let code = db.code();
+    *code == SqlState::INVALID_SQL_STATEMENT_NAME
+        || *code == SqlState::DUPLICATE_PSTATEMENT
+        // "cached plan must not change result type", in whatever language.
+        || (*code == SqlState::FEATURE_NOT_SUPPORTED && db.routine() == Some("RevalidateCachedQuery"))
 }
 
 fn classify(error: &tokio_postgres::Error) -> Failure {
@@ -373,7 +414,7 @@ fn db_reason(error: &DbError) -> String {
 }
 
 impl Sql<'_> {
-    fn kind(&self) -> Type {
+    pub(super) fn kind(&self) -> Type {
         match self {
             // Whatever the statement needs there.
             Sql::Null => Type::UNKNOWN,
@@ -412,15 +453,4 @@ impl ToSql for Sql<'_> {
     }
 
     to_sql_checked!();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::placeholders;
-
-    #[test]
-    fn placeholders_are_numbered() {
-        assert_eq!(placeholders("a = ?2 AND b = ?1"), "a = $2 AND b = $1");
-        assert_eq!(placeholders("a = ? AND b = '?''?' AND \"?\" = ?"), "a = $1 AND b = '?''?' AND \"?\" = $2");
-    }
 }
