@@ -202,7 +202,7 @@ def test_under_the_name_of_mlflow(beside, tmp_path, words):
         assert requests.get(f"{server.url}/health", timeout=5).text == "OK"
 
 
-@pytest.mark.parametrize("command", ["run", "gc", "db", "experiments"])
+@pytest.mark.parametrize("command", ["run", "db", "experiments"])
 def test_other_commands_of_mlflow(tmp_path, command):
     called = tmp_path / "mlflow"
     called.symlink_to(trackway_binary())
