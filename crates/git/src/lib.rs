@@ -5,12 +5,14 @@
 //! - [`GitTree`]: the files of one commit; objects are opened when they are asked for.
 //! - `index`: what is tracked, and which folders are submodules.
 //! - `ignored`: whether git ignores a path.
+//! - [`Clones`]: repositories elsewhere, cloned once and fetched from when they lack something.
 //! - `program`: what is left to the `git` program: staging, resetting, the state of the work tree.
 //! - [`Patterns`]: lines of a `.dvcignore`, with the meaning that DVC gives them.
 //!
 //! Reading is done in this process: starting `git` costs more than most of the questions asked here. Everything that
 //! writes the index goes through the program, so that its locks, filters and hooks hold.
 
+pub mod clones;
 mod ignored;
 mod index;
 pub mod patterns;
@@ -23,6 +25,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub use clones::Clones;
 pub use patterns::{Pattern, PatternError, Patterns};
 pub use program::{Status, Untracked};
 pub use revision::{CommitId, ExpRef};
@@ -44,6 +47,8 @@ pub enum Error {
     Open { path: PathBuf, reason: String },
     #[error("cannot read {what} from the Git repository: {reason}")]
     Read { what: String, reason: String },
+    #[error("the Git repository '{url}' is not opened: {reason}")]
+    Refused { url: String, reason: String },
     #[error("cannot run `git {command}`: {reason}")]
     Program { command: String, reason: String },
 }

@@ -31,6 +31,21 @@ impl Status {
     }
 }
 
+/// Inside a hook these name the repository that called it, and a temporary index.
+pub(crate) const OF_ANOTHER_REPOSITORY: [&str; 11] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+];
+
 impl Git {
     /// Stages `paths` as they are now: new, changed or deleted. Left out, as in DVC 3.67: what git ignores (tracked or
     /// not), what lies in a submodule, and what is neither there nor tracked.
@@ -55,19 +70,6 @@ impl Git {
     pub fn reset(&self, paths: &[PathBuf]) -> Result<()> {
         let names = paths.iter().map(|path| self.relative(path).map(|p| p.into_owned())).collect::<Result<Vec<_>>>()?;
         self.run_on_paths(&["reset", "--quiet"], &names)
-    }
-
-    /// Clones what is at a URL into an empty folder, without checking anything out.
-    pub fn clone_without_files(url: &Path, into: &Path) -> Result<()> {
-        let failed = |reason: String| Error::Program { command: format!("clone {}", url.display()), reason };
-        let mut command = Command::new("git");
-        command.args(["clone", "--quiet", "--no-checkout", "--"]).arg(url).arg(into);
-        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let output = command.output().map_err(|error| failed(error.to_string()))?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
-        }
     }
 
     /// Writes one value to the repository's own configuration.
@@ -132,20 +134,7 @@ impl Git {
         };
         let mut command = Command::new("git");
         command.arg("-C").arg(self.root()).args(["--literal-pathspecs", "--no-optional-locks"]).args(arguments);
-        // Inside a hook these name the repository that called it, and a temporary index.
-        for name in [
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_INDEX_FILE",
-            "GIT_COMMON_DIR",
-            "GIT_OBJECT_DIRECTORY",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-            "GIT_NAMESPACE",
-            "GIT_PREFIX",
-            "GIT_GLOB_PATHSPECS",
-            "GIT_NOGLOB_PATHSPECS",
-            "GIT_ICASE_PATHSPECS",
-        ] {
+        for name in OF_ANOTHER_REPOSITORY {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

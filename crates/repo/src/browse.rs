@@ -3,38 +3,43 @@
 //! `list`, `du` and `get` look at repositories this way: the one around them or another one, and the repositories inside of
 //! it, each with its own `.dvcignore` and its own outputs.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use trackway_git::{Git, GitTree};
-use trackway_store::{Hash, Tree};
+use trackway_dvcfile::Dep;
+use trackway_git::{Clones, CommitId, Git, GitTree, clones};
+use trackway_store::{Depot, Hash, HashName, Layout, Tree};
 
-use crate::config::{Environment, Overrides};
+use crate::config::{Config, ConfigError, ConfigValue, Environment, Overrides, Table};
 use crate::error::{Error, Result};
 use crate::files::{FileStat, Files};
 use crate::ignore::DvcIgnore;
+use crate::imports;
 use crate::index::{Follow, Index};
-use crate::output::Output;
+use crate::output::{Dependency, Output};
 use crate::paths::{self, DVC_DIR};
 use crate::repo::{Repo, find_root};
+use crate::site_cache;
+use crate::stage::Stage;
 use crate::used;
 
 /// A repository to look at.
 pub struct Browser {
-    /// Of a repository that had to be cloned; removed with this.
-    _clone: Option<tempfile::TempDir>,
     root: PathBuf,
     /// Where relative paths begin.
     start: PathBuf,
     files: Files,
+    /// The commit that is looked at, or that is checked out.
+    commit: Option<CommitId>,
+    /// Only a clone is here, without a cache and without settings that are not committed.
+    is_clone: bool,
+    elsewhere: Elsewhere,
     environment: Environment,
-    overrides: Overrides,
     /// The repositories met so far, by their roots.
-    repos: RefCell<BTreeMap<PathBuf, Arc<Tracked>>>,
+    repos: Mutex<BTreeMap<PathBuf, Arc<Tracked>>>,
 }
 
 /// Which repository, and how its configuration is to be changed for this command.
@@ -44,11 +49,20 @@ pub struct Elsewhere {
     /// `None` is the work tree.
     pub rev: Option<String>,
     pub overrides: Overrides,
+    /// A cache to look into before that of the repository.
+    pub cache_dir: Option<PathBuf>,
+    /// How many imports led here.
+    pub depth: usize,
 }
+
+/// Imports from repositories that import themselves are followed so far.
+const DEEPEST: usize = 32;
 
 /// What DVC tracks in one repository.
 pub struct Tracked {
     pub repo: Repo,
+    /// Its own cache, where `repo` was given another.
+    own_cache: Option<PathBuf>,
     ignore: DvcIgnore,
     outs: Vec<Out>,
 }
@@ -62,6 +76,16 @@ pub struct Out {
     pub remote: Option<String>,
     listed: Option<Tree>,
     read: OnceLock<Option<Tree>>,
+    import: Option<Box<Import>>,
+}
+
+/// Where an output was imported from.
+struct Import {
+    dep: Dep,
+    cache_dir: Option<PathBuf>,
+    depth: usize,
+    environment: Environment,
+    opened: OnceLock<Option<Browser>>,
 }
 
 /// What is known of a path.
@@ -87,59 +111,81 @@ pub struct TrackedInfo {
 }
 
 impl Browser {
-    /// Opens what lies at a path of this machine, or else a clone of what is at a URL.
+    /// Opens what lies at a path of this machine, or else the cached clone of what is at a URL.
     pub fn open(elsewhere: &Elsewhere, environment: &Environment) -> Result<Browser> {
+        if elsewhere.depth > DEEPEST {
+            return Err(Error::dvc(format!(
+                "the imports of '{}' lead from repository to repository more than {DEEPEST} times; they may go in a circle.",
+                elsewhere.url.display()
+            )));
+        }
         let path = paths::absolute(&elsewhere.url, &environment.cwd);
         if let Ok(url) = std::fs::canonicalize(&path) {
-            return Browser::open_path(&url, elsewhere.rev.as_deref(), None, elsewhere, environment);
+            return Browser::open_path(&url, elsewhere, environment);
         }
-        let clone = tempfile::Builder::new().prefix("tmp").suffix("dvc-clone").rand_bytes(8).tempdir();
-        let clone = clone.map_err(|error| Error::io(&std::env::temp_dir(), error))?;
         let url = elsewhere.url.to_string_lossy();
-        if let Err(error) = Git::clone_without_files(&elsewhere.url, clone.path()) {
-            let reason = match (url.contains(':'), error) {
-                (true, trackway_git::Error::Program { reason, .. }) => reason,
-                _ => format!("No git repository was found at {url}"),
-            };
-            let place = clone.path().display();
-            return Err(Error::Clone(format!("SCM error: Failed to clone repo '{url}' to '{place}': {reason}")));
-        }
-        let place = std::fs::canonicalize(clone.path()).map_err(|error| Error::io(clone.path(), error))?;
-        let rev = elsewhere.rev.as_deref().unwrap_or("HEAD");
-        Browser::open_path(&place, Some(rev), Some(clone), elsewhere, environment)
+        let (git, commit) = cloned(&url, elsewhere.rev.as_deref(), environment)?;
+        let files = Files::of_commit(git.tree(commit)?, git.root());
+        Ok(Browser::of(git.root().to_owned(), files, Some(commit), true, elsewhere, environment))
     }
 
-    fn open_path(
-        url: &Path,
-        rev: Option<&str>,
-        clone: Option<tempfile::TempDir>,
+    fn open_path(url: &Path, elsewhere: &Elsewhere, environment: &Environment) -> Result<Browser> {
+        let git = Git::discover(url)?;
+        let (root, files, commit) = match (&elsewhere.rev, &git) {
+            // As DVC 3.67: of a commit all is seen, from the top of the work tree.
+            (Some(rev), Some(git)) => {
+                let commit = git.resolve(rev)?;
+                let tree: GitTree = git.tree(commit)?;
+                (git.root().to_owned(), Files::of_commit(tree, git.root()), Some(commit))
+            }
+            (Some(_), None) => return Err(Error::dvc(format!("{} is not a git repository", url.display()))),
+            // Nothing is checked out in a bare repository.
+            (None, Some(git)) if git.is_bare() && find_root(url).is_err() => {
+                let commit = git.resolve("HEAD")?;
+                (git.root().to_owned(), Files::of_commit(git.tree(commit)?, git.root()), Some(commit))
+            }
+            (None, git) => {
+                let root = match find_root(url) {
+                    Ok(root) => root,
+                    Err(_) => git.as_ref().map_or(url.to_owned(), |git| git.root().to_owned()),
+                };
+                (root, Files::WorkTree, git.as_ref().map(|git| git.head()).transpose()?.flatten())
+            }
+        };
+        Ok(Browser::of(root, files, commit, false, elsewhere, environment))
+    }
+
+    fn of(
+        root: PathBuf,
+        files: Files,
+        commit: Option<CommitId>,
+        is_clone: bool,
         elsewhere: &Elsewhere,
         environment: &Environment,
-    ) -> Result<Browser> {
-        let (root, files) = match rev {
-            // As DVC 3.67: of a commit all is seen, from the top of the work tree.
-            Some(rev) => {
-                let git = Git::discover(url)?;
-                let git = git.ok_or_else(|| Error::dvc(format!("{} is not a git repository", url.display())))?;
-                let tree: GitTree = git.tree(git.resolve(rev)?)?;
-                (git.root().to_owned(), Files::of_commit(tree, git.root()))
-            }
-            None => match find_root(url) {
-                Ok(root) => (root, Files::WorkTree),
-                Err(_) => (Git::discover(url)?.map_or(url.to_owned(), |git| git.root().to_owned()), Files::WorkTree),
-            },
-        };
+    ) -> Browser {
         let is_inside = files.is_work_tree() && environment.cwd.starts_with(&root);
         let start = if is_inside { environment.cwd.clone() } else { root.clone() };
-        Ok(Browser {
-            _clone: clone,
+        Browser {
             root,
             start,
             files,
+            commit,
+            is_clone,
+            elsewhere: elsewhere.clone(),
             environment: environment.clone(),
-            overrides: elsewhere.overrides.clone(),
-            repos: RefCell::default(),
-        })
+            repos: Mutex::default(),
+        }
+    }
+
+    /// The warnings that its repositories have kept since the last call.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        let repos = self.repos.lock().unwrap_or_else(PoisonError::into_inner);
+        repos.values().flat_map(|tracked| tracked.repo.take_warnings()).collect()
+    }
+
+    /// The commit that an import from here records.
+    pub fn commit(&self) -> Option<CommitId> {
+        self.commit
     }
 
     pub fn root(&self) -> &Path {
@@ -192,17 +238,41 @@ impl Browser {
                 break;
             }
         }
-        if let Some(known) = self.repos.borrow().get(&root) {
-            return Ok(known.clone());
+        let known = |repos: &Mutex<BTreeMap<PathBuf, Arc<Tracked>>>| {
+            repos.lock().unwrap_or_else(PoisonError::into_inner).get(&root).cloned()
+        };
+        if let Some(known) = known(&self.repos) {
+            return Ok(known);
         }
-        let overrides = if root == self.root { self.overrides.clone() } else { Overrides::default() };
-        let repo = Repo::open_with(&root, &self.environment, &overrides)?;
+        let tracked = Arc::new(self.open_tracked(&root)?);
+        self.repos.lock().unwrap_or_else(PoisonError::into_inner).insert(root, tracked.clone());
+        Ok(tracked)
+    }
+
+    fn open_tracked(&self, root: &Path) -> Result<Tracked> {
+        let mut overrides = if root == self.root { self.elsewhere.overrides.clone() } else { Overrides::default() };
+        let mut own_cache = None;
+        let cache_dir = match (&self.elsewhere.cache_dir, self.is_clone) {
+            (Some(dir), is_clone) => {
+                own_cache = (!is_clone).then(|| own_cache_of(root, &self.environment)).transpose()?;
+                Some(dir.clone())
+            }
+            // Whatever a clone's settings say: nobody wrote into a cache of its.
+            (None, true) => Some(root.join("trackway-no-cache")),
+            (None, false) => None,
+        };
+        if let Some(dir) = cache_dir {
+            let dir = ConfigValue::Text(dir.to_string_lossy().into_owned());
+            let cache = Table::from_iter([("dir".to_owned(), dir)]);
+            crate::config::merge(
+                &mut overrides.config,
+                Table::from_iter([("cache".to_owned(), ConfigValue::Table(cache))]),
+            );
+        }
+        let repo = Repo::open_at(root, &self.files, &self.environment, &overrides)?;
         let has_dvc = self.files.stat(&root.join(DVC_DIR))?.is_some();
         let outs = if has_dvc { self.outs(&repo)? } else { Vec::new() };
-        let tracked = Tracked { ignore: DvcIgnore::of(&root, self.files.clone())?, repo, outs };
-        let tracked = Arc::new(tracked);
-        self.repos.borrow_mut().insert(root, tracked.clone());
-        Ok(tracked)
+        Ok(Tracked { ignore: DvcIgnore::of(root, self.files.clone())?, repo, own_cache, outs })
     }
 
     fn outs(&self, repo: &Repo) -> Result<Vec<Out>> {
@@ -211,10 +281,24 @@ impl Browser {
             files => Index::of_commit(repo, files.clone(), "")?,
         };
         let selected = index.select(None, Follow::default())?;
-        let outs = selected.iter().flat_map(|one| one.stage.outs.iter());
-        let mut outs: Vec<Out> = outs.filter(|out| out.use_cache && out.is_in_repo()).map(Out::of).collect();
+        let outs = selected.iter().flat_map(|one| one.stage.outs.iter().map(|out| (&*one.stage, out)));
+        let outs = outs.filter(|(_, out)| out.use_cache && out.is_in_repo());
+        let mut outs: Vec<Out> = outs.map(|(stage, out)| Out::of(out, self.import_of(stage))).collect();
         outs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outs)
+    }
+
+    fn import_of(&self, stage: &Stage) -> Option<Box<Import>> {
+        let (true, Some(Dependency::Repo { dep, .. })) = (stage.is_repo_import(), stage.deps.first()) else {
+            return None;
+        };
+        Some(Box::new(Import {
+            dep: Dep::clone(dep),
+            cache_dir: self.elsewhere.cache_dir.clone(),
+            depth: self.elsewhere.depth + 1,
+            environment: self.environment.clone(),
+            opened: OnceLock::new(),
+        }))
     }
 
     /// What is at a path; `None` if nothing is.
@@ -264,8 +348,10 @@ impl Browser {
         if stat.is_none() && known.is_none() {
             return Ok(None);
         }
-        if let Some(out) = tracked.out_at(dir).filter(|out| stat.is_none() && out.is_dir && tracked.tree(out).is_none())
-        {
+        let unlisted = |out: &&Out| {
+            stat.is_none() && out.is_dir && tracked.tree(out).is_none() && out.upstream(dir).is_none()
+        };
+        if let Some(out) = tracked.out_at(dir).filter(unlisted) {
             // Nobody is to take it for an empty folder.
             let place =
                 out.hash.map(|hash| tracked.repo.cache(hash.name).map(|cache| cache.path(&hash.oid))).transpose()?;
@@ -300,8 +386,54 @@ impl Info {
     }
 }
 
+/// The clone of what is at a URL, and the commit in it.
+fn cloned(url: &str, rev: Option<&str>, environment: &Environment) -> Result<(Git, CommitId)> {
+    let clones = clones_of(environment)?;
+    clones.get(url, rev).map_err(|error| match error {
+        trackway_git::Error::Program { reason, .. } => {
+            let shown = clones::without_password(url);
+            let path = shown.strip_prefix("file://").unwrap_or(&shown);
+            let reason = match path.contains(':') {
+                true => reason,
+                false => format!("No git repository was found at {path}"),
+            };
+            let place = clones.place(url);
+            Error::Clone(format!("SCM error: Failed to clone repo '{shown}' to '{}': {reason}", place.display()))
+        }
+        other => other.into(),
+    })
+}
+
+/// Where clones are kept, by the settings of the person and the machine.
+pub(crate) fn clones_of(environment: &Environment) -> Result<Clones> {
+    let base = Config::load(None, environment)?.site_cache_dir();
+    Ok(Clones::at(site_cache::clones_dir(&base).map_err(|error| Error::io(&base, error))?))
+}
+
+/// The cache of the repository at `root`, as its own settings have it.
+fn own_cache_of(root: &Path, environment: &Environment) -> Result<PathBuf> {
+    let dvc_dir = root.join(DVC_DIR);
+    let config = Config::load(Some(&dvc_dir), environment)?;
+    Ok(config.cache_dir().unwrap_or_else(|| dvc_dir.join("cache")))
+}
+
+impl Import {
+    /// The other repository at the commit that was imported; `None` if it cannot be reached.
+    fn browser(&self) -> Option<&Browser> {
+        let open = || {
+            let elsewhere = Elsewhere {
+                cache_dir: self.cache_dir.clone(),
+                depth: self.depth,
+                ..imports::source(&self.dep, true, &self.environment).ok()?
+            };
+            Browser::open(&elsewhere, &self.environment).ok()
+        };
+        self.opened.get_or_init(open).as_ref()
+    }
+}
+
 impl Out {
-    fn of(out: &Output) -> Out {
+    fn of(out: &Output, import: Option<Box<Import>>) -> Out {
         let listed = out.files.as_deref().and_then(used::listed);
         let hash = out.hash();
         Out {
@@ -312,7 +444,17 @@ impl Out {
             remote: out.remote.clone(),
             listed,
             read: OnceLock::new(),
+            import,
         }
+    }
+
+    /// Where a path in this output was imported from.
+    pub(crate) fn upstream(&self, path: &Path) -> Option<(&Browser, PathBuf)> {
+        let import = self.import.as_ref()?;
+        let browser = import.browser()?;
+        let inner = path.strip_prefix(&self.path).ok()?;
+        let place = browser.place(&import.dep.path);
+        Some((browser, if inner.as_os_str().is_empty() { place } else { place.join(inner) }))
     }
 }
 
@@ -327,13 +469,47 @@ impl Tracked {
         if out.listed.is_some() {
             return out.listed.as_ref();
         }
-        out.read.get_or_init(|| self.repo.list_of_folder(out.hash?, out.remote.as_deref())).as_ref()
+        let read = || {
+            let hash = out.hash?;
+            let own = self.own_cache.as_ref().filter(|_| hash.name == HashName::Md5);
+            let own = own.and_then(|dir| Depot::at(dir, Layout::V3, false).read_tree(&hash.oid).ok()?);
+            own.map(|(tree, _)| tree).or_else(|| self.repo.list_of_folder(hash, out.remote.as_deref()))
+        };
+        out.read.get_or_init(read).as_ref()
+    }
+
+    /// Where objects of an output may lie beside the cache: in the cache of the repository itself, and in the remote.
+    pub(crate) fn depots(&self, remote: Option<&str>, name: HashName) -> Result<Vec<Depot>> {
+        let layout = match name {
+            HashName::Md5 => Layout::V3,
+            HashName::Md5Dos2Unix => Layout::V2,
+        };
+        let mut depots: Vec<Depot> = self.own_cache.iter().map(|dir| Depot::at(dir, layout, false)).collect();
+        match self.repo.remote(remote, "get") {
+            Ok(remote) => depots.push(remote.depot(name)?),
+            Err(Error::Config(ConfigError::NoRemote(_))) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(depots)
     }
 
     fn info(&self, path: &Path) -> Result<Option<TrackedInfo>> {
         let plain_folder = |is_out, size| TrackedInfo { is_out, hash: None, size, is_dir: true };
         if let Some(out) = self.out_at(path) {
             let inner = path.strip_prefix(&out.path).map_or(&b""[..], |inner| inner.as_os_str().as_bytes());
+            if out.hash.is_none() || !inner.is_empty() && out.is_dir && self.tree(out).is_none() {
+                // Never downloaded, or its list is nowhere in this repository: it is looked at where it came from.
+                if let Some((upstream, place)) = out.upstream(path) {
+                    let found = upstream.info(&place)?;
+                    let known = |found: Info| TrackedInfo {
+                        is_out: true,
+                        hash: found.hash(),
+                        size: found.size,
+                        is_dir: found.is_dir,
+                    };
+                    return Ok(found.map(known));
+                }
+            }
             if inner.is_empty() {
                 return Ok(Some(TrackedInfo { is_out: true, hash: out.hash, size: out.size, is_dir: out.is_dir }));
             }
@@ -356,7 +532,16 @@ impl Tracked {
         let mut found = BTreeMap::new();
         if let Some(out) = self.out_at(dir) {
             let inner = dir.strip_prefix(&out.path).map_or(&b""[..], |inner| inner.as_os_str().as_bytes());
-            let Some(tree) = self.tree(out).and_then(|tree| tree.subtree(inner)) else { return Ok(found) };
+            let Some(tree) = self.tree(out).and_then(|tree| tree.subtree(inner)) else {
+                if let Some((upstream, place)) = out.upstream(dir).filter(|_| self.tree(out).is_none()) {
+                    let listed = upstream.list(&place, false)?.unwrap_or_default();
+                    found.extend(listed.into_iter().filter(|(name, _)| !is_of_dvc(name)).map(|(name, info)| {
+                        let hash = info.hash();
+                        (name, TrackedInfo { is_out: true, hash, size: info.size, is_dir: info.is_dir })
+                    }));
+                }
+                return Ok(found);
+            };
             for entry in tree.iter() {
                 let (name, info) = match entry.path.iter().position(|byte| *byte == b'/') {
                     Some(end) => {

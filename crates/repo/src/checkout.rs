@@ -111,7 +111,8 @@ impl Repo {
         let mut steps = Vec::new();
         for one in &selected {
             for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
-                steps.push(tree.step(out, one.filter.as_deref(), options.relink)?);
+                let out = self.to_check_out(&one.stage, out);
+                steps.push(tree.step(&out, one.filter.as_deref(), options.relink)?);
             }
         }
         if !options.force {

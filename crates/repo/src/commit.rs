@@ -11,7 +11,7 @@ use crate::index::{Follow, Selected};
 use crate::output::{Dependency, Output, ParamsDependency};
 use crate::repo::Repo;
 use crate::scm::ScmChanges;
-use crate::stage::{Stage, StageKind};
+use crate::stage::Stage;
 use crate::status::dependency_status;
 use crate::worktree::WorkTree;
 
@@ -160,14 +160,7 @@ impl WorkTree<'_> {
                 other => other?,
             }
         }
-        if stage.is_import()
-            && let Some(file) = stage.to_dvc_file()
-        {
-            let md5 = file.stage_md5();
-            if let StageKind::Single { file, .. } = &mut stage.kind {
-                file.md5 = Some(md5);
-            }
-        }
+        stage.record_md5();
         Ok(())
     }
 

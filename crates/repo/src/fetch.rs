@@ -6,6 +6,7 @@ use trackway_store::{Oid, Progress, transfer};
 
 use crate::config::ConfigError;
 use crate::error::{Error, Result};
+use crate::fetch_imports::{PartialImport, Sources};
 use crate::index::{Index, Selected, TopLevel};
 use crate::output::Output;
 use crate::remotes::{Batches, TransferOptions, all_in_cache, copy_runs_from};
@@ -91,25 +92,17 @@ impl Repo {
                 Err(error) => ignore_without_remote(error)?,
             }
         }
-        let needs: Vec<Need> = self
-            .collect(targets, &options.transfer, |index, selected| self.fetched_from(index, &selected, options))?
-            .into_iter()
-            .flatten()
-            .collect();
+        let found =
+            self.collect(targets, &options.transfer, |index, selected| self.fetched_from(index, &selected, options))?;
+        let (needs, partial): (Vec<Vec<Need>>, Vec<Vec<PartialImport>>) = found.into_iter().unzip();
+        let needs: Vec<Need> = needs.into_iter().flatten().collect();
+        let (mut sources, jobs) = (Sources::default(), options.transfer.jobs);
         let mut trees = Trees::default();
         let mut batches = Batches::default();
         let mut done = Moved::default();
         for need in &needs {
-            if need.is_repo_import {
-                if !all_in_cache(self, need, &mut trees)? {
-                    done.failures.push(TransferFailure {
-                        oid: need.hash.oid,
-                        reason: format!(
-                            "'{}' is imported from another repository, which this build does not reach yet",
-                            need.name
-                        ),
-                    });
-                }
+            if let Some(dep) = &need.import {
+                self.fetch_import(need, dep, (&mut sources, &mut trees), jobs, &mut done, progress)?;
                 continue;
             }
             let remote = match self.remote(need.remote.as_deref().or(default), "<command>") {
@@ -127,6 +120,9 @@ impl Repo {
             }
             batches.of(&remote.with_jobs(options.transfer.jobs), need.hash.name)?.add(self, need, &mut trees)?;
         }
+        for import in partial.iter().flatten() {
+            self.fetch_partial(import, &mut sources, jobs, &mut done, progress)?;
+        }
         for batch in &mut batches.list {
             let cache = self.cache(batch.hash_name)?;
             done.failures.append(&mut batch.broken);
@@ -143,12 +139,17 @@ impl Repo {
     }
 
     /// What is to be fetched for one revision. All remotes are looked up before any is asked.
-    fn fetched_from(&self, index: &Index<'_>, selected: &[Selected], options: &FetchOptions) -> Result<Vec<Need>> {
+    fn fetched_from(
+        &self,
+        index: &Index<'_>,
+        selected: &[Selected],
+        options: &FetchOptions,
+    ) -> Result<(Vec<Need>, Vec<PartialImport>)> {
         let marked = match options.metrics || options.plots {
             true => Some(Marked::of(index, options)?),
             false => None,
         };
-        let mut needs = Vec::new();
+        let (mut needs, mut partial) = (Vec::new(), Vec::new());
         for one in selected {
             for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
                 self.check_remote(out, options.transfer.remote.as_deref())?;
@@ -157,13 +158,13 @@ impl Repo {
                     _ => true,
                 };
                 if small && marked.as_ref().is_none_or(|marked| marked.has(&out.path)) {
-                    self.refuse_partial_import(&one.stage, out)?;
+                    partial.extend(self.partial_import(&one.stage, out)?);
                     needs.extend(Need::of(self, &one.stage, out, one.filter.as_deref()));
                 }
             }
         }
         needs.retain(|need| asks_for(need.remote.as_deref(), options.transfer.remote.as_deref()));
-        Ok(needs)
+        Ok((needs, partial))
     }
 
     /// The remote of an output must be in the configuration, and one that can be reached; that there is none at all is not
@@ -176,14 +177,15 @@ impl Repo {
         }
     }
 
-    fn refuse_partial_import(&self, stage: &Stage, out: &Output) -> Result<()> {
-        if stage.is_partial_import() && !stage.is_repo_import() {
-            return Err(Error::dvc(format!(
-                "the import '{}' was never downloaded, and this build does not download imports yet. DVC's own `dvc` can.",
+    fn partial_import(&self, stage: &Stage, out: &Output) -> Result<Option<PartialImport>> {
+        let Some(dep) = stage.dependency().filter(|_| stage.is_partial_import()) else { return Ok(None) };
+        match stage.is_repo_import() {
+            true => Ok(Some(PartialImport { name: out.display(self), dep: dep.clone() })),
+            false => Err(Error::dvc(format!(
+                "the import '{}' was never downloaded, and this build does not download imports from URLs yet. DVC's own `dvc` can.",
                 out.display(self)
-            )));
+            ))),
         }
-        Ok(())
     }
 }
 

@@ -243,7 +243,7 @@ impl Check<'_> {
             for out in stage.outs.iter().filter(|out| out.use_cache && out.is_in_repo()) {
                 let Some(need) = Need::of(self.repo, stage, out, None) else { continue };
                 // Another repository's data need not be here.
-                if need.is_repo_import {
+                if need.import.is_some() {
                     continue;
                 }
                 let at = rev.is_none().then(|| out.path.clone());

@@ -15,12 +15,10 @@ use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::paths;
 
-/// Where `get` puts it: `out`, in `out` if that is a folder, or here under its own name.
-pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> Result<PathBuf> {
-    let normal = paths::normalize(Path::new(typed));
-    let name = normal.file_name().map(PathBuf::from).unwrap_or_else(|| normal.clone());
+/// Where something from elsewhere is put: `out`, in `out` if that is a folder, or here under its own name; as it is shown.
+pub fn resolve_output(name: &Path, out: Option<&Path>, force: bool, cwd: &Path) -> Result<PathBuf> {
     let shown = match out.filter(|out| !out.as_os_str().is_empty()) {
-        None => name,
+        None => name.to_owned(),
         Some(out) if cwd.join(out).is_dir() => out.join(name),
         Some(out) => out.to_owned(),
     };
@@ -32,6 +30,18 @@ pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> 
             shown.display()
         )));
     }
+    Ok(shown)
+}
+
+/// Its own name.
+pub(crate) fn own_name(typed: &str) -> PathBuf {
+    let normal = paths::normalize(Path::new(typed));
+    normal.file_name().map(PathBuf::from).unwrap_or(normal)
+}
+
+/// Where `get` puts it.
+pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> Result<PathBuf> {
+    let path = paths::absolute(&resolve_output(&own_name(typed), out, force, cwd)?, cwd);
     if paths::is_dvc_file_name(&path) {
         return Err(Error::dvc("the given path is a DVC file, you must specify a data file or a directory"));
     }
@@ -39,24 +49,27 @@ pub fn destination(typed: &str, out: Option<&Path>, force: bool, cwd: &Path) -> 
 }
 
 /// Where the bytes of a file are.
-enum Source {
+pub(crate) enum Source {
     /// In the work tree, or in the commit that is looked at.
     Here(PathBuf),
     Object {
         tracked: Arc<Tracked>,
-        hash: Hash,
+        /// In that repository.
+        path: PathBuf,
+        /// `None` of an import that was never downloaded: it is only where it came from.
+        hash: Option<Hash>,
         remote: Option<String>,
         shown: String,
     },
 }
 
-struct Copying {
-    source: Source,
-    to: PathBuf,
+pub(crate) struct Copying {
+    pub source: Source,
+    pub to: PathBuf,
 }
 
 /// Folders and files, relative to where they go.
-type Plan = (Vec<PathBuf>, Vec<(Source, PathBuf)>);
+pub(crate) type Plan = (Vec<PathBuf>, Vec<(Source, PathBuf)>);
 
 impl Browser {
     /// Copies what `typed` names to `to`, with so many files at once. A new folder appears when it is complete.
@@ -111,7 +124,7 @@ impl Browser {
     }
 
     /// The folders and files in a folder, relative to it. As DVC 3.67, `.dvc` files and the like stay behind.
-    fn plan(&self, path: &Path, shown: &Path) -> Result<Plan> {
+    pub(crate) fn plan(&self, path: &Path, shown: &Path) -> Result<Plan> {
         let (mut folders, mut files) = (Vec::new(), Vec::new());
         let mut waiting = vec![(path.to_owned(), PathBuf::new())];
         while let Some((dir, inner)) = waiting.pop() {
@@ -131,15 +144,17 @@ impl Browser {
         Ok((folders, files))
     }
 
-    fn source(&self, path: &Path, info: &Info, shown: &Path) -> Result<Source> {
+    pub(crate) fn source(&self, path: &Path, info: &Info, shown: &Path) -> Result<Source> {
         if info.is_file_here {
             return Ok(Source::Here(path.to_owned()));
         }
         let tracked = self.tracked(path)?;
         let shown = shown.to_string_lossy().into_owned();
-        let hash = info.hash().ok_or_else(|| no_storage(&shown))?;
-        let remote = tracked.out_at(path).and_then(|out| out.remote.clone());
-        Ok(Source::Object { tracked, hash, remote, shown })
+        let out = tracked.out_at(path);
+        let remote = out.and_then(|out| out.remote.clone());
+        // What is known of an import that was never downloaded is known from where it comes from.
+        let hash = info.hash().filter(|_| out.is_some_and(|out| out.hash.is_some()));
+        Ok(Source::Object { tracked, path: path.to_owned(), hash, remote, shown })
     }
 
     /// Where the remote keeps the object of a tracked file or folder, or would keep it.
@@ -175,12 +190,12 @@ fn two_and_thirty(hash: &Hash) -> String {
     format!("{}/{}", &name[..2], &name[2..])
 }
 
-fn no_storage(shown: &str) -> Error {
+pub(crate) fn no_storage(shown: &str) -> Error {
     Error::unforeseen(format!("[Errno 2] No storage files available: '{shown}'"))
 }
 
 impl Copying {
-    fn run(&self, files: &Files, progress: &dyn Progress) -> Result<()> {
+    pub(crate) fn run(&self, files: &Files, progress: &dyn Progress) -> Result<()> {
         match &self.source {
             Source::Here(path) => match files {
                 // As DVC 3.67: of a link to a folder, an empty folder.
@@ -196,7 +211,8 @@ impl Copying {
                     self.write(&mut |to| copy(&mut &bytes[..], to, &self.to))
                 }
             },
-            Source::Object { tracked, hash, remote, shown } => {
+            Source::Object { tracked, path, hash, remote, shown } => {
+                let Some(hash) = hash else { return self.run_upstream(tracked, path, shown, progress) };
                 let cache = tracked.repo.cache(hash.name)?;
                 match cache.verify(&hash.oid) {
                     Ok(()) => {
@@ -209,18 +225,27 @@ impl Copying {
                 }
                 let remote = match tracked.repo.remote(remote.as_deref(), "get") {
                     Ok(remote) => remote,
-                    Err(Error::Config(ConfigError::NoRemote(_))) => return Err(no_storage(shown)),
+                    Err(Error::Config(ConfigError::NoRemote(_))) => return self.run_upstream(tracked, path, shown, progress),
                     Err(error) => return Err(error),
                 };
                 let depot = remote.depot(hash.name)?;
                 match self.write(&mut |to| Ok(depot.copy_to(&hash.oid, to, progress)?)) {
                     Err(Error::Store(error)) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
-                        Err(no_storage(shown))
+                        self.run_upstream(tracked, path, shown, progress)
                     }
                     outcome => outcome,
                 }
             }
         }
+    }
+
+    /// From where the other repository imported it.
+    fn run_upstream(&self, tracked: &Tracked, path: &Path, shown: &str, progress: &dyn Progress) -> Result<()> {
+        let (browser, place) =
+            tracked.out_at(path).and_then(|out| out.upstream(path)).ok_or_else(|| no_storage(shown))?;
+        let info = browser.info(&place)?.ok_or_else(|| no_storage(shown))?;
+        let source = browser.source(&place, &info, Path::new(shown))?;
+        Copying { source, to: self.to.clone() }.run(browser.files(), progress)
     }
 
     /// All of it or nothing, with a new file's mode.

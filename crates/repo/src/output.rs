@@ -170,6 +170,13 @@ impl Output {
         self.oid().is_some_and(|oid| oid.is_dir()) || self.files.is_some() || self.info.nfiles.is_some()
     }
 
+    /// Forgets what is recorded.
+    pub(crate) fn clear(&mut self) {
+        self.recorded = Recorded::Nothing;
+        self.files = None;
+        self.info = Info { hash: self.info.hash.clone(), ..Info::default() };
+    }
+
     /// Records what was found, with DVC 3's kind of hash or the one it had.
     pub fn set(&mut self, hash: Hash, size: Option<u64>, nfiles: Option<u64>, is_exec: bool) {
         self.hash_name = hash.name;

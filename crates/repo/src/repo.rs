@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use trackway_git::Git;
 use trackway_store::{Cache, CacheOptions, Content, HashName, Layout, LinkType, State, WritersLock};
 
-use crate::config::{Config, Environment, Levels, Overrides};
+use crate::config::{Config, Environment, Level, Levels, Overrides};
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::gitignore;
@@ -56,7 +56,21 @@ impl Repo {
 
     /// The same with options laid over its configuration.
     pub fn open_with(root: &Path, environment: &Environment, overrides: &Overrides) -> Result<Repo> {
-        let mut config = Config::of(Levels::new(Some(&root.join(DVC_DIR)), environment), overrides)?;
+        Repo::open_levels(root, Levels::new(Some(&root.join(DVC_DIR)), environment), environment, overrides)
+    }
+
+    /// The same at one revision: as DVC 3.67, `.dvc/config` is that revision's, `.dvc/config.local` what lies there.
+    pub fn open_at(root: &Path, files: &Files, environment: &Environment, overrides: &Overrides) -> Result<Repo> {
+        let dvc_dir = root.join(DVC_DIR);
+        let mut levels = Levels::new(Some(&dvc_dir), environment);
+        if !files.is_work_tree() {
+            levels = levels.instead(Level::Repo, files.read(&dvc_dir.join("config"))?);
+        }
+        Repo::open_levels(root, levels, environment, overrides)
+    }
+
+    fn open_levels(root: &Path, levels: Levels, environment: &Environment, overrides: &Overrides) -> Result<Repo> {
+        let mut config = Config::of(levels, overrides)?;
         let warnings = std::mem::take(&mut config.warnings);
         Ok(Repo {
             root: root.to_owned(),

@@ -53,18 +53,29 @@ impl SiteCache<'_> {
         if dir.is_dir() {
             return Ok(dir);
         }
-        let repos = self.base.join("repo");
-        let mut missing: Vec<&Path> = repos.ancestors().take_while(|dir| !dir.exists()).collect();
-        while let Some(above) = missing.pop() {
-            match fs::create_dir(above) {
-                Ok(()) => fs::set_permissions(above, fs::Permissions::from_mode(0o777))?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
+        create_for_all(&self.base.join("repo"))?;
         fs::create_dir_all(&dir)?;
         Ok(dir)
     }
+}
+
+/// Makes a folder, and what is missing above it, that every user can write to.
+fn create_for_all(dir: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    while let Some(above) = missing.pop() {
+        match fs::create_dir(above) {
+            Ok(()) => fs::set_permissions(above, fs::Permissions::from_mode(0o777))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Where this user's clones of other repositories lie, in the site cache at `base`, which is made.
+pub fn clones_dir(base: &Path) -> io::Result<PathBuf> {
+    create_for_all(base)?;
+    Ok(base.join(format!("trackway-clones-{}", rustix::process::geteuid().as_raw())))
 }
 
 /// When the repository was made: the time of `.dvc/tmp/btime`, which is made now when it is missing. `None` without a

@@ -147,6 +147,31 @@ impl Stage {
         }
     }
 
+    /// Records of an import's file that it is what it is, after all else about it is known.
+    pub(crate) fn record_md5(&mut self) {
+        if let (true, Some(written)) = (self.is_import(), self.to_dvc_file())
+            && let StageKind::Single { file, .. } = &mut self.kind
+        {
+            file.md5 = Some(written.stage_md5());
+        }
+    }
+
+    /// What an import depends on, as its file has it.
+    pub(crate) fn dependency(&self) -> Option<&Dep> {
+        match &self.kind {
+            StageKind::Single { file, .. } => file.deps.first(),
+            StageKind::Pipeline { .. } => None,
+        }
+    }
+
+    /// Makes it an import of that.
+    pub(crate) fn set_dependency(&mut self, repo: &Repo, dep: Dep) {
+        if let StageKind::Single { file, .. } = &mut self.kind {
+            self.deps = vec![import_source(repo, &self.wdir, &dep)];
+            file.deps = vec![dep];
+        }
+    }
+
     /// Whether the command is another than the one that ran last.
     pub fn cmd_changed(&self) -> bool {
         match &self.kind {

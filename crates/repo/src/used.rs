@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use trackway_dvcfile::FileEntry;
+use trackway_dvcfile::{Dep, FileEntry};
 use trackway_store::{Hash, Oid, Tree};
 
 use crate::error::Result;
@@ -25,8 +25,8 @@ pub struct Need {
     pub remote: Option<String>,
     pub can_push: bool,
     pub is_in_repo: bool,
-    /// Its data is another repository's.
-    pub is_repo_import: bool,
+    /// Its data is another repository's: where it comes from.
+    pub import: Option<Arc<Dep>>,
     pub size: Option<u64>,
     /// Of a folder whose files the `.dvc` itself lists.
     listed: Option<Arc<Tree>>,
@@ -95,7 +95,7 @@ impl Need {
             remote: out.remote.clone(),
             can_push: out.can_push,
             is_in_repo: out.is_in_repo(),
-            is_repo_import: stage.is_repo_import(),
+            import: stage.dependency().filter(|_| stage.is_repo_import()).map(|dep| Arc::new(dep.clone())),
             size: out.info.size,
             listed,
         })

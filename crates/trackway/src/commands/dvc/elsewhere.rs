@@ -45,7 +45,12 @@ impl Elsewhere {
             remote: self.remote.clone(),
             remote_config: self.remote_config.iter().map(text).collect(),
         };
-        let elsewhere = browse::Elsewhere { url: url.into(), rev: self.rev().map(str::to_owned), overrides };
+        let elsewhere = browse::Elsewhere {
+            url: url.into(),
+            rev: self.rev().map(str::to_owned),
+            overrides,
+            ..browse::Elsewhere::default()
+        };
         Ok(Browser::open(&elsewhere, &context.environment())?)
     }
 

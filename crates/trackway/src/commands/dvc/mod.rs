@@ -26,6 +26,7 @@ mod fsck;
 mod gc;
 mod get;
 mod git_hook;
+mod import;
 mod init;
 mod install;
 mod list;
@@ -43,6 +44,7 @@ mod tests;
 mod tidy;
 mod transfer;
 mod unprotect;
+mod update;
 pub mod version;
 pub mod words;
 

@@ -76,7 +76,7 @@ pub const COMMANDS: &[Command] = &[
     built!("get", get, &[], "Copy a file or folder out of a repository"),
     later!("get-url", &[], "Download from a URL"),
     built!("git-hook", git_hook, &[], ""),
-    later!("import", &[], "Copy data from another repository and track where it came from"),
+    built!("import", import, &[], "Copy data from another repository and track where it came from"),
     later!("import-db", &[], "Snapshot a database's table or query as a file"),
     later!("test-db", &[], ""),
     later!("import-url", &[], "Copy data from a URL and track where it came from"),
@@ -96,7 +96,7 @@ pub const COMMANDS: &[Command] = &[
     later!("stage", &[], "Make and list stages"),
     later!("studio", &[], "Log in to DVC Studio"),
     built!("unprotect", unprotect, &[], "Turn links to the cache into files of your own"),
-    later!("update", &[], "Bring imports up to date"),
+    built!("update", update, &[], "Bring imports up to date"),
     built!("version", version, &["doctor"], "Show versions, settings and what the system can do"),
 ];
 
