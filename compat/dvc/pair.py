@@ -28,7 +28,7 @@ from dvc.runners import Result, environment, prepare_home
 from dvc.snapshot import Snapshots, differences, sorted_gitignores
 
 # Stock keeps the paths to add in a set and prints them as Python's randomised hashes have it.
-CLONE = re.compile(r"tmp\w{8}dvc-clone")
+CLONE = re.compile(r"(tmp/tmp\w{8}dvc-clone|site/trackway-clones-\d+/\w{40})")
 GIT_ADD = re.compile(r"^\tgit add (.*?)$(?=\n\n|\n?\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -48,7 +48,7 @@ def comparable(args: list[str], text: str, is_stderr: bool = False) -> str:
     if "--json" in words and words & {"-c", "--cloud"} and text.strip().startswith("{"):
         before, _, parsed = text.partition("{")  # a progress bar's last line goes before
         return before + json.dumps(json.loads("{" + parsed), sort_keys=True)
-    if is_stderr or words & {"-c", "--cloud", "gc", "du"}:
+    if is_stderr or words & {"-c", "--cloud", "gc", "du", "update"}:
         return "\n".join(sorted(text.split("\n")))
     if "status" in words:
         if "--json" in words and text.startswith("{"):

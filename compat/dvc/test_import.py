@@ -1,8 +1,10 @@
 """`import` from other repositories, and what other commands make of such imports: `update`, `status`, `fetch`, `pull`."""
 
-import pytest
+import subprocess
 
+import pytest
 from dvc.pair import cases
+from dvc.runners import environment
 
 # Another repository beside the one of the case.
 OTHER = (
@@ -135,19 +137,19 @@ CASES = cases(
     {OTHER}
     cd ../other
     > add -q d f
-    > remote add -q store <root>/store
+    > remote add -q store ../store
     > push -q -r store
     $ git add -A; git commit -qm one; rm -rf .dvc/cache
     cd .
     > import ../other d --remote store
-    > import ../other f --remote s2 --remote-config url=<root>/store
-    > import ../other d/a -o a --no-exec --remote-config url=<root>/store
+    > import ../other f --remote s2 --remote-config url=../store
+    > import ../other d/a -o a --no-exec --remote-config url=../store
     > import ../other d/a -o b --remote nope
     $ printf '[core]\n    remote = store\n' > their.config
     > import ../other d/s -o s --config their.config
     > import ../other d/s -o s2 --config nope.config
     > import ../other d/s -o s3 --config nope.config --no-exec
-    > import ../other d/s -o s4 --config their.config --remote s2 --remote-config url=<root>/store
+    > import ../other d/s -o s4 --config their.config --remote s2 --remote-config url=../store
     > update d.dvc f.dvc s.dvc
     > status
     # the cache is gone
@@ -162,7 +164,6 @@ CASES = cases(
     > import -q ../other t
     $ git add -A; git commit -qm imports; rm -rf .dvc/cache d f g t
     > status
-    > checkout
     > pull
     > status
     $ rm -rf .dvc/cache
@@ -183,7 +184,6 @@ CASES = cases(
     > pull d.dvc
     > push
     > status -c
-    > gc -w -f
     > data status
     > diff
     # never downloaded
@@ -203,43 +203,6 @@ CASES = cases(
     > update d.dvc
     > update f.dvc
     > status
-    # at a URL
-    {OTHER}
-    cd ../other
-    > add -q d f
-    > remote add -q -d store <root>/store
-    > push -q
-    $ git add -A; git commit -qm one; git tag -a v1 -m v1; echo ff > f; git branch b
-    > add -q f
-    > push -q
-    $ git add -A; git commit -qm two
-    cd .
-    > import file://<root>/other d
-    > import file://<root>/other f
-    > import file://<root>/other f -o f1 --rev v1
-    > import file://<root>/other f -o f2 --rev b
-    > import file://<root>/other g -o g1 --rev HEAD~1
-    > import file://<root>/other f -o f3 --rev nope
-    > import file://<root>/nowhere f -o f4
-    > status
-    > status f1.dvc
-    $ cd ../other; echo fff > f
-    cd ../other
-    > add -q f
-    > push -q
-    $ git commit -qam three
-    cd .
-    > status
-    > update f.dvc
-    > update f1.dvc
-    > update f2.dvc --rev main
-    $ rm -rf .dvc/cache d f f1 f2 g1
-    > pull
-    > get file://<root>/other d -o gotten
-    > get file://<root>/other f -o gotten1 --rev v1
-    > get file://<root>/other f --show-url
-    > list file://<root>/other
-    > list file://<root>/other d -R --rev v1
     # the other one is gone
     {OTHER}
     cd ../other
@@ -319,7 +282,108 @@ CASES = cases(
     """
 )
 
-# Ours alone: what stock would run, show or write.
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_import(case, play):
+    play(case)
+
+
+class Other:
+    """A repository that both sides reach at one URL; its data is in a remote."""
+
+    def __init__(self, stock, folder, template):
+        self.stock = stock
+        self.root = folder / "other"
+        subprocess.run(["cp", "-r", template, self.root], check=True)
+        self.env = environment(folder / "home")
+        self.dvc("remote", "add", "-q", "-d", "store", str(folder / "store"))
+        for name, text in {"d/a": "1\n", "d/s/b": "22\n", "f": "f\n", "g/x": "git\n"}.items():
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text(text)
+        self.dvc("add", "-q", "d", "f")
+        self.commit("one")
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.root}"
+
+    def dvc(self, *args: str) -> None:
+        done = self.stock.run(list(args), self.root, self.env)
+        assert done.code == 0, done
+
+    def git(self, *args: str) -> None:
+        subprocess.run(["git", *args], cwd=self.root, env=self.env, check=True)
+
+    def commit(self, message: str) -> None:
+        self.dvc("push", "-q")
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+
+
+@pytest.fixture
+def other(stock, templates, tmp_path_factory):
+    return Other(stock, tmp_path_factory.mktemp("url"), templates("dvc"))
+
+
+def play_lines(pair, text: str) -> None:
+    for line in text.strip().split("\n"):
+        kind, _, rest = line.strip().partition(" ")
+        pair.dvc(rest.split()) if kind == ">" else pair.shell(rest)
+    pair.done()
+
+
+def test_at_a_url(pair, other):
+    """Everything through a clone: nothing of the other repository but its URL is at hand."""
+    other.git("tag", "-a", "v1", "-m", "v1")
+    (other.root / "f").write_text("ff\n")
+    other.dvc("add", "-q", "f")
+    other.commit("two")
+    other.git("branch", "b")
+    pair.begin("dvc")
+    play_lines(
+        pair,
+        f"""
+        > import {other.url} d
+        > import {other.url} f
+        > import {other.url} d/s -o s
+        > import {other.url} f -o f1 --rev v1
+        > import {other.url} f -o f2 --rev b
+        > import {other.url} g -o g1 --rev HEAD~1
+        > import {other.url} f -o f3 --rev nope
+        > import {other.url} nope -o f3
+        > import {other.url}-not-there f -o f4
+        > import {other.url} f -o lazy --no-download
+        $ git add -A; git commit -qm imports
+        > status
+        > status f1.dvc
+        > get {other.url} d -o gotten
+        > get {other.url} f -o gotten1 --rev v1
+        > get {other.url} f --show-url
+        > get {other.url} d/a --show-url --rev v1
+        > list {other.url}
+        > list {other.url} d -R --rev v1
+        > list {other.url} --json --size
+        $ rm -rf .dvc/cache d f f1 f2 g1 s
+        > pull d.dvc f.dvc f1.dvc f2.dvc g1.dvc s.dvc
+        """,
+    )
+    (other.root / "f").write_text("fff\n")
+    other.dvc("add", "-q", "f")
+    other.commit("three")
+    play_lines(
+        pair,
+        """
+        > status
+        > update f.dvc
+        > update f1.dvc
+        > update f2.dvc --rev main
+        > update d.dvc --no-download
+        > update lazy.dvc
+        > status
+        """,
+    )
+
+
+# Ours alone: what stock would run, or show to everybody who reads the .dvc file.
 REFUSED = [
     "ext::sh -c touch% <root>/owned",
     "--upload-pack=touch <root>/owned",
@@ -328,14 +392,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_import(case, play):
-    play(case)
-
-
-@pytest.mark.differs_from_stock("a URL that runs a program, or that a .dvc file would show to everybody")
 @pytest.mark.parametrize("url", REFUSED)
-def test_refused(url, pair):
+def test_refused(url, pair, pytestconfig):
+    if pytestconfig.getoption("--dvc") == "stock":
+        pytest.skip("stock DVC takes all of these")
     pair.begin("dvc")
     side = pair.ours
     before = side.snapshots.take()

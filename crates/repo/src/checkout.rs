@@ -64,6 +64,8 @@ struct Step {
 enum Impossible {
     /// Nothing is recorded.
     Unrecorded,
+    /// An import of which only the origin is recorded, and that was not fetched.
+    NotDownloaded,
     /// The list of a folder is missing or broken.
     Unreadable(trackway_store::Error),
 }
@@ -112,7 +114,11 @@ impl Repo {
         for one in &selected {
             for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
                 let out = self.to_check_out(&one.stage, out);
-                steps.push(tree.step(&out, one.filter.as_deref(), options.relink)?);
+                let mut step = tree.step(&out, one.filter.as_deref(), options.relink)?;
+                if one.stage.is_partial_import() && matches!(step.impossible, Some(Impossible::Unrecorded)) {
+                    step.impossible = Some(Impossible::NotDownloaded);
+                }
+                steps.push(step);
             }
         }
         if !options.force {
@@ -172,6 +178,7 @@ impl Repo {
                         "No file hash info found for '{}'. It won't be created.",
                         paths::show(&step.out.path)
                     )),
+                    Impossible::NotDownloaded => {}
                     Impossible::Unreadable(error) => done.reasons.push(error.to_string()),
                 }
                 done.failed.push(self.show_from_cwd(&step.out.path));

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::get::{own_name, resolve_output};
 use crate::imports;
 use crate::index::Index;
+use crate::paths;
 use crate::repo::Repo;
 use crate::scm::ScmChanges;
 use crate::stage::Stage;
@@ -83,6 +84,9 @@ impl Repo {
         let _lock = self.lock()?;
         let index = self.index()?;
         let mut stage = self.new_stage(&index, &target, &self.absolute(Path::new(&target)), false)?;
+        if paths::is_dvc_file_name(Path::new(&dep.path)) {
+            return Err(Error::dvc(format!("DVC file '{}' cannot be a dependency.", dep.path)));
+        }
         stage.set_dependency(self, dep);
         check_graph(&index, &stage)?;
         self.make_way(&[], &[stage.outs[0].path.clone()])?;
