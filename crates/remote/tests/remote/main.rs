@@ -5,6 +5,7 @@ mod contract;
 mod credentials;
 mod cut;
 mod full_disk;
+mod hdfs;
 mod refused;
 mod signed;
 mod streaming;
