@@ -193,6 +193,15 @@ impl Remote {
         }
     }
 
+    /// HDFS's own checksum of a file, which is what DVC records of a dependency there (`checksum`). Over WebHDFS the
+    /// store computes it, over HDFS all of the file is read. Other stores have none.
+    pub async fn checksum(&self, path: &RelPath) -> Result<Option<String>> {
+        match &*self.kind {
+            Kind::Files(files) => files.checksum(path).await,
+            _ => Ok(None),
+        }
+    }
+
     /// What lies directly in `path`, sorted by name. A missing directory is [`Error::NotFound`].
     pub async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
         match &*self.kind {

@@ -70,6 +70,13 @@ impl Files {
     }
 }
 
+impl Files {
+    pub async fn checksum(&self, path: &RelPath) -> Result<Option<String>> {
+        let files = &self.0;
+        files.service.checksum(&files.place(path)).await.map_err(|fault| files.error(fault, path))
+    }
+}
+
 impl Inner {
     /// Where a key lies in the store.
     fn place(&self, path: &RelPath) -> String {

@@ -73,6 +73,15 @@ impl Service {
         each!(self, store => store.read(path, range, meta).await)
     }
 
+    /// The store's own checksum of a whole file, where DVC goes by it.
+    pub async fn checksum(&self, path: &str) -> Result<Option<String>, Fault> {
+        match self {
+            Service::Hdfs(store) => store.checksum(path).await.map(Some),
+            Service::WebHdfs(store) => store.checksum(path).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Writes a new file, whose folder is there. A fault of the body ends it and is given back. If there is no
     /// such folder, [`Fault::Missing`], if it can be before anything is taken from the body.
     pub async fn write(&self, path: &str, body: Body<'_>, length: Option<u64>) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 //! The protocol itself is the crate `hdfs-native`'s. What is ours: the settings that it leaves to its user
 //! (`settings.rs`), the identity of a Kerberos ticket (`ticket.rs`), and what errors mean (`said.rs`).
 
+mod checksum;
 pub(crate) mod said;
 mod settings;
 mod ticket;
@@ -23,11 +24,16 @@ use crate::files::{Body, Files, Meta, Service};
 use crate::http::back_off;
 use crate::location::Server;
 use crate::options::Options;
+use checksum::Checksum;
 use settings::Settings;
 
 /// How often a file is begun anew when the DataNode that is to take its first block is not there: the NameNode
 /// learns of that late, and may name another one then.
 const MOST_STARTS: u32 = 4;
+
+/// How soon after a file was sent we look whether it is whole, and how long apart that is done in the end.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+const LAST_LOOK: Duration = Duration::from_millis(128);
 
 pub(crate) struct Hdfs {
     client: Client,
@@ -90,7 +96,8 @@ impl Hdfs {
 
     /// Asks the NameNode, but does not wait for ever.
     async fn ask<T>(&self, asked: impl Future<Output = Result<T, HdfsError>>) -> Result<T, Fault> {
-        match tokio::time::timeout(self.patience, asked).await {
+        // The crate's futures are as large as a thread's stack can bear of them.
+        match tokio::time::timeout(self.patience, Box::pin(asked)).await {
             Ok(outcome) => outcome.map_err(said::fault),
             Err(_) => {
                 Err(Fault::Unreachable(format!("the NameNode gave no answer for {} seconds", self.patience.as_secs())))
@@ -134,11 +141,48 @@ impl Hdfs {
 
     pub async fn write(&self, path: &str, mut body: Body<'_>, _length: Option<u64>) -> Result<(), Fault> {
         let first = body.next().await.transpose()?.unwrap_or_default();
-        let mut file = self.begin(path, first).await?;
+        let mut size = first.len() as u64;
+        let mut file = Box::pin(self.begin(path, first)).await?;
         while let Some(piece) = body.next().await {
-            file.write_bytes(piece?).await.map_err(said::of_data)?;
+            let piece = piece?;
+            size += piece.len() as u64;
+            Box::pin(file.write_bytes(piece)).await.map_err(said::of_data)?;
         }
-        file.close().await.map_err(said::of_data)
+        self.close(path, &mut file, size).await
+    }
+
+    /// Closes a file of which all was sent.
+    ///
+    /// The NameNode closes it only when a DataNode has told it of the last block, which happens a moment after we were
+    /// told; the crate then asks again half a second later. So we look: the NameNode counts the last block in when it
+    /// was told by both, the DataNode and us, and from then on closing succeeds at once.
+    async fn close(&self, path: &str, file: &mut FileWriter, size: u64) -> Result<(), Fault> {
+        let is_whole = async {
+            let mut wait = FIRST_LOOK;
+            loop {
+                tokio::time::sleep(wait).await;
+                match self.stat(path).await {
+                    Ok(Some(meta)) if size > 0 && meta.size == size => break,
+                    Ok(Some(_)) => wait = (wait * 2).min(LAST_LOOK),
+                    _ => std::future::pending().await,
+                }
+            }
+            // An answer that is on its way comes first.
+            tokio::time::sleep(FIRST_LOOK).await;
+        };
+        let closed = tokio::select! {
+            biased;
+            outcome = Box::pin(file.close()) => Some(outcome),
+            () = Box::pin(is_whole) => None,
+        };
+        if let Some(outcome) = closed {
+            return outcome.map_err(said::of_data);
+        }
+        match Box::pin(file.close()).await.map_err(said::of_data) {
+            // It was closed the first time, and the answer came late.
+            Err(Fault::Missing) if self.stat(path).await?.is_some_and(|meta| meta.size == size) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// A new file with the first of its bytes on their way.
@@ -147,12 +191,23 @@ impl Hdfs {
         loop {
             starts += 1;
             let mut file = self.ask(self.client.create(path, &self.file)).await?;
-            match file.write_bytes(first.clone()).await.map_err(said::of_data) {
+            match Box::pin(file.write_bytes(first.clone())).await.map_err(said::of_data) {
                 Ok(_) => return Ok(file),
                 Err(Fault::Unreachable(_)) if starts < MOST_STARTS => tokio::time::sleep(back_off(starts)).await,
                 Err(fault) => return Err(fault),
             }
         }
+    }
+
+    /// What DVC records of a file here: its checksum, for which all of it is read.
+    pub async fn checksum(&self, path: &str) -> Result<String, Fault> {
+        let status = self.ask(self.client.get_file_info(path)).await?;
+        let mut checksum = Checksum::new(status.blocksize.unwrap_or_default());
+        let mut body = self.read(path, 0..status.length as u64, &meta(&status)).await?;
+        while let Some(piece) = body.next().await {
+            checksum.update(&piece?);
+        }
+        Ok(checksum.finish())
     }
 
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {

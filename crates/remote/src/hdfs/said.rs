@@ -11,6 +11,10 @@ pub(super) fn fault(error: HdfsError) -> Fault {
         HdfsError::FileNotFound(_) => Fault::Missing,
         HdfsError::AlreadyExists(_) => Fault::Taken,
         HdfsError::RPCError(class, message) | HdfsError::FatalRPCError(class, message) => exception(&class, &message),
+        // With all that is known of them.
+        HdfsError::DataTransferError(reason) if reason.starts_with("All DataNodes failed") => {
+            Fault::Unreachable("none of the DataNodes that have a part of it answers".to_owned())
+        }
         HdfsError::IOError(_)
         | HdfsError::DataTransferError(_)
         | HdfsError::OperationFailed(_)
@@ -36,6 +40,11 @@ pub(super) fn of_data(error: HdfsError) -> Fault {
 pub(crate) fn exception(class: &str, message: &str) -> Fault {
     let told = line(message);
     match simple(class) {
+        // A DataNode repeats what the NameNode told it, without the name.
+        "RemoteException" if told.starts_with("Permission denied") => Fault::Refused(told),
+        _ if class.ends_with("SafeModeException") || told.contains("Name node is in safe mode") => Fault::Unreachable(
+            "the NameNode is in safe mode, in which nothing can be written: try again when it has left it".to_owned(),
+        ),
         "FileNotFoundException" => Fault::Missing,
         "FileAlreadyExistsException" | "AlreadyBeingCreatedException" | "PathIsNotEmptyDirectoryException" => {
             Fault::Taken
@@ -47,9 +56,6 @@ pub(crate) fn exception(class: &str, message: &str) -> Fault {
             Fault::Refused(told)
         }
         "InvalidToken" | "SecretManager$InvalidToken" => Fault::Expired(told),
-        "SafeModeException" => Fault::Unreachable(
-            "the NameNode is in safe mode, in which nothing can be written: try again when it has left it".to_owned(),
-        ),
         "StandbyException" | "RetriableException" | "NotReplicatedYetException" => Fault::Unreachable(told),
         _ if told.contains("could only be replicated to 0 nodes") || told.contains("could only be written to 0 of") => {
             Fault::Unreachable("none of its DataNodes takes a new block: they are full, or not there".to_owned())

@@ -68,6 +68,17 @@ pub(super) struct Done {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Checksum {
+    #[serde(rename = "FileChecksum")]
+    pub checksum: FileChecksum,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FileChecksum {
+    pub bytes: String,
+}
+
+#[derive(Deserialize)]
 struct Wrong {
     #[serde(rename = "RemoteException")]
     exception: RemoteException,

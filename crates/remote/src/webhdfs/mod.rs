@@ -21,7 +21,7 @@ use crate::http::{Answer, Client, NotSent, Request};
 use crate::location::Server;
 use crate::options::Options;
 use address::Address;
-use answers::{Done, Listing, Status, good, json};
+use answers::{Checksum, Done, Listing, Status, good, json};
 
 /// The most that an answer may be, and a listing: about two million files.
 const LONGEST: usize = 1 << 20;
@@ -108,6 +108,16 @@ impl WebHdfs {
             Err(NotSent::Body(fault)) => Err(fault),
             Err(NotSent::Failure(failure)) => Err(failure.into()),
         }
+    }
+
+    /// What DVC records of a file here: its checksum, as the DataNodes compute it.
+    pub async fn checksum(&self, path: &str) -> Result<String, Fault> {
+        let (url, answer) = self.asked(Method::GET, path, "GETFILECHECKSUM", &[]).await?;
+        let answer = match self.redirect(&url, &answer)? {
+            None => answer,
+            Some(to) => good(self.client.send(|| self.request(Method::GET, &to)).await?).await?,
+        };
+        Ok(json::<Checksum>(answer, LONGEST).await?.checksum.bytes)
     }
 
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {

@@ -9,9 +9,9 @@ use trackway_testkit::services::{Hdfs, hdfs};
 use crate::contract::{folders_are_real, holds_with};
 use crate::{body, buckets, content, path, read};
 
-/// HDFS takes no colon, and WebHDFS of 2.7 no control characters and no semicolon.
+/// HDFS takes no colon. This WebHDFS, whose parts are of different ages, decodes a path twice behind a redirect.
 const ODD: [&str; 10] = ["a b", "..a", "a?b=1", "%2e%2e", "日本語", "-rf", "~", "a+b", "a&b", "a\nb"];
-const ODD_ON_THE_WEB: [&str; 9] = ["a b", "..a", "a?b=1", "%2e%2e", "日本語", "-rf", "~", "a+b", "a&b"];
+const ODD_ON_THE_WEB: [&str; 8] = ["a b", "..a", "a?b=1", "日本語", "-rf", "~", "a+b", "a&b"];
 
 fn native(conf_dir: &str, user: &str) -> Options {
     let environment = Environment::only([("HADOOP_CONF_DIR", conf_dir), ("HADOOP_USER_NAME", user)]);
@@ -46,12 +46,11 @@ async fn hdfs_holds_the_contract() {
 
 #[tokio::test]
 async fn webhdfs_holds_the_contract() {
+    // Once: Hadoop's DataNode needs half a second to close a file.
     let place = hdfs::place().unwrap();
-    for below in ["", "/a prefix/of two"] {
-        let remote = buckets::open(&format!("{}{below}", place.web_url), web(&place.user)).await;
-        holds_with(&remote, &ODD_ON_THE_WEB).await;
-        folders_are_real(&remote).await;
-    }
+    let remote = buckets::open(&format!("{}/a prefix/of two", place.web_url), web(&place.user)).await;
+    holds_with(&remote, &ODD_ON_THE_WEB).await;
+    folders_are_real(&remote).await;
 }
 
 #[tokio::test]
@@ -65,6 +64,12 @@ async fn both_protocols_see_the_same() {
         assert!(read(from, "a b/one").await.unwrap() == sent);
         let stream = from.get(&path("a b/one")).await.unwrap().stream(4_194_300..4_194_310);
         assert_eq!(crate::collect(stream).await.unwrap(), sent[4_194_300..4_194_310]);
+    }
+    put(&native, "empty", b"").await.unwrap();
+    for name in ["a b/one", "empty"] {
+        // The NameNode's has four bytes more, which stock records with it.
+        let (ours, theirs) = (native.checksum(&path(name)).await.unwrap(), web.checksum(&path(name)).await.unwrap());
+        assert_eq!(format!("{}00000000", ours.unwrap()), theirs.unwrap());
     }
 }
 
@@ -141,17 +146,17 @@ async fn a_name_service_fails_over() {
 #[tokio::test]
 async fn what_breaks_is_told_or_gone_on_with() {
     let mut server = Hdfs::start(hdfs::Options::default()).unwrap();
-    let http = HttpOptions { attempts: 7, ..HttpOptions::default() };
-    let remotes = |server: &Hdfs| {
-        let user = server.superuser();
-        [
-            (server.url(), Options { http: http.clone(), ..native(&server.conf_dir(), user) }),
-            (server.web_url(), Options { http: http.clone(), ..web(user) }),
-        ]
-    };
+    let kinds =
+        [(server.url(), native(&server.conf_dir(), server.superuser())), (server.web_url(), web(server.superuser()))];
     let sent = content(9_000_000);
-    for (url, options) in remotes(&server) {
-        let remote = buckets::open(&format!("{url}/place"), options).await;
+    for (url, options) in kinds {
+        let scheme = url.split(':').next().unwrap();
+        let trying = |attempts| {
+            let http = HttpOptions { attempts, ..HttpOptions::default() };
+            let (location, options) = (format!("{url}/{scheme}"), Options { http, ..options.clone() });
+            async move { Remote::open(&location, options).await }
+        };
+        let (remote, patient) = (trying(3).await.unwrap(), trying(30).await.unwrap());
         put(&remote, "one", &sent).await.unwrap();
 
         server.safe_mode(true).unwrap();
@@ -161,10 +166,11 @@ async fn what_breaks_is_told_or_gone_on_with() {
         put(&remote, "two", b"1").await.unwrap();
 
         // While a file is read its DataNode goes and comes again.
-        let mut stream = remote.get(&path("one")).await.unwrap().stream_all();
+        let mut stream = patient.get(&path("one")).await.unwrap().stream_all();
         let mut got = stream.next().await.unwrap().unwrap().to_vec();
         server.crash_datanode().unwrap();
-        let (server_again, rest) = tokio::join!(tokio::task::spawn_blocking(move || server.restart().map(|()| server)), async {
+        let restarting = tokio::task::spawn_blocking(move || server.restart().map(|()| server));
+        let (server_again, rest) = tokio::join!(restarting, async {
             while let Some(piece) = stream.next().await {
                 got.extend_from_slice(&piece?);
             }
@@ -176,10 +182,11 @@ async fn what_breaks_is_told_or_gone_on_with() {
         // While a file is written it goes: nothing half has the name, and it can be written once more.
         let (gone, wait) = tokio::sync::oneshot::channel::<()>();
         let first = bytes::Bytes::copy_from_slice(&sent);
-        let broken = futures_util::stream::iter([Ok::<_, String>(first.clone())]).chain(futures_util::stream::once(async {
-            let _ = wait.await;
-            Ok(first)
-        }));
+        let broken =
+            futures_util::stream::iter([Ok::<_, String>(first.clone())]).chain(futures_util::stream::once(async {
+                let _ = wait.await;
+                Ok(first)
+            }));
         let target = path("three");
         let (server_again, outcome) = tokio::join!(
             tokio::task::spawn_blocking(move || {

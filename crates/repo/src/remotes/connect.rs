@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use trackway_remote::{Options, Remote};
 
-use super::{azure, gs, s3};
+use super::{azure, gs, hdfs, s3};
 use crate::config::{ConfigError, Environment, RemoteConfig};
 use crate::error::{Error, Result};
 
@@ -53,6 +53,8 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
         "s3" => s3::options(config, &mut options)?,
         "azure" => azure::options(config, environment, &mut options)?,
         "gs" => gs::options(config, &mut options)?,
+        "hdfs" => hdfs::options(config, &mut options)?,
+        "webhdfs" => hdfs::web_options(config, &mut options)?,
         other => {
             return Err(Error::from(ConfigError::Unexpected(format!(
                 "the remote '{}' is at '{}', and this build of Trackway does not reach {other} remotes yet. Nothing was \

@@ -11,6 +11,7 @@ mod azure;
 mod batches;
 mod connect;
 mod gs;
+mod hdfs;
 mod runs;
 mod s3;
 
