@@ -175,7 +175,7 @@ fn take_in(source: Source, files: &Files, cache: &Cache, progress: &dyn Progress
         Source::Object { .. } => {
             let folder = tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), error))?;
             let copying = Copying { source, to: folder.path().join("object") };
-            copying.run(files)?;
+            copying.run(files, progress)?;
             Ok(cache.insert_file(&copying.to, progress)?)
         }
     }
