@@ -37,9 +37,12 @@ mod multipart;
 mod options;
 mod path;
 mod s3;
+mod site;
 mod ssh;
 mod through_server;
 mod walk;
+mod web;
+mod webdav;
 mod webhdfs;
 
 use std::pin::Pin;
@@ -62,7 +65,7 @@ pub use multipart::{
 };
 pub use options::{
     Addressing, Ask, AzureOptions, Checksum, GcsOptions, HdfsOptions, HttpOptions, Options, Resolve, S3Options, Secret,
-    SshOptions, WebHdfsOptions,
+    SshOptions, Upload, WebAuth, WebDavOptions, WebHdfsOptions, WebOptions,
 };
 pub use path::RelPath;
 pub use through_server::ThroughServer;
@@ -126,6 +129,7 @@ enum Kind {
     Local(local::Folder),
     Bucket(Bucket),
     Files(Files),
+    Web(web::Web),
 }
 
 impl Remote {
@@ -141,6 +145,8 @@ impl Remote {
             Location::Gcs { bucket, prefix } => Kind::Bucket(gcs::open(location, &bucket, &prefix, &options).await?),
             Location::Hdfs(server) => Kind::Files(hdfs::open(&server, &options)?),
             Location::WebHdfs(server) => Kind::Files(webhdfs::open(&server, &options)?),
+            Location::WebDav(place) => Kind::Files(webdav::open(&place, &options).await?),
+            Location::Web(place) => Kind::Web(web::open(&place, &options).await?),
             Location::S3 { bucket, prefix } => Kind::Bucket(s3::open(&bucket, &prefix, &options).await?),
             Location::Ssh(place) => Kind::Files(ssh::open(&place, &options)?),
         };
@@ -151,7 +157,7 @@ impl Remote {
     pub fn local_root(&self) -> Option<&std::path::Path> {
         match &*self.kind {
             Kind::Local(folder) => Some(folder.path()),
-            Kind::Bucket(_) | Kind::Files(_) => None,
+            Kind::Bucket(_) | Kind::Files(_) | Kind::Web(_) => None,
         }
     }
 
@@ -160,6 +166,7 @@ impl Remote {
             Kind::Local(_) => Capabilities { multipart: false, signed_urls: false, listing: Listing::Folders },
             Kind::Bucket(bucket) => bucket.capabilities(),
             Kind::Files(files) => files.capabilities(),
+            Kind::Web(_) => Capabilities { multipart: false, signed_urls: false, listing: Listing::Never },
         }
     }
 
@@ -169,6 +176,7 @@ impl Remote {
             Kind::Local(folder) => folder.get(path).await,
             Kind::Bucket(bucket) => bucket.get(path).await,
             Kind::Files(files) => files.get(path).await,
+            Kind::Web(web) => web.get(path).await,
         }
     }
 
@@ -177,6 +185,7 @@ impl Remote {
             Kind::Local(folder) => folder.stat(path).await,
             Kind::Bucket(bucket) => bucket.stat(path).await,
             Kind::Files(files) => files.stat(path).await,
+            Kind::Web(web) => web.stat(path).await,
         }
     }
 
@@ -208,6 +217,7 @@ impl Remote {
             Kind::Local(folder) => folder.list(path).await,
             Kind::Bucket(bucket) => bucket.list(path).await,
             Kind::Files(files) => files.list(path).await,
+            Kind::Web(web) => web.unsupported("a listing"),
         }
     }
 
@@ -217,6 +227,7 @@ impl Remote {
             Kind::Local(_) => Box::pin(walk::files(self.clone(), path.clone())),
             Kind::Bucket(bucket) => Box::pin(bucket.list_all(path)),
             Kind::Files(files) => Box::pin(files.list_all(path)),
+            Kind::Web(web) => Box::pin(futures_util::stream::once(std::future::ready(web.unsupported("a listing")))),
         }
     }
 
@@ -250,6 +261,7 @@ impl Remote {
             Kind::Local(folder) => folder.put(path, body, options).await,
             Kind::Bucket(bucket) => bucket.put(path, body, options).await,
             Kind::Files(files) => files.put(path, body, options).await,
+            Kind::Web(web) => web.put(path, body, options).await,
         }
     }
 
@@ -265,6 +277,7 @@ impl Remote {
             Kind::Local(folder) => folder.delete_file(path).await,
             Kind::Bucket(bucket) => bucket.delete_file(path).await,
             Kind::Files(files) => files.delete_file(path).await,
+            Kind::Web(web) => web.unsupported("deleting"),
         }
     }
 
@@ -282,6 +295,7 @@ impl Remote {
             }
             Kind::Bucket(bucket) => bucket.delete_many(paths).await,
             Kind::Files(files) => files.delete_many(paths).await,
+            Kind::Web(web) => web.unsupported("deleting"),
         }
     }
 
@@ -291,6 +305,7 @@ impl Remote {
             Kind::Local(folder) => folder.delete_tree(path).await,
             Kind::Bucket(bucket) => bucket.delete_tree(path).await,
             Kind::Files(files) => files.delete_tree(path).await,
+            Kind::Web(web) => web.unsupported("deleting"),
         }
     }
 
@@ -298,7 +313,7 @@ impl Remote {
     pub async fn remove_empty_dir(&self, path: &RelPath) -> Result<()> {
         match &*self.kind {
             Kind::Local(folder) => folder.remove_empty_dir(path).await,
-            Kind::Bucket(_) => Ok(()),
+            Kind::Bucket(_) | Kind::Web(_) => Ok(()),
             Kind::Files(files) => files.remove_empty_dir(path).await,
         }
     }
@@ -316,6 +331,7 @@ enum Source {
     Local(local::Source),
     Bucket(bucket::BucketObject),
     Files(files::FilesObject),
+    Web(web::WebObject),
 }
 
 impl Object {
@@ -331,6 +347,7 @@ impl Object {
             Source::Local(source) => Streaming::Local(source.stream(range)),
             Source::Bucket(object) => Streaming::Bucket(object.stream(range)),
             Source::Files(object) => Streaming::Files(object.stream(range)),
+            Source::Web(object) => Streaming::Web(object.stream(range)),
         })
     }
 
@@ -347,6 +364,7 @@ enum Streaming {
     Local(local::FileStream),
     Bucket(bucket::BucketStream),
     Files(files::FilesStream),
+    Web(web::WebStream),
 }
 
 impl Stream for ByteStream {
@@ -357,6 +375,7 @@ impl Stream for ByteStream {
             Streaming::Local(stream) => Pin::new(stream).poll_next(cx),
             Streaming::Bucket(stream) => stream.as_mut().poll_next(cx),
             Streaming::Files(stream) => stream.as_mut().poll_next(cx),
+            Streaming::Web(stream) => stream.as_mut().poll_next(cx),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
+pub(crate) use crate::http::place::HttpPlace;
 use crate::options::Secret;
 
 /// A location, understood but not yet opened.
@@ -17,6 +18,8 @@ pub(crate) enum Location {
     Ssh(Server),
     Hdfs(Server),
     WebHdfs(Server),
+    WebDav(HttpPlace),
+    Web(HttpPlace),
 }
 
 /// The account of a URL that names it: `container@NAME.blob.core.windows.net`.
@@ -96,9 +99,20 @@ impl Location {
             }
             Some("hdfs") => server_url("hdfs", behind(text, "hdfs")?).map(Location::Hdfs).map_err(invalid),
             Some("webhdfs") => server_url("webhdfs", behind(text, "webhdfs")?).map(Location::WebHdfs).map_err(invalid),
+            Some(scheme @ ("webdav" | "webdavs")) => {
+                let place = HttpPlace::parse(scheme, behind(text, scheme)?).map_err(invalid)?;
+                match place.query {
+                    None => Ok(Location::WebDav(place)),
+                    Some(_) => Err(invalid("it takes no query")),
+                }
+            }
+            Some(scheme @ ("http" | "https")) => {
+                Ok(Location::Web(HttpPlace::parse(scheme, behind(text, scheme)?).map_err(invalid)?))
+            }
             Some(other) => Err(invalid(&format!(
                 "the scheme '{other}' is not one that can be used here; give a folder, a file: URL, a place in a \
-                 bucket (s3://, gs://, azure://, wasbs://, abfss://), or a folder of a server (ssh://, hdfs://, webhdfs://)"
+                 bucket (s3://, gs://, azure://, wasbs://, abfss://), a folder of a server (ssh://, hdfs://, webhdfs://, \
+                 webdav://), or an http: URL"
             ))),
         }
     }
@@ -117,8 +131,10 @@ fn scheme(text: &str) -> Option<&str> {
     }
 }
 
-const KNOWN: [&str; 12] =
-    ["file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs"];
+const KNOWN: [&str; 16] = [
+    "file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs", "webdav", "webdavs",
+    "http", "https",
+];
 
 /// The clouds that Azure's storage has a host in.
 const AZURE_CLOUDS: [&str; 4] =
@@ -202,9 +218,12 @@ fn decoded(text: &str) -> std::result::Result<String, &'static str> {
     Ok(decoded.into_owned())
 }
 
-/// What stands before an `@` may hold a password.
+/// What stands before an `@` may hold a password; of a web address the user may be a token, too.
 fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    if matches!(scheme, "http" | "https" | "webdav" | "webdavs") {
+        return crate::http::url::without_userinfo(text);
+    }
     let place = &rest[..rest.find('/').unwrap_or(rest.len())];
     match place.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
         Some((user, host)) => format!("{scheme}://{user}@{host}{}", &rest[place.len()..]),
@@ -276,7 +295,10 @@ mod tests {
     fn refuses_other_schemes_and_hosts() {
         for text in [
             "",
-            "http://h/x",
+            "ftp://h/x",
+            "http:h/x",
+            "http:///x",
+            "http://u:sig=@/x",
             "s3://",
             "s3:bucket/x",
             "s3://bucket/a/../b",
@@ -299,8 +321,24 @@ mod tests {
             assert!(outcome.is_err(), "{text:?} was accepted");
             assert!(!outcome.unwrap_err().to_string().contains("sig="), "{text}");
         }
-        let message = Location::parse("http://h/x").unwrap_err().to_string();
-        assert!(message.contains("'http'"), "{message}");
+        let message = Location::parse("ftp://h/x").unwrap_err().to_string();
+        assert!(message.contains("'ftp'"), "{message}");
+    }
+
+    #[test]
+    fn reads_places_on_http_servers() {
+        let Ok(Location::Web(place)) = Location::parse("HTTPS://u%40x:p%3A@h.example:8443/a%20b/c d?q=secret") else {
+            panic!("it was refused");
+        };
+        assert_eq!(place.user.as_deref(), Some("u@x"));
+        assert_eq!(place.password, Some("p:".into()));
+        assert_eq!(place.base(), "https://h.example:8443");
+        assert_eq!((place.encoded_path(), place.decoded_path()), ("/a%20b/c%20d".to_owned(), "/a b/c d".to_owned()));
+        assert_eq!(place.shown(), "https://h.example:8443/a%20b/c d");
+        assert!(!format!("{place:?}").contains("p:"));
+        for text in ["http://h:99999/x", "http://h h/x", "http://h/a\nb", "https://[::1/x"] {
+            assert!(Location::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -168,6 +168,7 @@ impl Remote {
             Kind::Bucket(bucket) => Ok(bucket),
             Kind::Local(_) => Err(Error::Unsupported { what, kind: "a local folder" }),
             Kind::Files(_) => Err(Error::Unsupported { what, kind: "a folder of a server" }),
+            Kind::Web(_) => Err(Error::Unsupported { what, kind: "an HTTP server" }),
         }
     }
 }

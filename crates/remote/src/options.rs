@@ -20,6 +20,8 @@ pub struct Options {
     pub hdfs: HdfsOptions,
     pub webhdfs: WebHdfsOptions,
     pub ssh: SshOptions,
+    pub webdav: WebDavOptions,
+    pub web: WebOptions,
     /// Heed the `MLFLOW_…` variables that MLflow heeds for its artifacts.
     pub mlflow_variables: bool,
     /// Who is asked for passwords.
@@ -205,6 +207,50 @@ impl Default for SshOptions {
             max_sessions: 10,
         }
     }
+}
+
+/// For `webdav://` and `webdavs://`. Certificates and times are in [`HttpOptions`].
+#[derive(Clone, Debug, Default)]
+pub struct WebDavOptions {
+    /// Instead of the URL's.
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    /// Ask for the password if there is none.
+    pub ask_password: bool,
+    pub token: Option<Secret>,
+    /// A program that prints a token, and its arguments.
+    pub bearer_token_command: Vec<Secret>,
+    /// The header that has the password, where there is no user.
+    pub custom_auth_header: Option<String>,
+}
+
+/// For `http://` and `https://`. Certificates and times are in [`HttpOptions`].
+#[derive(Clone, Debug, Default)]
+pub struct WebOptions {
+    /// How the server is shown who we are; without it only what the URL says before its host counts.
+    pub auth: Option<WebAuth>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    /// Ask for the password if there is none.
+    pub ask_password: bool,
+    /// The header that has the password, for [`WebAuth::Custom`].
+    pub custom_auth_header: Option<String>,
+    pub upload: Upload,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebAuth {
+    Basic,
+    Digest,
+    Custom,
+}
+
+/// How a server is sent a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upload {
+    #[default]
+    Post,
+    Put,
 }
 
 /// Asks a person for a password, if there is one to ask.

@@ -13,10 +13,12 @@ use futures_util::Stream;
 use crate::fault::Fault;
 use crate::hdfs::Hdfs;
 use crate::ssh::Ssh;
+use crate::webdav::WebDav;
 use crate::webhdfs::WebHdfs;
 
 pub(crate) enum Service {
     Ssh(Ssh),
+    WebDav(Box<WebDav>),
     Hdfs(Hdfs),
     WebHdfs(WebHdfs),
 }
@@ -52,6 +54,7 @@ macro_rules! each {
             Service::Ssh($store) => $call,
             Service::Hdfs($store) => $call,
             Service::WebHdfs($store) => $call,
+            Service::WebDav($store) => $call,
         }
     };
 }

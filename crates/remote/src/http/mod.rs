@@ -7,6 +7,7 @@
 mod body;
 mod connect;
 pub(crate) mod encode;
+pub(crate) mod place;
 mod streamed;
 mod tls;
 pub(crate) mod url;

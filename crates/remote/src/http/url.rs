@@ -58,6 +58,14 @@ pub(crate) fn join(base: &str, reference: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}{joined}{query}"))
 }
 
+/// A URL without a user and password before its host.
+pub(crate) fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 fn without_dots(path: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     let last = path.split('/').count() - 1;
@@ -103,6 +111,17 @@ mod tests {
         assert_eq!(join("http://h", "d").as_deref(), Some("http://h/d"));
         for elsewhere in ["ftp://h/d", "file:/etc/passwd", "javascript:1"] {
             assert_eq!(join(base, elsewhere), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_user_before_the_host_is_left_off() {
+        for (url, expected) in [
+            ("http://u:p@h/a@b", "http://h/a@b"),
+            ("http://u:p@q@h?c@d", "http://h?c@d"),
+            ("http://h/u:p@x", "http://h/u:p@x"),
+        ] {
+            assert_eq!(without_userinfo(url), expected);
         }
     }
 

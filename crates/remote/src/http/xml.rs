@@ -86,7 +86,8 @@ impl Element {
     }
 }
 
-fn named(reference: &str) -> Option<char> {
+/// What the five names of XML's own mean.
+pub(crate) fn named(reference: &str) -> Option<char> {
     Some(match reference {
         "amp" => '&',
         "lt" => '<',
