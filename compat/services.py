@@ -117,6 +117,26 @@ class Hdfs(Service):
         return f"/test-{uuid.uuid4().hex}"
 
 
+class Apache(Service):
+    """WebDAV, HTTP, git over HTTP; what there is: crates/testkit/src/services/apache.rs."""
+
+    def __init__(self, *options: str):
+        super().__init__("apache", *options)
+        self.address = self.variables["APACHE_ADDRESS"]
+        self.user, self.password = self.variables["WEBDAV_USER"], self.variables["WEBDAV_PASSWORD"]
+
+    def folder(self) -> str:
+        """The name of a new, empty folder: behind `webdav://ADDRESS/dav/` (also `digest`, `token`), and another
+        behind `http://ADDRESS/up/`, which takes PUT and POST."""
+        name = f"test-{uuid.uuid4().hex}"
+        self.tell("create-folder", name)
+        return name
+
+    def repository(self) -> str:
+        """The URL of a new, empty git repository, with the user and password."""
+        return self.tell("create-repository", f"test-{uuid.uuid4().hex}")["url"]
+
+
 class Pgbouncer(Service):
     """PgBouncer in front of a PostgreSQL."""
 
@@ -226,6 +246,18 @@ def fake_gcs():
 def hdfs():
     """HDFS for all tests, by `hdfs.url` and `hdfs.web_url`: take a folder of your own, `hdfs.folder()`."""
     yield from shared(Hdfs)
+
+
+@pytest.fixture(scope="session")
+def apache():
+    """WebDAV, HTTP and git over HTTP for all tests: take a folder or a repository of your own, `apache.folder()`."""
+    yield from shared(Apache)
+
+
+@pytest.fixture(scope="session")
+def rclone_webdav():
+    """A second WebDAV, in which everybody may do everything: RCLONE_WEBDAV_URL."""
+    yield from shared(lambda: Service("rclone-webdav"))
 
 
 @pytest.fixture

@@ -239,6 +239,7 @@ impl Remote {
                 Err(Error::Unsupported { what: "a listing by pages", kind: "what has real folders" })
             }
             Kind::Bucket(bucket) => bucket.list_page(path, begins, after).await,
+            Kind::Web(web) => web.unsupported("a listing"),
         }
     }
 

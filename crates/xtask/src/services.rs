@@ -95,6 +95,7 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
         ("patroni", "patroni", "patroni"),
         ("patroni", "etcd", "etcd-server"),
         ("prometheus", "prometheus", "prometheus"),
+        ("apache", "apache2", "apache2"),
     ];
     let missing =
         packaged.into_iter().filter(|(name, program, _)| wanted(name) && programs::system(program, name).is_err());
@@ -102,7 +103,10 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
     if !missing.is_empty() {
         debian::install(&missing, project.ci)?;
     }
-    if ["seaweedfs", "fake-gcs", "rclone", "juicefs"].into_iter().any(wanted) {
+    if wanted("apache") {
+        debian::ensure("openssl", "version", &["openssl"], project.ci)?;
+    }
+    if ["seaweedfs", "fake-gcs", "rclone", "juicefs", "rclone-webdav"].into_iter().any(wanted) {
         let environments = python::make(project, &["services".to_owned()])?;
         let python = environments.first().context("There is no compat/requirements/services.txt")?.python();
         let programs = python.parent().context("The environment has no folder for programs")?;

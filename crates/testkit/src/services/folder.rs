@@ -62,19 +62,30 @@ impl Folder {
         Ok(path)
     }
 
+    /// Gives a path, and all beneath it, to a user that a server started by root takes on by itself, and lets
+    /// that user through the folder.
+    pub fn give(&self, path: &Path, user: &str) -> Result {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        fs::set_permissions(self.path(), Permissions::from_mode(0o711))?;
+        give_all(path, ids_of(user)?)
+    }
+
     /// Gives a path, and all beneath it, to the user that the service runs as.
     pub fn own(&self, path: &Path) -> Result {
-        let Some((user, group)) = self.owner else {
-            return Ok(());
-        };
-        chown(path, Some(user), Some(group)).with_context(|| format!("{} cannot be given away", path.display()))?;
-        if path.is_dir() {
-            for entry in fs::read_dir(path)? {
-                self.own(&entry?.path())?;
-            }
-        }
-        Ok(())
+        self.owner.map_or(Ok(()), |owner| give_all(path, owner))
     }
+}
+
+fn give_all(path: &Path, owner: (u32, u32)) -> Result {
+    chown(path, Some(owner.0), Some(owner.1)).with_context(|| format!("{} cannot be given away", path.display()))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_all(&entry?.path(), owner)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the folders of services whose process is gone.
@@ -100,5 +111,5 @@ fn ids_of(user: &str) -> Result<(u32, u32)> {
         let mut fields = line.split(':');
         (fields.next() == Some(user)).then(|| Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?)))?
     });
-    ids.with_context(|| format!("There is no user {user}; run `cargo xtask services install postgres`"))
+    ids.with_context(|| format!("There is no user {user}; `cargo xtask services install` installs the package that makes it"))
 }

@@ -29,6 +29,8 @@
 //! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
 //! rclone.rs       S3 that is sloppy: it ignores conditions
 //! juicefs.rs      JuiceFS's gateway, an S3 by MinIO's code over a file system
+//! apache.rs       WebDAV, HTTP that takes uploads, git over HTTP, TLS; `place()`
+//! rclone_webdav.rs  a second WebDAV
 //! azurite.rs      Azure Blob Storage; `container()`
 //! fake_gcs.rs     Google Cloud Storage; `bucket()`
 //! fault_proxy.rs  a TCP proxy of our own that delays, cuts, garbles, refuses and swallows
@@ -51,6 +53,7 @@
 //!
 //! A new service is a file with a struct that implements `Service`, and a line in `start`.
 
+pub mod apache;
 pub mod azurite;
 mod daemon;
 pub mod fake_gcs;
@@ -67,9 +70,11 @@ pub mod postgres;
 pub mod programs;
 pub mod prometheus;
 pub mod rclone;
+mod rclone_webdav;
 pub mod seaweedfs;
 mod signing;
 
+pub use apache::Apache;
 pub use azurite::Azurite;
 pub use fake_gcs::FakeGcs;
 pub use fault_proxy::FaultProxy;
@@ -81,6 +86,7 @@ pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use rclone::Rclone;
+pub use rclone_webdav::RcloneWebdav;
 pub use seaweedfs::SeaweedFs;
 
 use anyhow::bail;
@@ -89,7 +95,7 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 14] = [
     "postgres",
     "pgbouncer",
     "patroni",
@@ -98,6 +104,8 @@ pub const NAMES: [&str; 12] = [
     "seaweedfs",
     "rclone",
     "juicefs",
+    "apache",
+    "rclone-webdav",
     "azurite",
     "fake-gcs",
     "hdfs",
@@ -128,6 +136,8 @@ pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
         "fake-gcs" => Box::new(FakeGcs::start_with(options)?),
         "hdfs" => Box::new(Hdfs::start_with(options)?),
         "juicefs" => Box::new(JuiceFs::start_with(options)?),
+        "apache" => Box::new(Apache::start_with(options)?),
+        "rclone-webdav" => Box::new(RcloneWebdav::start_with(options)?),
         "rclone" => Box::new(Rclone::start_with(options)?),
         "fault-proxy" => Box::new(FaultProxy::start_with(options)?),
         _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),
