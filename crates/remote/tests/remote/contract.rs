@@ -4,9 +4,9 @@ use bytes::Bytes;
 use trackway_remote::{Error, PutOptions, RelPath, Remote};
 
 use futures_util::TryStreamExt;
-use trackway_testkit::services::{azurite, fake_gcs, seaweedfs};
+use trackway_testkit::services::{RcloneWebdav, apache, azurite, fake_gcs, seaweedfs};
 
-use crate::{body, buckets, collect, content, folders, open, path, read};
+use crate::{body, buckets, collect, content, folders, open, path, read, webdav};
 
 #[tokio::test]
 async fn a_folder_holds_the_contract() {
@@ -40,6 +40,25 @@ async fn google_holds_the_contract() {
     let bucket = fake_gcs::bucket().unwrap();
     for prefix in ["", "a prefix/of two"] {
         holds(&buckets::gcs(&bucket, prefix).await).await;
+    }
+}
+
+#[tokio::test]
+async fn webdav_holds_the_contract() {
+    let apache = apache::place().unwrap();
+    for (area, below) in [("dav", ""), ("digest", "/a prefix/of two")] {
+        let remote = webdav::open(&apache, area, below, webdav::by_password()).await;
+        holds(&remote).await;
+        folders_are_real(&remote).await;
+    }
+}
+
+#[tokio::test]
+async fn another_webdav_holds_the_contract() {
+    let server = RcloneWebdav::start().unwrap();
+    for below in ["", "a%20prefix/of two"] {
+        let remote = buckets::open(&format!("webdav://{}/{below}", server.address()), buckets::usual()).await;
+        holds(&remote).await;
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use trackway_remote::{Error, HttpOptions, Options, PutOptions, Remote};
 use trackway_testkit::services::fault_proxy::Faults;
-use trackway_testkit::services::{FaultProxy, azurite, seaweedfs};
+use trackway_testkit::services::{FaultProxy, apache, azurite, seaweedfs};
 
-use crate::{body, buckets, content, path, read};
+use crate::{body, buckets, content, path, read, webdav};
 
 fn impatient() -> HttpOptions {
     HttpOptions { idle_timeout: Duration::from_secs(2), ..HttpOptions::default() }
@@ -132,5 +132,61 @@ async fn azure_blobs_are_never_half() {
     broken_reads_are_gone_on_with(&pair).await;
     broken_writes_are_whole_or_absent(&pair).await;
     a_lost_answer_is_found_out(&pair).await;
+    silence_ends(&pair).await;
+}
+
+async fn webdav_pair() -> (apache::Place, Pair) {
+    let apache = apache::place().unwrap();
+    let proxy = FaultProxy::start(&apache.address).unwrap();
+    let options = Options { http: impatient(), ..webdav::by_password() };
+    let through = buckets::open(&format!("webdav://{}/dav/{}", proxy.address(), apache.folder), options).await;
+    let direct = webdav::open(&apache, "dav", "", webdav::by_password()).await;
+    (apache, Pair { direct, through, proxy })
+}
+
+/// A large body goes once: it arrives or fails, and what fails leaves nothing under its name.
+async fn large_bodies_are_whole_or_absent(pair: &Pair) {
+    let sent = content(12_000_000);
+    for (at, cut) in [("large/a", 2_000_000), ("large/b", 6_000_000), ("large/c", 11_999_000), ("large/d", 300)] {
+        pair.proxy.cut_all();
+        pair.proxy.set(Faults { cut_up: Some(cut), ..Faults::default() }).unwrap();
+        let options = PutOptions { length: Some(sent.len() as u64), ..PutOptions::default() };
+        let error = pair.through.put(&path(at), body(&sent), options).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        pair.proxy.set(Faults::default()).unwrap();
+        assert!(matches!(pair.direct.stat(&path(at)).await, Err(Error::NotFound { .. })), "a half object");
+        pair.proxy.cut_all();
+        pair.through.put(&path(at), body(&sent), options).await.unwrap();
+        assert!(read(&pair.direct, at).await.unwrap() == sent);
+    }
+}
+
+/// Whatever request is cut, before it arrived or after it was done.
+async fn small_bodies_arrive_through_cuts(pair: &Pair) {
+    let sent = content(5_000);
+    for round in 0..12 {
+        let at = format!("small/{round}");
+        pair.proxy.cut_all();
+        for n in 0..round % 4 {
+            let faults = match (round + n) % 3 {
+                0 => Faults { cut_up: Some(200), ..Faults::default() },
+                1 => Faults { cut_down: Some(1), ..Faults::default() },
+                _ => Faults { cut_down: Some(400 * (n + 1)), ..Faults::default() },
+            };
+            pair.proxy.next(faults);
+        }
+        pair.through.put(&path(&at), body(&sent), PutOptions::default()).await.expect(&at);
+        assert!(read(&pair.direct, &at).await.unwrap() == sent, "{at}");
+    }
+    let left = pair.direct.list(&path("small")).await.unwrap();
+    assert_eq!(left.len(), 12, "{left:?}");
+}
+
+#[tokio::test]
+async fn webdav_files_are_never_half() {
+    let (_apache, pair) = webdav_pair().await;
+    broken_reads_are_gone_on_with(&pair).await;
+    small_bodies_arrive_through_cuts(&pair).await;
+    large_bodies_are_whole_or_absent(&pair).await;
     silence_ends(&pair).await;
 }

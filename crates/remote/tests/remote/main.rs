@@ -11,6 +11,8 @@ mod signed;
 mod streaming;
 mod symlinks;
 mod uploads;
+mod web;
+mod webdav;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};

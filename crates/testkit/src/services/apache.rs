@@ -94,7 +94,9 @@ impl Apache {
     pub fn create_repository(&self, name: &str) -> Result<String> {
         let path = self.folder.join("git").join(format!("{name}.git"));
         let mut git = Command::new("git");
-        git.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&path).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(&path)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null");
         daemon::run(&mut git, "").context("git could not make a repository")?;
         let mut receive = Command::new("git");
         receive.arg("-C").arg(&path).args(["config", "http.receivepack", "true"]);
@@ -191,15 +193,18 @@ impl Apache {
         let git = git.trim();
         text += &format!(
             "Alias /up {dir}/up\nAlias /pub {dir}/up\nAlias /private {dir}/up\nScriptAlias /cgi/ {dir}/cgi/\n\
-             ScriptAlias /git/ {git}/git-http-backend/\nRedirect 302 /away http://127.0.0.1:{elsewhere}\n\
+             ScriptAlias /git/ {git}/git-http-backend/\nRedirect 302 /away/back http://127.0.0.1:{elsewhere}/return\n\
+             Redirect 302 /return http://127.0.0.1:{plain}\nRedirect 302 /here http://127.0.0.1:{plain}\n\
+             Redirect 302 /away http://127.0.0.1:{elsewhere}\n\
              SetEnv GIT_PROJECT_ROOT {dir}/git\nSetEnv GIT_HTTP_EXPORT_ALL 1\n\
              <Directory {dir}>\nRequire all granted\n</Directory>\n\
              <Directory {git}>\nRequire all granted\n</Directory>\n\
-             <Directory {dir}/cgi>\nCGIPassAuth On\n</Directory>\n"
+             <Directory {dir}/cgi>\nCGIPassAuth On\nSetEnv ap_trust_cgilike_cl 1\n</Directory>\n"
         );
         let basic = format!("AuthType Basic\nAuthName trackway\nAuthUserFile {dir}/basic\nRequire valid-user\n");
-        let digest =
-            format!("AuthType Digest\nAuthName trackway\nAuthDigestProvider file\nAuthUserFile {dir}/digest\nRequire valid-user\n");
+        let digest = format!(
+            "AuthType Digest\nAuthName trackway\nAuthDigestProvider file\nAuthUserFile {dir}/digest\nRequire valid-user\n"
+        );
         let token = format!(
             "Require expr \"%{{HTTP:Authorization}} == 'Bearer {TOKEN}'\"\nRequire expr \"%{{HTTP:X-Token}} == '{TOKEN}'\"\n\
              AuthType Basic\nAuthName trackway\nAuthUserFile {dir}/basic\n"
@@ -252,7 +257,8 @@ fn certificates(folder: &Folder) -> Result {
 
 impl Service for Apache {
     fn variables(&self) -> Vec<(&'static str, String)> {
-        let [plain, elsewhere, tls, tls_client] = self.ports.each_ref().map(|port| format!("127.0.0.1:{}", port.number));
+        let [plain, elsewhere, tls, tls_client] =
+            self.ports.each_ref().map(|port| format!("127.0.0.1:{}", port.number));
         let file = |name: &str| self.folder.join("tls").join(name).display().to_string();
         vec![
             ("APACHE_ADDRESS", plain.clone()),

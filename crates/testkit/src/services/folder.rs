@@ -111,5 +111,7 @@ fn ids_of(user: &str) -> Result<(u32, u32)> {
         let mut fields = line.split(':');
         (fields.next() == Some(user)).then(|| Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?)))?
     });
-    ids.with_context(|| format!("There is no user {user}; `cargo xtask services install` installs the package that makes it"))
+    ids.with_context(|| {
+        format!("There is no user {user}; `cargo xtask services install` installs the package that makes it")
+    })
 }
