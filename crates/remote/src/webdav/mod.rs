@@ -26,16 +26,19 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::files::{Body, Files, Meta, Service};
 use crate::http::url::Origin;
-use crate::http::{Answer, Client, back_off, encode, range, unquoted};
+use crate::http::{Answer, Client, Failure, back_off, encode, range, unquoted};
 use crate::location::HttpPlace;
 use crate::options::Options;
 use crate::site::{Call, Login, Site, password};
 
 /// A body up to this size is sent at once, and again if that fails.
-const SMALL: u64 = 1 << 20;
+const SMALL: usize = 1 << 20;
 
 /// More than a folder of half a million files is listed in.
 const LONGEST_LISTING: usize = 256 << 20;
+
+/// How often something is tried that somebody else has locked.
+const LOCKED_TRIES: u32 = 7;
 
 const PROPERTIES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><propfind xmlns=\"DAV:\"><prop><resourcetype/>\
                           <getcontentlength/><getlastmodified/><getetag/></prop></propfind>";
@@ -90,20 +93,48 @@ impl WebDav {
         format!("{}/", self.url(path.trim_end_matches('/')))
     }
 
+    /// Go's server locks what it works on: who comes meanwhile is to come again.
     async fn send(&self, call: Call) -> Result<Answer, Fault> {
-        self.site.call(&call).await
+        for attempt in 1.. {
+            let answer = self.site.call(&call).await?;
+            if answer.status.as_u16() != 423 || attempt >= LOCKED_TRIES {
+                return Ok(answer);
+            }
+            let _ = answer.bytes(1 << 20).await;
+            tokio::time::sleep(back_off(attempt)).await;
+        }
+        unreachable!("the loop ends by returning")
     }
 
-    /// What is told of a path, and with `depth` 1 of what lies in it.
+    /// What is told of a path, and with `depth` 1 of what lies in it. An answer that breaks off is asked for
+    /// again.
     async fn describe(&self, url: String, depth: &str) -> Result<Vec<multistatus::Described>, Fault> {
-        let call = Call::new(method("PROPFIND")?, url.clone())
+        for attempt in 1.. {
+            let broken = match self.described(&url, depth).await? {
+                Ok(text) => {
+                    return multistatus::parse(&text)
+                        .ok_or_else(|| Fault::Other("its answer to PROPFIND is no sound multi-status".to_owned()));
+                }
+                Err(broken) => broken,
+            };
+            if attempt >= self.site.client().options().attempts {
+                return Err(broken.into());
+            }
+            tokio::time::sleep(back_off(attempt)).await;
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    /// The answer to one PROPFIND, unless it breaks off.
+    async fn described(&self, url: &str, depth: &str) -> Result<Result<Bytes, Failure>, Fault> {
+        let call = Call::new(method("PROPFIND")?, url.to_owned())
             .header("depth", depth)
             .header("content-type", "application/xml; charset=utf-8")
             .body(Bytes::from_static(PROPERTIES.as_bytes()));
         let mut answer = self.send(call.clone()).await?;
         // A folder that was asked for without its slash.
         if matches!(answer.status.as_u16(), 301 | 302 | 307 | 308) && !url.ends_with('/') {
-            let target = answer.header("location").and_then(|to| crate::http::url::join(&url, to));
+            let target = answer.header("location").and_then(|to| crate::http::url::join(url, to));
             let slashed = format!("{url}/");
             if target.is_some_and(|to| Origin::of(&to).as_ref() == Some(self.site.origin()) && to.ends_with('/')) {
                 let _ = answer.bytes(1 << 20).await;
@@ -111,11 +142,7 @@ impl WebDav {
             }
         }
         match answer.status.as_u16() {
-            207 => {
-                let text = answer.bytes(LONGEST_LISTING).await?;
-                multistatus::parse(&text)
-                    .ok_or_else(|| Fault::Other("its answer to PROPFIND is no sound multi-status".to_owned()))
-            }
+            207 => Ok(answer.bytes(LONGEST_LISTING).await),
             405 | 501 => Err(Fault::Other(
                 "it does not know PROPFIND, so it is no WebDAV server, or WebDAV is not switched on for this path"
                     .to_owned(),
@@ -129,8 +156,26 @@ impl WebDav {
         match self.describe(self.url(path), "0").await {
             Ok(found) => Ok(found.into_iter().next().map(|described| described.meta)),
             Err(Fault::Missing) => Ok(None),
+            // Apache calls a path below a file a bad request, others say other things.
+            Err(fault @ Fault::Other(_)) => match self.is_below_a_file(path).await? {
+                true => Ok(None),
+                false => Err(fault),
+            },
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn is_below_a_file(&self, path: &str) -> Result<bool, Fault> {
+        let mut above = path;
+        while let Some((parent, _)) = above.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+            match self.describe(self.url(parent), "0").await {
+                Ok(found) => return Ok(found.first().is_some_and(|described| !described.meta.is_dir)),
+                Err(Fault::Other(_)) => above = parent,
+                Err(Fault::Missing) => return Ok(false),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(false)
     }
 
     pub async fn list(&self, dir: &str) -> Result<Vec<(String, Meta)>, Fault> {
@@ -217,15 +262,19 @@ impl WebDav {
 
     pub async fn write(&self, path: &str, mut body: Body<'_>, length: Option<u64>) -> Result<(), Fault> {
         let call = Call::new(Method::PUT, self.url(path)).header("content-type", "application/octet-stream");
-        let answer = match length {
-            Some(length) if length <= SMALL => {
-                let mut content = BytesMut::new();
-                while let Some(piece) = body.next().await {
-                    content.extend_from_slice(&piece?);
-                }
-                self.send(call.body(content.freeze())).await?
+        let (mut first, mut ended) = (BytesMut::new(), false);
+        while !ended && first.len() <= SMALL && length.is_none_or(|length| length <= SMALL as u64) {
+            match body.next().await {
+                Some(piece) => first.extend_from_slice(&piece?),
+                None => ended = true,
             }
-            _ => self.site.upload(&call, body, length).await?,
+        }
+        let answer = match ended {
+            true => self.send(call.body(first.freeze())).await?,
+            false => {
+                let first = stream::once(std::future::ready(Ok(first.freeze())));
+                self.site.upload(&call, first.chain(body), length).await?
+            }
         };
         match answer.status.as_u16() {
             200 | 201 | 204 => drain(answer).await,
@@ -254,7 +303,7 @@ impl WebDav {
         let (dir, _) = to.rsplit_once('/').unwrap_or_default();
         let guard = format!("{dir}/.trackway-{}.tmp", encode::hex(&fast_md5::digest(to.as_bytes())));
         for attempt in 1..=TRIES {
-            match self.make_dir(&guard).await {
+            match self.make_guard(&guard).await {
                 Ok(()) => {
                     let outcome = self.move_to(from, to, false).await;
                     let _ = self.delete(self.dir_url(&guard)).await;
@@ -311,12 +360,27 @@ impl WebDav {
         }
     }
 
+    /// Who is just making or deleting it has it.
+    async fn make_guard(&self, path: &str) -> Result<(), Fault> {
+        let answer = self.site.call(&Call::new(method("MKCOL")?, self.dir_url(path))).await?;
+        match answer.status.as_u16() {
+            423 => Err(Fault::Taken),
+            _ => self.made(path, answer).await,
+        }
+    }
+
     pub async fn make_dir(&self, path: &str) -> Result<(), Fault> {
         let answer = self.send(Call::new(method("MKCOL")?, self.dir_url(path))).await?;
+        self.made(path, answer).await
+    }
+
+    async fn made(&self, path: &str, answer: Answer) -> Result<(), Fault> {
         match answer.status.as_u16() {
             200 | 201 => drain(answer).await,
             405 if answer.repeated => Ok(()),
             405 => Err(Fault::Taken),
+            // So says Apache when two make the same at the same time.
+            403 if self.stat(path).await?.is_some() => Err(Fault::Taken),
             404 | 409 => Err(Fault::Missing),
             _ => Err(self.site.fault(answer).await),
         }

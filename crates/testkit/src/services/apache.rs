@@ -50,10 +50,8 @@ pub struct Apache {
     folder: Folder,
 }
 
+/// The first of the ports; the others are only in the configuration and the variables.
 const PLAIN: usize = 0;
-const ELSEWHERE: usize = 1;
-const TLS: usize = 2;
-const TLS_CLIENT: usize = 3;
 
 impl Apache {
     pub fn start() -> Result<Self> {
@@ -149,7 +147,7 @@ impl Apache {
              printf 'Content-Length: %s\\r\\nETag: \"one\"\\r\\nAccept-Ranges: none\\r\\n\\r\\n' \"$size\"\n\
              exec cat \"{up}$PATH_INFO\"\n"
         );
-        let hop = "#!/bin/sh\nprintf 'Status: 302 Found\\r\\nLocation: ../../up%s\\r\\n\\r\\n' \"$PATH_INFO\"\n";
+        let hop = "#!/bin/sh\nprintf 'Status: 302 Found\\r\\nLocation: ../../../up%s\\r\\n\\r\\n' \"$PATH_INFO\"\n";
         let round = "#!/bin/sh\nprintf 'Status: 302 Found\\r\\nLocation: round\\r\\n\\r\\n'\n";
         let scripts = [
             ("echo", echo),
@@ -207,7 +205,7 @@ impl Apache {
         );
         let token = format!(
             "Require expr \"%{{HTTP:Authorization}} == 'Bearer {TOKEN}'\"\nRequire expr \"%{{HTTP:X-Token}} == '{TOKEN}'\"\n\
-             AuthType Basic\nAuthName trackway\nAuthUserFile {dir}/basic\n"
+             AuthType Basic\nAuthName trackway\nAuthUserFile {dir}/basic\nRequire valid-user\n"
         );
         for (place, what) in [
             ("/dav", format!("Dav On\n{basic}")),
