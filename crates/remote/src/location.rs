@@ -132,8 +132,8 @@ fn scheme(text: &str) -> Option<&str> {
 }
 
 const KNOWN: [&str; 16] = [
-    "file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs", "webdav", "webdavs",
-    "http", "https",
+    "file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs", "webdav",
+    "webdavs", "http", "https",
 ];
 
 /// The clouds that Azure's storage has a host in.

@@ -348,9 +348,8 @@ impl Browser {
         if stat.is_none() && known.is_none() {
             return Ok(None);
         }
-        let unlisted = |out: &&Out| {
-            stat.is_none() && out.is_dir && tracked.tree(out).is_none() && out.upstream(dir).is_none()
-        };
+        let unlisted =
+            |out: &&Out| stat.is_none() && out.is_dir && tracked.tree(out).is_none() && out.upstream(dir).is_none();
         if let Some(out) = tracked.out_at(dir).filter(unlisted) {
             // Nobody is to take it for an empty folder.
             let place =

@@ -225,7 +225,9 @@ impl Copying {
                 }
                 let remote = match tracked.repo.remote(remote.as_deref(), "get") {
                     Ok(remote) => remote,
-                    Err(Error::Config(ConfigError::NoRemote(_))) => return self.run_upstream(tracked, path, shown, progress),
+                    Err(Error::Config(ConfigError::NoRemote(_))) => {
+                        return self.run_upstream(tracked, path, shown, progress);
+                    }
                     Err(error) => return Err(error),
                 };
                 let depot = remote.depot(hash.name)?;

@@ -41,13 +41,7 @@ pub struct ImportOptions {
 
 impl Repo {
     /// Imports `path` of the repository at `url`.
-    pub fn import(
-        &self,
-        url: &str,
-        path: &str,
-        options: &ImportOptions,
-        progress: &dyn Progress,
-    ) -> Result<Added> {
+    pub fn import(&self, url: &str, path: &str, options: &ImportOptions, progress: &dyn Progress) -> Result<Added> {
         imports::refuse_secret(url)?;
         let dep = Dep { path: path.to_owned(), repo: Some(options.repo_dep(url)?), ..Dep::default() };
         let _working = self.working_lock()?;
@@ -70,11 +64,7 @@ impl Repo {
         let _lock = self.lock()?;
         dvc_file::write(self, &stage)?;
         scm.track(&stage.path);
-        Ok(Added {
-            files: vec![self.show_from_cwd(&stage.path)],
-            link_failures: Vec::new(),
-            to_commit: scm.finish()?,
-        })
+        Ok(Added { files: vec![self.show_from_cwd(&stage.path)], link_failures: Vec::new(), to_commit: scm.finish()? })
     }
 
     /// The new stage of an import, after the checks that DVC 3.67 makes, in its order.
@@ -152,9 +142,7 @@ impl ImportOptions {
             self.remote_config.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
         match (&self.remote, self.remote_config.is_empty()) {
             (Some(_), false) if self.config.is_some() => {
-                return Err(Error::unforeseen(
-                    "Can't specify config path together with both remote and remote_config",
-                ));
+                return Err(Error::unforeseen("Can't specify config path together with both remote and remote_config"));
             }
             (Some(name), false) => {
                 let map = |key: &str, value: Value| Value::Map(Map::from_iter([(key.into(), value)]));

@@ -55,7 +55,10 @@ pub fn open(config: &Config, environment: &Environment, location: &str, options:
     }
     let (place, version) = split_version(&config.scheme, &config.url);
     let url = without_password(&place);
-    let (top, path) = split_top(&place);
+    let (top, path) = match config.scheme.as_str() {
+        "http" | "https" | "webdav" | "webdavs" => split_web(&place),
+        _ => split_top(&place),
+    };
     let path = RelPath::new(path).map_err(trackway_store::Error::from)?;
     config.url = top;
     let remote = connect::open(&config, environment)?;
@@ -67,6 +70,15 @@ fn split_top(url: &str) -> (String, String) {
     let from = url.find("://").map_or(0, |at| at + 3);
     let end = url[from..].find('/').map_or(url.len(), |at| from + at);
     (url[..end].to_owned(), url[end..].trim_matches('/').to_owned())
+}
+
+/// The same of a web address, whose path is encoded. A query stays with the host: it goes behind each path.
+fn split_web(url: &str) -> (String, String) {
+    let url = url.split('#').next().unwrap_or_default();
+    let (url, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    let (top, path) = split_top(url);
+    let path = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+    (format!("{top}{query}"), path)
 }
 
 /// As DVC 3.67: the version of an object stands behind its URL.
@@ -98,6 +110,13 @@ mod tests {
         ] {
             assert_eq!(split_top(url), (top.to_owned(), path.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_path_of_a_web_address_is_decoded() {
+        let split = |url| split_web(url);
+        assert_eq!(split("http://h/a%20b/c.csv?sig=1#x"), ("http://h?sig=1".to_owned(), "a b/c.csv".to_owned()));
+        assert_eq!(split("webdav://h:80/a"), ("webdav://h:80".to_owned(), "a".to_owned()));
     }
 
     #[test]

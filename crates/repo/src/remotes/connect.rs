@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use trackway_remote::{Options, Remote};
 
-use super::{azure, gs, hdfs, s3};
+use super::{azure, gs, hdfs, http, s3, webdav};
 use crate::config::{ConfigError, Environment, RemoteConfig};
 use crate::error::{Error, Result};
 
@@ -53,6 +53,8 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
         "s3" => s3::options(config, &mut options)?,
         "azure" => azure::options(config, environment, &mut options)?,
         "gs" => gs::options(config, &mut options)?,
+        "webdav" | "webdavs" => webdav::options(config, &mut options)?,
+        "http" | "https" => http::options(config, &mut options)?,
         "hdfs" => hdfs::options(config, &mut options)?,
         "webhdfs" => hdfs::web_options(config, &mut options)?,
         other => {

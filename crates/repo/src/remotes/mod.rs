@@ -12,8 +12,10 @@ mod batches;
 mod connect;
 mod gs;
 mod hdfs;
+mod http;
 mod runs;
 mod s3;
+mod webdav;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
