@@ -137,6 +137,24 @@ class Apache(Service):
         return self.tell("create-repository", f"test-{uuid.uuid4().hex}")["url"]
 
 
+class Sshd(Service):
+    """OpenSSH's server: crates/testkit/src/services/sshd.rs."""
+
+    def __init__(self):
+        super().__init__("sshd")
+        self.port = int(self.variables["SSH_PORT"])
+        self.user = self.variables["SSH_USER"]
+        self.keys = pathlib.Path(self.variables["SSH_KEYS"])
+        self.key = self.keys / "id"
+
+    def folder(self) -> tuple[str, pathlib.Path]:
+        """A new, empty folder: its URL, and the same folder as it is seen from here."""
+        name = f"test-{uuid.uuid4().hex}"
+        path = self.keys / "files" / name
+        path.mkdir()
+        return f"{self.variables['SSH_URL']}/{name}", path
+
+
 class Pgbouncer(Service):
     """PgBouncer in front of a PostgreSQL."""
 
@@ -228,6 +246,12 @@ def rclone():
 def juicefs():
     """An S3 in front of a file system, by MinIO's code."""
     yield from shared(lambda: Store("juicefs"))
+
+
+@pytest.fixture(scope="session")
+def sshd():
+    """An SSH server for all tests: make a folder of your own by `sshd.folder()`, log in by `sshd.key`."""
+    yield from shared(Sshd)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ impl Environment {
     }
 
     /// A path in which a leading `~` means the home directory.
-    pub(crate) fn expand(&self, path: &str) -> PathBuf {
+    pub fn expand(&self, path: &str) -> PathBuf {
         match (path.strip_prefix("~/"), self.home()) {
             (Some(below), Some(home)) => home.join(below),
             _ => PathBuf::from(path),

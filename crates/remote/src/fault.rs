@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::http::Failure;
 
 /// Made by each store from its own codes; what the stores share adds where and to what it happened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// Nothing is stored under this key.
     Missing,

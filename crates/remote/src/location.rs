@@ -39,7 +39,7 @@ pub(crate) struct Server {
     /// Of HDFS it may be empty: settings say which it is.
     pub host: String,
     pub port: Option<u16>,
-    /// Absolute, or empty: the folder that one is in after the login, where there is such a thing.
+    /// Absolute; empty means the server's root.
     pub path: String,
 }
 

@@ -96,6 +96,8 @@ pub fn install(project: &Project, names: &[String]) -> Result<()> {
         ("patroni", "etcd", "etcd-server"),
         ("prometheus", "prometheus", "prometheus"),
         ("apache", "apache2", "apache2"),
+        ("sshd", "sshd", "openssh-server"),
+        ("sshd", "ssh-keygen", "openssh-client"),
     ];
     let missing =
         packaged.into_iter().filter(|(name, program, _)| wanted(name) && programs::system(program, name).is_err());

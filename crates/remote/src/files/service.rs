@@ -60,6 +60,11 @@ macro_rules! each {
 }
 
 impl Service {
+    /// Whether `write` itself is sure that what was sent is in the file; else its length is asked for.
+    pub fn checks_lengths(&self) -> bool {
+        matches!(self, Service::Ssh(_))
+    }
+
     /// Links are followed. `None` if nothing is there, also where a part of the path is a file.
     pub async fn stat(&self, path: &str) -> Result<Option<Meta>, Fault> {
         each!(self, store => store.stat(path).await)

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 
 use super::{Files, Inner, TEMPORARY, refuse_root, stat};
 use crate::bucket::random_id;
@@ -35,24 +36,28 @@ impl Files {
         let temporary = loop {
             let dir = files.nearest(path).await?;
             let temporary = Temporary::new(files, &dir);
-            let watched = Watched { body: body.as_mut(), taken: &taken, announced: options.length };
-            let writing = files.service.write(&temporary.place, Box::pin(watched), options.length);
             // Learns before gigabytes have been sent what renaming would say at the end.
-            let outcome =
-                tokio::try_join!(files.may_be_stored(path, options), async { writing.await.map_err(Stopped::Fault) });
-            let stopped = match outcome {
-                Ok(_) => break temporary,
-                Err(stopped) => stopped,
+            let checking = Box::pin(files.may_be_stored(path, options));
+            let watched = Watched {
+                body: body.as_mut(),
+                taken: &taken,
+                path,
+                announced: options.length,
+                at_end: false,
+                checking: Some(checking),
+            };
+            let fault = match files.service.write(&temporary.place, Box::pin(watched), options.length).await {
+                Ok(()) => break temporary,
+                Err(fault) => fault,
             };
             temporary.remove().await;
-            let (broken, bytes) = {
+            let (stopped, bytes) = {
                 let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                (taken.broken.take(), taken.bytes)
+                (taken.stopped.take(), taken.bytes)
             };
-            match (broken, stopped) {
-                (Some(reason), _) => return Err(Error::Incomplete { path: path.to_string(), reason }),
-                (None, Stopped::Error(error)) => return Err(error),
-                (None, Stopped::Fault(Fault::Missing)) => {
+            match (stopped, fault) {
+                (Some(error), _) => return Err(error),
+                (None, Fault::Missing) => {
                     files.forget(&dir);
                     lost += 1;
                     if bytes > 0 || lost >= MOST_FOLDERS_LOST {
@@ -60,7 +65,7 @@ impl Files {
                         return Err(Error::Incomplete { path: path.to_string(), reason });
                     }
                 }
-                (None, Stopped::Fault(fault)) => return Err(files.error(fault, path)),
+                (None, fault) => return Err(files.error(fault, path)),
             }
         };
         let size = taken.into_inner().unwrap_or_else(PoisonError::into_inner).bytes;
@@ -71,11 +76,6 @@ impl Files {
         }
         published
     }
-}
-
-enum Stopped {
-    Error(Error),
-    Fault(Fault),
 }
 
 impl Inner {
@@ -103,10 +103,10 @@ impl Inner {
     }
 
     /// Whether what lies at `path` may be replaced.
-    async fn may_be_stored(&self, path: &RelPath, options: PutOptions) -> Result<(), Stopped> {
-        match self.look(path).await.map_err(Stopped::Error)? {
-            Some(meta) if meta.is_dir => Err(Stopped::Error(Error::IsADirectory { path: path.to_string() })),
-            Some(_) if options.if_absent => Err(Stopped::Error(Error::AlreadyExists { path: path.to_string() })),
+    async fn may_be_stored(&self, path: &RelPath, options: PutOptions) -> Result<()> {
+        match self.look(path).await? {
+            Some(meta) if meta.is_dir => Err(Error::IsADirectory { path: path.to_string() }),
+            Some(_) if options.if_absent => Err(Error::AlreadyExists { path: path.to_string() }),
             _ => Ok(()),
         }
     }
@@ -146,14 +146,8 @@ impl Inner {
     /// Gives a temporary file, which must be `size` long, its name.
     async fn publish(&self, temporary: &str, path: &RelPath, size: u64, if_absent: bool) -> Result<Stat> {
         let failed = |fault| self.error(fault, path);
-        let there = self.service.stat(temporary).await.map_err(failed)?;
-        let Some(meta) = there.filter(|meta| !meta.is_dir) else {
-            let reason = "its temporary file was deleted while it was written: try again".to_owned();
-            return Err(Error::Incomplete { path: path.to_string(), reason });
-        };
-        if meta.size != size {
-            let reason = format!("{size} bytes were sent, and the store has {}", meta.size);
-            return Err(Error::Damaged { path: path.to_string(), reason });
+        if !self.service.checks_lengths() {
+            self.check_length(temporary, path, size).await?;
         }
         let (place, parent) = (self.place(path), path.parent());
         let (mut failures, mut lost) = (0, 0);
@@ -167,7 +161,8 @@ impl Inner {
                 false => self.service.rename(temporary, &place).await,
             };
             let fault = match outcome {
-                Ok(()) => return Ok(stat(&meta)),
+                // Some change the time when they rename.
+                Ok(()) => return self.check_length(&place, path, size).await,
                 Err(fault) => fault,
             };
             // Whether a connection broke before or after it was done shows in where the file is now.
@@ -203,6 +198,20 @@ impl Inner {
         }
     }
 
+    async fn check_length(&self, place: &str, path: &RelPath, size: u64) -> Result<Stat> {
+        match self.service.stat(place).await.map_err(|fault| self.error(fault, path))? {
+            Some(meta) if meta.size == size && !meta.is_dir => Ok(stat(&meta)),
+            Some(meta) => {
+                let reason = format!("{size} bytes were sent, and the store has {}", meta.size);
+                Err(Error::Damaged { path: path.to_string(), reason })
+            }
+            None => {
+                let reason = "it was deleted while it was written: try again".to_owned();
+                Err(Error::Incomplete { path: path.to_string(), reason })
+            }
+        }
+    }
+
     async fn store_failed(&self, path: &RelPath, fault: Fault) -> Error {
         match self.missing(path).await {
             Error::NotFound { .. } => match fault {
@@ -218,15 +227,21 @@ impl Inner {
 #[derive(Default)]
 struct Taken {
     bytes: u64,
-    /// Why it is not whole.
-    broken: Option<String>,
+    /// Why it is not to be stored.
+    stopped: Option<Error>,
 }
 
-/// A body that is counted, and that does not end well unless it is as long as announced.
+/// A body that is counted, and that does not end well unless it is as long as announced and may be stored.
+///
+/// What speaks against it comes to whoever writes it as a fault of the body, so that he ends in an orderly way:
+/// one that is merely dropped could make the file after it was deleted.
 struct Watched<'a, S> {
     body: Pin<&'a mut S>,
     taken: &'a Mutex<Taken>,
+    path: &'a RelPath,
     announced: Option<u64>,
+    at_end: bool,
+    checking: Option<BoxFuture<'a, Result<()>>>,
 }
 
 impl<S, E> Stream for Watched<'_, S>
@@ -237,23 +252,59 @@ where
     type Item = Result<Bytes, Fault>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(checking) = &mut self.checking
+            && let Poll::Ready(checked) = checking.as_mut().poll(cx)
+        {
+            self.checking = None;
+            if let Err(error) = checked {
+                return self.stop(error);
+            }
+        }
+        if self.at_end {
+            return match self.checking {
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(None),
+            };
+        }
         let Poll::Ready(next) = self.body.as_mut().poll_next(cx) else { return Poll::Pending };
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let announced = self.announced.unwrap_or(taken.bytes);
         let broken = match next {
             Some(Ok(piece)) => {
-                taken.bytes += piece.len() as u64;
-                match self.announced {
-                    Some(announced) if taken.bytes > announced => "more bytes came than were announced".to_owned(),
-                    _ => return Poll::Ready(Some(Ok(piece))),
+                let bytes = {
+                    let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+                    taken.bytes += piece.len() as u64;
+                    taken.bytes
+                };
+                match self.announced.is_some_and(|announced| bytes > announced) {
+                    true => "more bytes came than were announced".to_owned(),
+                    false => return Poll::Ready(Some(Ok(piece))),
                 }
             }
             Some(Err(error)) => error.to_string(),
-            None if taken.bytes == announced => return Poll::Ready(None),
-            None => format!("{} bytes came, {announced} were announced", taken.bytes),
+            None => {
+                let bytes = self.taken.lock().unwrap_or_else(PoisonError::into_inner).bytes;
+                match self.announced.filter(|announced| *announced != bytes) {
+                    Some(announced) => format!("{bytes} bytes came, {announced} were announced"),
+                    None => {
+                        self.at_end = true;
+                        // The check was asked above, and wakes us.
+                        return match self.checking {
+                            Some(_) => Poll::Pending,
+                            None => Poll::Ready(None),
+                        };
+                    }
+                }
+            }
         };
-        taken.broken = Some(broken.clone());
-        Poll::Ready(Some(Err(Fault::WrongParts(broken))))
+        let path = self.path.to_string();
+        self.stop(Error::Incomplete { path, reason: broken })
+    }
+}
+
+impl<S> Watched<'_, S> {
+    fn stop(&self, error: Error) -> Poll<Option<Result<Bytes, Fault>>> {
+        let told = error.to_string();
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).stopped = Some(error);
+        Poll::Ready(Some(Err(Fault::WrongParts(told))))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::cipher;
 use russh::client::{self, Handle};
@@ -30,7 +30,14 @@ pub(super) struct Pool {
     options: Options,
     /// Asked for once, whatever number of connections is made.
     pub(super) secrets: login::Asked,
-    current: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Connection>>,
+    /// When the last attempt to connect failed, and why.
+    failed: Option<(Instant, Fault)>,
 }
 
 /// A connection, with the channels that are open on it.
@@ -50,30 +57,40 @@ impl Pool {
             place: place.clone(),
             options: options.clone(),
             secrets: login::Asked::default(),
-            current: tokio::sync::Mutex::new(None),
+            state: tokio::sync::Mutex::default(),
         })
     }
 
     /// A channel to speak SFTP on, the one with the least to do.
     pub async fn lease(&self) -> Result<Lease, Fault> {
-        let connection = {
-            let mut current = self.current.lock().await;
-            match &*current {
-                Some(connection) if connection.is_usable() => Arc::clone(connection),
-                _ => {
-                    // Who still uses the old one keeps it until then.
-                    *current = None;
-                    Arc::clone(current.insert(Arc::new(self.connect().await?)))
+        let came = Instant::now();
+        let mut state = self.state.lock().await;
+        let connection = match (&state.current, &state.failed) {
+            (Some(connection), _) if connection.is_usable() => Arc::clone(connection),
+            // Who waited while it was tried is told the same: many do, and a server that counts wrong logins would
+            // shut us out.
+            (_, Some((when, fault))) if *when >= came => return Err(fault.clone()),
+            _ => {
+                // Who still uses the old one keeps it until then.
+                state.current = None;
+                match self.connect().await {
+                    Ok(connection) => Arc::clone(state.current.insert(Arc::new(connection))),
+                    Err(fault) => {
+                        state.failed = Some((Instant::now(), fault.clone()));
+                        return Err(fault);
+                    }
                 }
             }
         };
+        drop(state);
         connection.lease(self.options.http.idle_timeout).await
     }
 
     async fn connect(&self) -> Result<Connection, Fault> {
         let ssh = &self.options.ssh;
         let hops = super::config::resolve(&self.place, &self.options).await?;
-        let deadline = ssh.timeout.unwrap_or(self.options.http.connect_timeout * 3);
+        let own = ssh.timeout.or_else(|| hops.last().and_then(|hop| hop.timeout));
+        let deadline = own.unwrap_or(self.options.http.connect_timeout * 3);
         let connecting = async {
             let mut over: Vec<Handle<Client>> = Vec::new();
             for hop in &hops {

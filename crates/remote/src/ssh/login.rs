@@ -10,7 +10,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Error as KeyError, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_secret_key};
 
-use super::config::Hop;
+use super::config::{Hop, KeyFile};
 use super::connect::{Client, broken};
 use crate::fault::Fault;
 use crate::options::{Options, Secret};
@@ -31,9 +31,9 @@ pub(super) async fn login(
     options: &Options,
     asked: &Asked,
 ) -> Result<(), Fault> {
-    let mut login = Login { handle, hop, options, asked, takes: Vec::new(), tried: Vec::new() };
+    let mut login = Login { handle, hop, options, asked, takes: Vec::new(), tried: Vec::new(), unusable: None };
     let outcome = login.handle.authenticate_none(&hop.user).await;
-    if login.is_in(outcome, "nothing")? {
+    if login.is_in(outcome)? {
         return Ok(());
     }
     if login.takes(MethodKind::PublicKey) && login.by_keys().await? {
@@ -41,6 +41,9 @@ pub(super) async fn login(
     }
     if login.by_password().await? {
         return Ok(());
+    }
+    if let Some(fault) = login.unusable {
+        return Err(fault);
     }
     let (user, host) = (&hop.user, &hop.host);
     Err(match login.tried.as_slice() {
@@ -61,6 +64,8 @@ struct Login<'a> {
     takes: Vec<MethodKind>,
     /// What it did not take, for a person.
     tried: Vec<String>,
+    /// Why the key that was named cannot be used.
+    unusable: Option<Fault>,
 }
 
 impl Login<'_> {
@@ -68,7 +73,7 @@ impl Login<'_> {
         self.takes.contains(&method)
     }
 
-    fn is_in(&mut self, outcome: Result<AuthResult, russh::Error>, _by: &str) -> Result<bool, Fault> {
+    fn is_in(&mut self, outcome: Result<AuthResult, russh::Error>) -> Result<bool, Fault> {
         match outcome.map_err(|error| broken(&self.hop.host, &error))? {
             AuthResult::Success => Ok(true),
             AuthResult::Failure { remaining_methods, .. } => {
@@ -82,23 +87,41 @@ impl Login<'_> {
         let rsa = self.handle.best_supported_rsa_hash().await.map_err(|error| broken(&self.hop.host, &error))?;
         // A server that does not say knows SHA-2 unless it is older than 2016.
         let rsa = rsa.unwrap_or(Some(HashAlg::Sha512));
-        // The agent may hold a key of a file whose passphrase we were not told.
+        let (asked_for, others): (Vec<_>, Vec<_>) = self.hop.key_files.iter().partition(|file| file.is_asked_for);
+        for file in asked_for {
+            if self.by_file(file, rsa).await? {
+                return Ok(true);
+            }
+        }
+        // The agent may hold the key of a file whose passphrase we were not told.
         if self.by_agent(rsa).await? {
             return Ok(true);
         }
-        for file in &self.hop.key_files {
-            let Some(key) = self.load(&file.path, file.is_asked_for).await? else { continue };
-            let hash = if key.algorithm().is_rsa() { rsa } else { None };
-            let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-            let outcome = self.handle.authenticate_publickey(&self.hop.user, key).await;
-            if self.is_in(outcome, "")? {
+        for file in others {
+            if self.takes(MethodKind::PublicKey) && self.by_file(file, rsa).await? {
                 return Ok(true);
             }
-            self.tried.push(format!("the key {}", file.path.display()));
-            if !self.takes(MethodKind::PublicKey) {
-                break;
-            }
         }
+        Ok(false)
+    }
+
+    async fn by_file(&mut self, file: &KeyFile, rsa: Option<HashAlg>) -> Result<bool, Fault> {
+        let key = match self.load(&file.path, file.is_asked_for).await {
+            Ok(Some(key)) => key,
+            Ok(None) => return Ok(false),
+            Err(fault) => {
+                // Another key or the password may do.
+                self.unusable.get_or_insert(fault);
+                return Ok(false);
+            }
+        };
+        let hash = if key.algorithm().is_rsa() { rsa } else { None };
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+        let outcome = self.handle.authenticate_publickey(&self.hop.user, key).await;
+        if self.is_in(outcome)? {
+            return Ok(true);
+        }
+        self.tried.push(format!("the key {}", file.path.display()));
         Ok(false)
     }
 
@@ -123,7 +146,7 @@ impl Login<'_> {
                 Err(_) if !self.handle.is_closed() => {}
                 Err(error) => return Err(Fault::Unreachable(format!("{}: {error}", self.hop.host))),
                 Ok(outcome) => {
-                    if self.is_in(Ok(outcome), "")? {
+                    if self.is_in(Ok(outcome))? {
                         return Ok(true);
                     }
                     tried += 1;
@@ -205,7 +228,7 @@ impl Login<'_> {
         };
         if plain {
             let outcome = self.handle.authenticate_password(user, password.expose()).await;
-            if self.is_in(outcome, "")? {
+            if self.is_in(outcome)? {
                 return Ok(true);
             }
         }

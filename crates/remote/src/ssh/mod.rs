@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! connect.rs      the connection that is held, made anew when it broke; channels, jump hosts
-//! config.rs       which hosts, users and keys: options, then ~/.ssh/config
+//! config.rs       which hosts, users and keys: the remote's options, then ~/.ssh/config
+//! ssh_config.rs   that file
 //! host_keys.rs    known_hosts
 //! login.rs        keys, agents, passwords
 //! sftp.rs         SFTP over one channel, any number of requests at once
@@ -19,10 +20,12 @@ mod packet;
 mod pattern;
 mod read;
 mod sftp;
+mod ssh_config;
 mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -42,21 +45,27 @@ const LARGEST_PIECE: u32 = 128 * 1024;
 /// How much of one file is on its way at once.
 const ON_THE_WAY: u64 = 4 << 20;
 
+/// After this time nothing is tried again: where connecting itself takes long, a few attempts are minutes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many files are being deleted at once.
 const DELETED_AT_ONCE: usize = 16;
 
 pub(crate) struct Ssh {
     pool: Arc<Pool>,
     attempts: u32,
+    idle: Duration,
     sync: bool,
 }
 
 pub(crate) fn open(place: &Server, options: &Options) -> crate::Result<Files> {
-    let ssh =
-        Ssh { pool: Arc::new(Pool::new(place, options)?), attempts: options.http.attempts.max(1), sync: options.sync };
-    // Without a path: the folder that one is in after the login.
-    let root = if place.path.is_empty() { "." } else { &place.path };
-    Ok(Files::new(Service::Ssh(ssh), place.to_string(), root, options.http.attempts))
+    let ssh = Ssh {
+        pool: Arc::new(Pool::new(place, options)?),
+        attempts: options.http.attempts.max(1),
+        idle: options.http.idle_timeout,
+        sync: options.sync,
+    };
+    Ok(Files::new(Service::Ssh(ssh), place.to_string(), &place.path, options.http.attempts))
 }
 
 impl Ssh {
@@ -65,13 +74,14 @@ impl Ssh {
     where
         F: Future<Output = Result<T, Fault>>,
     {
+        let began = Instant::now();
         for attempt in 1.. {
             let outcome = match self.pool.lease().await {
                 Ok(lease) => work(lease, attempt).await,
                 Err(fault) => Err(fault),
             };
             match outcome {
-                Err(Fault::Unreachable(_)) if attempt < self.attempts => {
+                Err(Fault::Unreachable(_)) if attempt < self.attempts && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(back_off(attempt)).await;
                 }
                 outcome => return outcome,
@@ -156,16 +166,12 @@ impl Ssh {
                 Err(fault) => return Err(fault),
             }
         }
-        // Some servers replace what is there, though they should not.
+        // The protocol's own request must not replace anything either, but on many servers it does, and two creators
+        // would believe that they are alone.
         match sftp.attributes(ask::LSTAT, to).await {
-            Ok(_) => return Err(Fault::Taken),
-            Err(Fault::Missing) => {}
-            Err(fault) => return Err(fault),
-        }
-        let renamed = sftp.ask(ask::RENAME, |letter| two(letter, from, to)).done().await;
-        match renamed {
-            Err(Fault::Other(_)) if sftp.attributes(ask::LSTAT, to).await.is_ok() => Err(Fault::Taken),
-            renamed => renamed,
+            Ok(_) => Err(Fault::Taken),
+            Err(Fault::Missing) => Err(Fault::Unsupported("a write that must not replace anything")),
+            Err(fault) => Err(fault),
         }
     }
 

@@ -278,10 +278,10 @@ impl Handle {
         self.sftp.extended("fsync@openssh.com", |letter| put_text(letter, &self.name))
     }
 
-    /// Closes it, and learns whether what was written is there.
-    pub async fn close(mut self) -> Result<(), Fault> {
+    /// Closes it, which says whether what was written is there.
+    pub fn close(mut self) -> Asked {
         self.open = false;
-        self.ask(ask::CLOSE, |_| {}).done().await
+        self.ask(ask::CLOSE, |_| {})
     }
 }
 

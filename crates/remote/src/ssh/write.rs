@@ -2,13 +2,14 @@
 //! the same file is opened over a new one, and what was not confirmed is sent again.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::packet::how;
+use super::packet::{Attributes, answer, ask, how};
 use super::sftp::{Asked, Handle, Lease};
-use super::{ON_THE_WAY, Ssh};
+use super::{ON_THE_WAY, PATIENCE, Ssh};
 use crate::fault::Fault;
 use crate::files::Body;
 use crate::http::back_off;
@@ -20,7 +21,7 @@ pub(super) async fn write(ssh: &Ssh, path: &str, body: Body<'_>) -> Result<(), F
         next: 0,
         confirmed: 0,
     };
-    let mut failed = 0;
+    let (mut failed, mut moved) = (0, Instant::now());
     loop {
         let before = writing.confirmed;
         let outcome = match ssh.pool.lease().await {
@@ -30,8 +31,11 @@ pub(super) async fn write(ssh: &Ssh, path: &str, body: Body<'_>) -> Result<(), F
         match outcome {
             Err(Fault::Unreachable(reason)) => {
                 // As long as something arrives between, it is worth while.
-                failed = if writing.confirmed > before { 1 } else { failed + 1 };
-                if failed >= ssh.attempts {
+                if writing.confirmed > before {
+                    (failed, moved) = (0, Instant::now());
+                }
+                failed += 1;
+                if failed >= ssh.attempts || moved.elapsed() >= PATIENCE + ssh.idle {
                     return Err(Fault::Unreachable(reason));
                 }
                 tokio::time::sleep(back_off(failed)).await;
@@ -54,6 +58,13 @@ impl Writing<'_> {
     async fn go_on(&mut self, sftp: &Lease, path: &str, sync: bool) -> Result<(), Fault> {
         // What was confirmed is in the file, and the rest is written over.
         let flags = if self.confirmed == 0 { how::WRITE | how::CREATE | how::TRUNCATE } else { how::WRITE };
+        let mut abandoned = Abandoned { sftp: Some(sftp.clone()), path };
+        let outcome = self.go_on_at(sftp, path, flags, sync).await;
+        abandoned.sftp = None;
+        outcome
+    }
+
+    async fn go_on_at(&mut self, sftp: &Lease, path: &str, flags: u32, sync: bool) -> Result<(), Fault> {
         let handle = match sftp.open(path, flags).await {
             Err(Fault::Missing) if self.next > 0 => {
                 return Err(Fault::Other("the file was deleted while it was written".to_owned()));
@@ -78,7 +89,7 @@ impl Writing<'_> {
             first.done().await?;
             self.confirm();
         }
-        finish(handle, sync).await
+        finish(handle, self.next, sync).await
     }
 
     fn confirm(&mut self) {
@@ -88,11 +99,34 @@ impl Writing<'_> {
     }
 }
 
-async fn finish(handle: Handle, sync: bool) -> Result<(), Fault> {
+/// Deletes the file if the work is dropped: on the same channel, for what is deleted on another may be made by a
+/// request that is still on its way.
+struct Abandoned<'a> {
+    sftp: Option<Lease>,
+    path: &'a str,
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(sftp) = &self.sftp {
+            drop(sftp.ask_path(ask::REMOVE, self.path));
+        }
+    }
+}
+
+/// Closes the file, and is sure that it is as long as what was sent.
+async fn finish(handle: Handle, length: u64, sync: bool) -> Result<(), Fault> {
     if sync && handle.sftp.features.fsync {
         handle.sync().done().await?;
     }
-    handle.close().await
+    let attributes = handle.ask(ask::FSTAT, |_| {});
+    let closed = handle.close();
+    let found = Attributes::read(&mut attributes.answer(answer::ATTRS).await?)?;
+    closed.done().await?;
+    match found.size {
+        Some(size) if size != length => Err(Fault::Other(format!("{length} bytes were sent, and the file has {size}"))),
+        _ => Ok(()),
+    }
 }
 
 /// The body in pieces of the size that one request takes.

@@ -8,6 +8,7 @@ mod full_disk;
 mod hdfs;
 mod refused;
 mod signed;
+mod ssh;
 mod streaming;
 mod symlinks;
 mod uploads;

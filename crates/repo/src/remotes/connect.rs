@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use trackway_remote::{Options, Remote};
 
-use super::{azure, gs, hdfs, http, s3, webdav};
+use super::{azure, gs, hdfs, http, s3, ssh, webdav};
 use crate::config::{ConfigError, Environment, RemoteConfig};
 use crate::error::{Error, Result};
 
@@ -57,6 +57,7 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
         "http" | "https" => http::options(config, &mut options)?,
         "hdfs" => hdfs::options(config, &mut options)?,
         "webhdfs" => hdfs::web_options(config, &mut options)?,
+        "ssh" => ssh::options(config, &mut options)?,
         other => {
             return Err(Error::from(ConfigError::Unexpected(format!(
                 "the remote '{}' is at '{}', and this build of Trackway does not reach {other} remotes yet. Nothing was \

@@ -15,6 +15,7 @@ mod hdfs;
 mod http;
 mod runs;
 mod s3;
+mod ssh;
 mod webdav;
 
 use std::path::PathBuf;

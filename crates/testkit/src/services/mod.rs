@@ -27,7 +27,8 @@
 //! haproxy.rs      HAProxy in front of HTTP servers, or of whichever PostgreSQL of a pair leads
 //! prometheus.rs   Prometheus, asking servers for /metrics
 //! seaweedfs.rs    S3 that is complete: conditional writes, versions, signatures; `bucket()`
-//! rclone.rs       S3 that is sloppy: it ignores conditions
+//! rclone.rs       S3 that is sloppy: it ignores conditions; SFTP without extensions
+//! sshd.rs         OpenSSH's server; `directory()`
 //! juicefs.rs      JuiceFS's gateway, an S3 by MinIO's code over a file system
 //! apache.rs       WebDAV, HTTP that takes uploads, git over HTTP, TLS; `place()`
 //! rclone_webdav.rs  a second WebDAV
@@ -73,6 +74,7 @@ pub mod rclone;
 mod rclone_webdav;
 pub mod seaweedfs;
 mod signing;
+pub mod sshd;
 
 pub use apache::Apache;
 pub use azurite::Azurite;
@@ -88,6 +90,7 @@ pub use prometheus::Prometheus;
 pub use rclone::Rclone;
 pub use rclone_webdav::RcloneWebdav;
 pub use seaweedfs::SeaweedFs;
+pub use sshd::Sshd;
 
 use anyhow::bail;
 use serde_json::Value;
@@ -95,7 +98,7 @@ use serde_json::Value;
 use crate::Result;
 
 /// The names by which services are asked for.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "postgres",
     "pgbouncer",
     "patroni",
@@ -109,6 +112,7 @@ pub const NAMES: [&str; 14] = [
     "azurite",
     "fake-gcs",
     "hdfs",
+    "sshd",
     "fault-proxy",
 ];
 
@@ -139,6 +143,7 @@ pub fn start(name: &str, options: &[(&str, &str)]) -> Result<Box<dyn Service>> {
         "apache" => Box::new(Apache::start_with(options)?),
         "rclone-webdav" => Box::new(RcloneWebdav::start_with(options)?),
         "rclone" => Box::new(Rclone::start_with(options)?),
+        "sshd" => Box::new(Sshd::start_with(options)?),
         "fault-proxy" => Box::new(FaultProxy::start_with(options)?),
         _ => bail!("There is no service {name}; there are: {}", NAMES.join(", ")),
     })

@@ -1,5 +1,6 @@
 //! `rclone serve s3`: an S3 that is sloppy, as some in the field are. It ignores `If-None-Match`, has
-//! no versions, and its ETags are not always MD5s.
+//! no versions, and its ETags are not always MD5s. And `rclone serve sftp`: an SFTP without any of OpenSSH's
+//! extensions, which lets one in by a password.
 
 use std::fs;
 
@@ -10,7 +11,7 @@ use super::daemon::{Daemon, Launch};
 use super::folder::Folder;
 use super::ports::{self, Port};
 use super::seaweedfs::{REGION, s3_variables};
-use super::{Service, none, programs};
+use super::{Service, programs, unknown};
 use crate::Result;
 use crate::client::Client;
 
@@ -39,9 +40,32 @@ impl Rclone {
         Ok(Self { _server: server, port, folder })
     }
 
+    pub fn start_sftp() -> Result<Self> {
+        let folder = Folder::new("rclone")?;
+        fs::create_dir(folder.join("buckets"))?;
+        let port = ports::reserve()?;
+        let number = port.number;
+        let server = Launch::new(&programs::linked("rclone", "rclone")?, &folder, false, "KILL")
+            .args(["serve", "sftp", "--config", "/dev/null", "--addr", &format!("127.0.0.1:{number}")])
+            .args(["--user", ACCESS_KEY, "--pass", SECRET_KEY, "--vfs-cache-mode", "writes"])
+            .args(["--vfs-write-back", "0s", "buckets"])
+            .start(|| ports::answers(number))?;
+        Ok(Self { _server: server, port, folder })
+    }
+
+    /// `protocol=s3` or `protocol=sftp`
     pub(super) fn start_with(options: &[(&str, &str)]) -> Result<Self> {
-        none(options)?;
-        Self::start()
+        match options {
+            [] | [("protocol", "s3")] => Self::start(),
+            [("protocol", "sftp")] => Self::start_sftp(),
+            [("protocol", _), ..] => bail!("protocol should be s3 or sftp"),
+            [(name, _), ..] => unknown(name),
+        }
+    }
+
+    /// Of the SFTP server, without a user: `ssh://127.0.0.1:2222`. Its root is the folder of the buckets.
+    pub fn sftp_url(&self) -> String {
+        format!("ssh://127.0.0.1:{}", self.port.number)
     }
 
     pub fn endpoint(&self) -> String {
