@@ -180,6 +180,15 @@ impl Remote {
         }
     }
 
+    /// The file as it was found before, of which nothing is asked: what is streamed is of that version, or an error. Only
+    /// buckets have it.
+    pub fn known(&self, path: &RelPath, stat: &Stat) -> Result<Option<Object>> {
+        match &*self.kind {
+            Kind::Bucket(bucket) => bucket.known(path, stat).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     pub async fn stat(&self, path: &RelPath) -> Result<Stat> {
         match &*self.kind {
             Kind::Local(folder) => folder.stat(path).await,

@@ -17,6 +17,8 @@ pub struct PushOptions {
     pub transfer: TransferOptions,
     /// The targets are patterns.
     pub glob: bool,
+    /// Read what was sent again, and compare it.
+    pub verify: bool,
 }
 
 /// What one revision's outputs need, and which remotes they ask for.
@@ -69,7 +71,7 @@ impl Repo {
             }
             let cargo = batch.take_cargo();
             let moved =
-                transfer::with_jobs(options.transfer.jobs, || transfer::push(cache, &batch.depot, &cargo, progress))?;
+                transfer::with_jobs(options.transfer.jobs, || transfer::push(cache, &batch.depot, &cargo, options.verify, progress))?;
             self.warn_missing(batch.hash_name, &moved.missing);
             done.take(moved);
         }

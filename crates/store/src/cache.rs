@@ -531,6 +531,11 @@ impl Cache {
         self.temp_in(format!("{up}trackway/tmp/"))
     }
 
+    /// A file of this name, which is to become an object.
+    pub(crate) fn temp_at(&self, path: &Path, file: File) -> Temp<'_> {
+        Temp { cache: self, name: path.to_str().map(str::to_owned), file }
+    }
+
     fn temp_in(&self, folder: String) -> Result<Temp<'_>> {
         let id = self.writer_id()?;
         let name = format!("{folder}{TEMP_PREFIX}{id}-{}.tmp", self.counter.fetch_add(1, Ordering::Relaxed));
@@ -697,6 +702,11 @@ pub(crate) struct Temp<'a> {
 impl Temp<'_> {
     fn path(&self) -> PathBuf {
         self.cache.objects.join(self.name.as_deref().unwrap_or_default())
+    }
+
+    /// Leaves the file where it is.
+    pub fn keep(mut self) {
+        self.name = None;
     }
 
     /// Protects it and gives it its name, in the place of whatever bears it.

@@ -205,6 +205,21 @@ impl Folder {
         Ok(oid)
     }
 
+    /// Reads an object again that was just stored. A wrong one is deleted: nobody is to take it for the data.
+    pub fn verify(&self, oid: &Oid, progress: &dyn Progress) -> Result<()> {
+        let path = self.path(oid);
+        let mut file = File::open(&path).map_err(|error| Error::io("opening", &path, error))?;
+        let size = file.metadata().map_err(|error| Error::io("looking at", &path, error))?.len();
+        let name = if oid.is_dir() { HashName::Md5 } else { self.hash_name };
+        let (actual, _) = hash_stream(name, &mut file, size, &path, None, progress)?;
+        if actual.bytes() == oid.bytes() {
+            return Ok(());
+        }
+        std::fs::remove_file(&path).map_err(|error| Error::io("deleting", &path, error))?;
+        let actual = if oid.is_dir() { Oid::dir(*actual.bytes()) } else { actual };
+        Err(Error::Corrupt { oid: *oid, path, actual })
+    }
+
     /// Brings one object into the cache, verified; `Missing` if it is not here.
     pub fn load(&self, oid: &Oid, cache: &Cache, progress: &dyn Progress) -> Result<()> {
         cache.insert_as(&self.path(oid), oid, progress)

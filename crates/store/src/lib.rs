@@ -10,7 +10,7 @@
 //! - Objects that nothing needs are listed and deleted (`collect.rs`) or moved to the [trash](Batch), from which a miss takes
 //!   them back; `register.rs` knows the projects of a cache, `writers.rs` keeps collections and writers apart.
 //! - [`transfer`] copies objects between the cache and a [`Depot`]: a remote, which is a folder (`folder.rs`) or anything that
-//!   `trackway_remote` reaches (`distant.rs`, with as many transfers at once as `pace.rs` finds good).
+//!   `trackway_remote` reaches (`distant/`, with as many transfers at once as `pace.rs` finds good).
 //! - [`Progress`] hears how far long work is.
 //!
 //! Nothing here knows YAML, git or a command line.
@@ -26,6 +26,7 @@ mod hash;
 mod link;
 mod oid;
 mod pace;
+mod partial;
 mod presence;
 mod progress;
 mod register;

@@ -201,29 +201,29 @@ impl Depot {
     /// Does it with all of them, in parallel. What fails is told at the end; what would fail for all others too ends it.
     fn each(&self, oids: &[Oid], way: Way, cache: &Cache, progress: &dyn Progress) -> Result<Vec<Failed>> {
         let failures = Failures::default();
+        let again = WithoutBytes(progress);
         match self {
             Depot::Folder(folder) => oids.par_iter().try_for_each(|oid| {
                 if progress.cancelled() {
                     return Err(Error::Cancelled);
                 }
-                failures.take(
-                    oid,
-                    progress,
-                    match way {
-                        Way::Push => folder.store(oid, cache, progress),
-                        Way::Fetch => folder.load(oid, cache, progress),
-                    },
-                )
+                let outcome = match way {
+                    Way::Push => folder.store(oid, cache, progress),
+                    Way::PushAndVerify => folder.store(oid, cache, progress).and_then(|()| folder.verify(oid, &again)),
+                    Way::Fetch => folder.load(oid, cache, progress),
+                };
+                failures.take(oid, progress, outcome)
             })?,
             Depot::Distant(distant) => distant.each(oids, progress, &|oid, moved| {
-                failures.take(
-                    oid,
-                    progress,
-                    match way {
-                        Way::Push => distant.store(oid, cache, moved, progress),
-                        Way::Fetch => distant.load(oid, cache, moved, progress),
-                    },
-                )
+                let outcome = match way {
+                    Way::Push => distant.store(oid, cache, moved, progress),
+                    Way::PushAndVerify => {
+                        let stored = distant.store(oid, cache, moved, progress);
+                        stored.and_then(|()| distant.verify(oid, moved, &again))
+                    }
+                    Way::Fetch => distant.load(oid, cache, moved, progress),
+                };
+                failures.take(oid, progress, outcome)
             })?,
         }
         let mut failed = failures.list.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +235,20 @@ impl Depot {
 #[derive(Clone, Copy)]
 enum Way {
     Push,
+    PushAndVerify,
     Fetch,
+}
+
+/// Bytes that are read again count once.
+struct WithoutBytes<'a>(&'a dyn Progress);
+
+impl Progress for WithoutBytes<'_> {
+    fn start(&self, _: &'static str, _: Option<u64>, _: Option<u64>) {}
+    fn add(&self, _: u64, _: u64) {}
+    fn finish(&self) {}
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
 }
 
 /// What failed, while the rest goes on.
@@ -331,8 +344,15 @@ pub fn with_jobs<T: Send>(jobs: Option<usize>, work: impl FnOnce() -> T + Send) 
     }
 }
 
-/// Copies to the remote what it lacks.
-pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress) -> Result<Transferred> {
+/// Copies to the remote what it lacks; with `verify` it is read again from there, and what is wrong is deleted there.
+pub fn push(
+    cache: &Cache,
+    depot: &Depot,
+    cargo: &Cargo,
+    verify: bool,
+    progress: &dyn Progress,
+) -> Result<Transferred> {
+    let way = if verify { Way::PushAndVerify } else { Way::Push };
     let mut done = Transferred::default();
     let (files, bytes) = lacking(cache, depot, &cargo.files, &mut done.missing, progress)?;
     let lists: Vec<Oid> = cargo.folders.iter().map(|folder| folder.oid).collect();
@@ -343,7 +363,7 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
     let lists: HashSet<Oid> = lists.into_iter().collect();
     done.bytes = bytes + list_bytes;
     progress.start("pushing", Some((files.len() + lists.len()) as u64), Some(done.bytes));
-    done.failed = depot.each(&files, Way::Push, cache, progress)?;
+    done.failed = depot.each(&files, way, cache, progress)?;
     if !files.is_empty() && !lists.is_empty() {
         depot.sync()?;
     }
@@ -358,7 +378,7 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progress
             ready.push(folder.oid);
         }
     }
-    done.failed.extend(depot.each(&ready, Way::Push, cache, progress)?);
+    done.failed.extend(depot.each(&ready, way, cache, progress)?);
     depot.sync()?;
     progress.finish();
     cache.save_record();

@@ -94,8 +94,7 @@ fn folder(cache: &Cache, files: u32, large: usize) -> Cargo {
         oids.push(cache.put_bytes(&content(files, large)).unwrap());
     }
     let names: Vec<String> = (0..oids.len()).map(|n| format!("file{n}")).collect();
-    let tree =
-        Tree::from_entries(names.iter().zip(&oids).map(|(name, oid)| (name.as_bytes(), *oid)).collect()).unwrap();
+    let tree = Tree::from_entries(names.into_iter().zip(oids.iter().copied())).unwrap();
     let oid = cache.put_tree(&tree).unwrap();
     let list = transfer::FolderList { oid, trees: vec![Arc::new(tree)], bytes: None };
     Cargo { files: oids, folders: vec![list] }
@@ -112,9 +111,9 @@ fn wanted(depot: &Depot, cargo: &Cargo) -> Cargo {
 fn goes_to_and_fro(place: &Place) {
     let depot = place.depot();
     let cargo = folder(&place.here, 40, 12 << 20);
-    let pushed = transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    let pushed = transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     assert_eq!((pushed.objects, pushed.failed.len(), pushed.missing.len()), (42, 0, 0));
-    let again = transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    let again = transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     assert_eq!((again.objects, again.bytes), (0, 0));
 
     let fetched = transfer::fetch(&place.there, &depot, &wanted(&depot, &cargo), &NoProgress).unwrap();
@@ -158,7 +157,7 @@ fn many_objects_are_found_among_many() {
     let (_bucket, place) = Place::s3();
     let depot = place.depot();
     let cargo = folder(&place.here, 2300, 0);
-    transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     let absent = Oid::parse("0123456789abcdef0123456789abcdef").unwrap();
     for count in [1, 5, 30, 2300] {
         let mut asked = cargo.files[..count].to_vec();
@@ -174,7 +173,7 @@ fn what_is_corrupted_there_never_enters_the_cache() {
     let (_bucket, place) = Place::s3();
     let depot = place.depot();
     let cargo = folder(&place.here, 3, 6 << 20);
-    transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     let (small, large) = (cargo.files[1], cargo.files[3]);
     for (oid, size) in [(small, 20), (large, 6 << 20)] {
         let name = oid.to_string();
@@ -199,7 +198,7 @@ fn what_is_corrupted_here_is_not_sent() {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, content(77, size)).unwrap();
     }
-    let pushed = transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    let pushed = transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     assert_eq!((pushed.objects, pushed.failed.len()), (0, 3));
     assert!(depot.inventory(&NoProgress).unwrap().is_empty());
 }
@@ -214,7 +213,7 @@ fn cut_connections_are_gone_on_with() {
         proxy.next(Faults { cut_up: Some(cut), ..Faults::default() });
         proxy.next(Faults { cut_down: Some(cut), ..Faults::default() });
     }
-    let pushed = transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    let pushed = transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     assert_eq!((pushed.objects, pushed.failed.len()), (12, 0));
     proxy.cut_all();
     for cut in [300, 2000, 100_000, 3_000_000] {
@@ -233,7 +232,7 @@ fn a_store_that_is_gone_ends_it_with_one_error() {
     let (proxy, place) = Place::s3_behind(&bucket);
     proxy.set(Faults { refuse: true, ..Faults::default() }).unwrap();
     let cargo = folder(&place.here, 50, 0);
-    let failed = transfer::push(&place.here, &place.depot(), &cargo, &NoProgress).err().unwrap();
+    let failed = transfer::push(&place.here, &place.depot(), &cargo, false, &NoProgress).err().unwrap();
     assert!(matches!(failed, Error::Remote(trackway_remote::Error::Unreachable { .. })), "{failed}");
 }
 
@@ -244,12 +243,12 @@ fn wrong_keys_and_missing_buckets_end_it_with_one_error() {
     options.s3.secret_access_key = Some("wrong".into());
     let place = Place::at(&format!("s3://{}/data", bucket.name), options);
     let cargo = folder(&place.here, 50, 0);
-    let failed = transfer::push(&place.here, &place.depot(), &cargo, &NoProgress).err().unwrap();
+    let failed = transfer::push(&place.here, &place.depot(), &cargo, false, &NoProgress).err().unwrap();
     assert!(matches!(failed, Error::Remote(trackway_remote::Error::Refused { .. })), "{failed}");
 
     let place = Place::at("s3://no-such-bucket/data", s3_options(&bucket, &bucket.endpoint));
     let cargo = folder(&place.here, 50, 0);
-    let failed = transfer::push(&place.here, &place.depot(), &cargo, &NoProgress).err().unwrap();
+    let failed = transfer::push(&place.here, &place.depot(), &cargo, false, &NoProgress).err().unwrap();
     assert!(matches!(failed, Error::Remote(trackway_remote::Error::NoBucket { .. })), "{failed}");
 }
 
@@ -273,10 +272,10 @@ fn an_interrupted_transfer_is_gone_on_with() {
     let depot = place.depot();
     let cargo = folder(&place.here, 5, 30 << 20);
     let interrupt = After(10 << 20, AtomicU64::new(0));
-    assert!(matches!(transfer::push(&place.here, &depot, &cargo, &interrupt), Err(Error::Cancelled)));
+    assert!(matches!(transfer::push(&place.here, &depot, &cargo, false, &interrupt), Err(Error::Cancelled)));
     assert_eq!(depot.find(&cargo.files[5..], &NoProgress).unwrap(), [false]);
     assert_eq!(depot.find(&[cargo.folders[0].oid], &NoProgress).unwrap(), [false]);
-    let pushed = transfer::push(&place.here, &depot, &cargo, &NoProgress).unwrap();
+    let pushed = transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     assert!(pushed.failed.is_empty());
 
     let interrupt = After(10 << 20, AtomicU64::new(0));
@@ -304,9 +303,9 @@ fn the_older_layout_lies_beside() {
     let oid = here.put_bytes(b"one\r\ntwo\r\n").unwrap();
     assert_ne!(oid, trackway_store::hash_bytes(HashName::Md5, b"one\r\ntwo\r\n"));
     let cargo = || Cargo { files: vec![oid], folders: Vec::new() };
-    assert_eq!(transfer::push(&here, &depot, &cargo(), &NoProgress).unwrap().objects, 1);
+    assert_eq!(transfer::push(&here, &depot, &cargo(), false, &NoProgress).unwrap().objects, 1);
     assert_eq!(transfer::fetch(&there, &depot, &cargo(), &NoProgress).unwrap().objects, 1);
     assert_eq!(there.read(&oid).unwrap(), b"one\r\ntwo\r\n");
-    transfer::push(&place.here, &place.depot(), &folder(&place.here, 3, 0), &NoProgress).unwrap();
+    transfer::push(&place.here, &place.depot(), &folder(&place.here, 3, 0), false, &NoProgress).unwrap();
     assert_eq!(depot.folders(&NoProgress).unwrap().iter().map(|folder| folder.len()).sum::<usize>(), 1);
 }

@@ -34,9 +34,9 @@ fn a_folder_goes_there_and_comes_back() {
         let (one, other) = (cache(&dir.path().join("one")), cache(&dir.path().join("other")));
         let depot = Depot::at(&dir.path().join("remote"), Layout::V3, false);
         let (tree, oid) = folder(&one, count);
-        let pushed = push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+        let pushed = push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
         assert_eq!((pushed.objects, pushed.missing.len(), pushed.failed.len()), (count + 1, 0, 0));
-        assert_eq!(push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap().objects, 0);
+        assert_eq!(push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap().objects, 0);
         let mode = std::fs::metadata(depot.path(&oid)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o444);
         let (read, bytes) = depot.read_tree(&oid).unwrap().unwrap();
@@ -56,13 +56,13 @@ fn a_list_is_held_back_until_its_files_are_there() {
     let (tree, oid) = folder(&one, 5);
     let lost = tree.iter().next().unwrap().oid;
     one.remove(&lost).unwrap();
-    let pushed = push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+    let pushed = push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
     assert_eq!(pushed.missing, [lost]);
     assert!(!depot.path(&oid).exists());
 
     // A remote whose list promises what it has not.
     one.put_bytes(b"content 0").unwrap();
-    push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+    push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
     std::fs::remove_file(depot.path(&lost)).unwrap();
     let (read, bytes) = depot.read_tree(&oid).unwrap().unwrap();
     let fetched = fetch(&other, &depot, &cargo(&Arc::new(read), oid, Some(bytes)), &NoProgress).unwrap();
@@ -82,12 +82,12 @@ fn what_is_corrupted_goes_nowhere() {
         std::fs::write(path, "other").unwrap();
     };
     spoil(&one.path(&bad));
-    let pushed = push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+    let pushed = push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
     assert!(matches!(pushed.failed[0].error, Some(Error::Corrupt { .. })));
     assert!(!depot.path(&bad).exists() && !depot.path(&oid).exists());
 
     one.put_bytes(b"content 4").unwrap();
-    push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+    push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
     spoil(&depot.path(&bad));
     let fetched = fetch(&other, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
     assert!(matches!(fetched.failed[0].error, Some(Error::Corrupt { .. })));
@@ -109,14 +109,14 @@ fn listing_and_asking_find_the_same() {
     let one = cache(&dir.path().join("one"));
     let depot = Depot::at(&dir.path().join("remote"), Layout::V3, false);
     let (tree, oid) = folder(&one, 600);
-    push(&one, &depot, &cargo(&tree, oid, None), &NoProgress).unwrap();
+    push(&one, &depot, &cargo(&tree, oid, None), false, &NoProgress).unwrap();
     let mut oids: Vec<Oid> = tree.iter().map(|entry| entry.oid).collect();
     for gone in oids.iter().step_by(7) {
         std::fs::remove_file(depot.path(gone)).unwrap();
     }
     oids.push(Oid::file([7; 16]));
-    let listed = depot.find(&oids).unwrap();
-    let asked: Vec<bool> = oids.iter().map(|oid| depot.find(&[*oid]).unwrap()[0]).collect();
+    let listed = depot.find(&oids, &NoProgress).unwrap();
+    let asked: Vec<bool> = oids.iter().map(|oid| depot.find(&[*oid], &NoProgress).unwrap()[0]).collect();
     assert_eq!(listed, asked);
     assert_eq!(asked.iter().filter(|there| !**there).count(), 600usize.div_ceil(7) + 1);
 }

@@ -61,6 +61,10 @@ impl Bucket {
         read::get(&self.0, path).await
     }
 
+    pub fn known(&self, path: &RelPath, stat: &Stat) -> Result<Object> {
+        read::known(&self.0, path, stat)
+    }
+
     pub async fn stat(&self, path: &RelPath) -> Result<Stat> {
         if path.is_root() {
             return Ok(directory());

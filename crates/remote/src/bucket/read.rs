@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::http::{Failure, back_off};
 use crate::path::RelPath;
-use crate::{Object, Source};
+use crate::{Object, Source, Stat};
 
 /// What is fetched at once, and so what a small object is.
 const FIRST: u64 = 256 * 1024;
@@ -46,6 +46,14 @@ pub(super) async fn get(bucket: &Arc<Inner>, path: &RelPath) -> Result<Object> {
     };
     let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, head, first };
     Ok(Object { stat: stat(&object.head), source: Source::Bucket(object) })
+}
+
+/// An object of which all but its bytes is known.
+pub(super) fn known(bucket: &Arc<Inner>, path: &RelPath, stat: &Stat) -> Result<Object> {
+    let key = bucket.key(path)?;
+    let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, sum: None };
+    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, head, first: Bytes::new() };
+    Ok(Object { stat: stat.clone(), source: Source::Bucket(object) })
 }
 
 /// The beginning of an object, which is all of a small one and then compared with its checksum.

@@ -27,6 +27,10 @@ pub struct Args {
     /// Take the targets as patterns
     #[arg(long)]
     pub glob: bool,
+
+    /// Read again from the remote what was sent, and compare it (an option of Trackway's own)
+    #[arg(long)]
+    pub verify: bool,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
@@ -41,6 +45,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
             Some(&args.run_cache),
         ),
         glob: args.glob,
+        verify: args.verify,
     };
     let progress = context.terminal.progress();
     let pushed = context

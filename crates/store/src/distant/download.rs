@@ -1,0 +1,181 @@
+//! Bringing objects into the cache: a small one as it comes, a large one in ranges, some of them at once.
+//!
+//! What has arrived of a large one stays when the work is interrupted (`partial.rs`), and the next run goes on behind it.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Stat};
+
+use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent};
+use crate::pace::Moved;
+use crate::partial::Origin;
+use crate::tree::MAX_TREE_BYTES;
+use crate::{Cache, Error, HashName, Oid, Progress, Result, hash_bytes};
+
+impl Distant {
+    /// Brings one object into the cache, verified; an error of the system that says so if it is not here.
+    pub(crate) fn load(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+        let key = self.key(oid)?;
+        let object = self.wait(progress, self.get(oid, &key))?;
+        if object.stat().size > SMALL && object.stat().etag.is_some() {
+            let stat = object.stat().clone();
+            drop(object);
+            return self.load_large(oid, &key, stat, cache, moved, progress);
+        }
+        let mut incoming = cache.receive(oid)?;
+        let path = cache.path(oid);
+        self.stream(object, moved, progress, &mut |piece| {
+            incoming.write_all(piece).map_err(|error| Error::io("writing", &path, error))
+        })?;
+        match incoming.finish() {
+            Err(Error::Corrupt { oid, actual, .. }) => Err(Error::Corrupt { oid, path: self.path(&oid), actual }),
+            outcome => outcome,
+        }
+    }
+
+    fn load_large(
+        &self,
+        oid: &Oid,
+        key: &RelPath,
+        mut stat: Stat,
+        cache: &Cache,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut is_second = false;
+        loop {
+            let etag = stat.etag.clone().unwrap_or_default();
+            let origin = Origin { place: self.path(oid).to_string_lossy().into_owned(), etag, size: stat.size };
+            let mut partial = cache.partial(oid, &origin, progress)?;
+            let resumed = partial.len() > 0;
+            let arrived = self.wait(progress, async {
+                let ranges = std::iter::successors(Some(partial.len()), |at| Some(at + PART));
+                let ranges = ranges.take_while(|at| *at < stat.size).map(|at| at..(at + PART).min(stat.size));
+                let at_once = if self.remote.capabilities().listing == Listing::Pages { AT_ONCE } else { 1 };
+                let ranges = futures_util::stream::iter(ranges.map(|range| self.range(key, &stat, range)));
+                let mut pieces = ranges.buffered(at_once);
+                while let Some(piece) = pieces.next().await {
+                    let (bytes, _room) = piece?;
+                    partial.write(&bytes)?;
+                    moved.add(bytes.len() as u64);
+                    progress.add(0, bytes.len() as u64);
+                }
+                Ok(())
+            });
+            match arrived.and_then(|()| partial.finish(&self.path(oid))) {
+                // Once more from its beginning: what was there was of another version, or the disk has lost some of it.
+                Err(Error::Remote(RemoteError::Changed { .. })) if !is_second => {
+                    let object = self.wait(progress, self.get(oid, key))?;
+                    stat = object.stat().clone();
+                }
+                Err(Error::Corrupt { .. }) if resumed && !is_second => {}
+                outcome => return outcome,
+            }
+            is_second = true;
+        }
+    }
+
+    async fn range(&self, key: &RelPath, stat: &Stat, range: std::ops::Range<u64>) -> Result<(Bytes, Room)> {
+        let room = self.room(range.end - range.start).await?;
+        let length = (range.end - range.start) as usize;
+        let object = match self.remote.known(key, stat)? {
+            Some(object) => object,
+            None => {
+                let object = self.remote.get(key).await?;
+                if object.stat().size != stat.size || object.stat().etag != stat.etag {
+                    return Err(RemoteError::Changed { path: key.to_string() }.into());
+                }
+                object
+            }
+        };
+        let mut pieces = object.stream(range);
+        let mut bytes = Vec::with_capacity(length);
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        match bytes.len() == length {
+            true => Ok((bytes.into(), room)),
+            false => Err(RemoteError::Changed { path: key.to_string() }.into()),
+        }
+    }
+
+    async fn get(&self, oid: &Oid, key: &RelPath) -> Result<Object> {
+        match self.remote.get(key).await {
+            Err(error) if is_absent(&error) => {
+                Err(Error::io("opening", self.path(oid), rustix::io::Errno::NOENT))
+            }
+            object => Ok(object?),
+        }
+    }
+
+    /// The bytes of an object, as they come, unverified; an error of the system if it is not here.
+    pub(crate) fn read(
+        &self,
+        oid: &Oid,
+        moved: &Moved,
+        progress: &dyn Progress,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let key = self.key(oid)?;
+        let object = self.wait(progress, self.get(oid, &key))?;
+        self.stream(object, moved, progress, take)
+    }
+
+    fn stream(
+        &self,
+        object: Object,
+        moved: &Moved,
+        progress: &dyn Progress,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.wait(progress, async {
+            let mut pieces = object.stream_all();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece?;
+                take(&piece)?;
+                moved.add(piece.len() as u64);
+                progress.add(0, piece.len() as u64);
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads an object again that was just stored. A wrong one is deleted: nobody is to take it for the data.
+    pub(crate) fn verify(&self, oid: &Oid, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+        let mut hasher = crate::Hasher::new(self.hash_of(oid));
+        self.read(oid, moved, progress, &mut |piece| {
+            hasher.update(piece);
+            Ok(())
+        })?;
+        let verdict = expect(oid, hasher.finish(), &self.path(oid));
+        if verdict.is_err() {
+            let key = self.key(oid)?;
+            self.wait(progress, async { Ok(self.remote.delete_file(&key).await?) })?;
+        }
+        verdict
+    }
+
+    /// A folder's list, hashed; `None` if it is not there.
+    pub fn read_tree_bytes(&self, oid: &Oid) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        let read = self.read(oid, &Moved::default(), &crate::NoProgress, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            match bytes.len() as u64 > MAX_TREE_BYTES {
+                false => Ok(()),
+                true => Err(Error::InvalidTree {
+                    object: oid.to_string(),
+                    place: format!("'{}'", self.path(oid).display()),
+                    reason: "it is larger than 2 GiB".to_owned(),
+                }),
+            }
+        });
+        match read {
+            Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => return Ok(None),
+            read => read?,
+        }
+        expect(oid, *hash_bytes(HashName::Md5, &bytes).bytes(), &self.path(oid))?;
+        Ok(Some(bytes))
+    }
+}
