@@ -202,9 +202,7 @@ fn password(url: &str) -> Option<(usize, usize)> {
 
 /// No URL and no revision may become an option or a program.
 fn refuse_hostile(url: &str, rev: Option<&str>) -> Result<()> {
-    let refused = |reason: &str| {
-        Err(Error::Refused { url: without_password(url), reason: reason.to_owned() })
-    };
+    let refused = |reason: &str| Err(Error::Refused { url: without_password(url), reason: reason.to_owned() });
     if url.is_empty() || url.chars().any(char::is_control) {
         return refused("it is empty or has control characters in it");
     }

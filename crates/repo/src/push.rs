@@ -70,8 +70,9 @@ impl Repo {
                 continue;
             }
             let cargo = batch.take_cargo();
-            let moved =
-                transfer::with_jobs(options.transfer.jobs, || transfer::push(cache, &batch.depot, &cargo, options.verify, progress))?;
+            let moved = transfer::with_jobs(options.transfer.jobs, || {
+                transfer::push(cache, &batch.depot, &cargo, options.verify, progress)
+            })?;
             self.warn_missing(batch.hash_name, &moved.missing);
             done.take(moved);
         }

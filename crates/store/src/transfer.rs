@@ -345,13 +345,7 @@ pub fn with_jobs<T: Send>(jobs: Option<usize>, work: impl FnOnce() -> T + Send) 
 }
 
 /// Copies to the remote what it lacks; with `verify` it is read again from there, and what is wrong is deleted there.
-pub fn push(
-    cache: &Cache,
-    depot: &Depot,
-    cargo: &Cargo,
-    verify: bool,
-    progress: &dyn Progress,
-) -> Result<Transferred> {
+pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, verify: bool, progress: &dyn Progress) -> Result<Transferred> {
     let way = if verify { Way::PushAndVerify } else { Way::Push };
     let mut done = Transferred::default();
     let (files, bytes) = lacking(cache, depot, &cargo.files, &mut done.missing, progress)?;

@@ -226,6 +226,36 @@ fn cut_connections_are_gone_on_with() {
     }
 }
 
+/// A changed byte costs at most another attempt: it never enters the cache, and never becomes an object unseen.
+#[test]
+fn garbled_bytes_are_never_taken_in() {
+    let bucket = seaweedfs::bucket().unwrap();
+    let (proxy, place) = Place::s3_behind(&bucket);
+    let depot = place.depot();
+    let cargo = folder(&place.here, 3, 20 << 20);
+    for place in [5_000_000, 9_000_000] {
+        proxy.next(Faults { corrupt_up: Some(place), ..Faults::default() });
+    }
+    let mut tries = 0;
+    while !transfer::push(&place.here, &depot, &cargo, true, &NoProgress).is_ok_and(|done| done.failed.is_empty()) {
+        tries += 1;
+        assert!(tries < 10, "it does not get through");
+    }
+    for place in [700_000, 6_000_000, 12_000_000] {
+        proxy.cut_all();
+        proxy.next(Faults { corrupt_down: Some(place), ..Faults::default() });
+    }
+    let fetch = || transfer::fetch(&place.there, &depot, &wanted(&depot, &cargo), &NoProgress);
+    let mut tries = 0;
+    while !fetch().is_ok_and(|fetched| fetched.failed.is_empty()) {
+        tries += 1;
+        assert!(tries < 10, "it does not get through");
+    }
+    for oid in &cargo.files {
+        place.there.rehash(oid, &NoProgress).unwrap();
+    }
+}
+
 #[test]
 fn a_store_that_is_gone_ends_it_with_one_error() {
     let bucket = seaweedfs::bucket().unwrap();

@@ -144,8 +144,8 @@ impl Azure {
         if let Some(after) = ask.after {
             call = call.query("marker", after);
         }
-        let answer = self.call(&call).await?;
-        let root = Element::parse(&answer.text().await?);
+        let told = self.client.told(|| self.call(&call)).await?;
+        let root = Element::parse(&String::from_utf8_lossy(&told));
         root.as_ref().and_then(answers::page).ok_or_else(|| Fault::Other("its listing makes no sense".to_owned()))
     }
 

@@ -65,7 +65,7 @@ pub(super) async fn described(answer: Answer) -> Result<Described, Fault> {
     serde_json::from_slice(&text).map_err(|_| Fault::Other("its answer makes no sense".to_owned()))
 }
 
-pub(super) async fn page(answer: Answer) -> Result<Page, Fault> {
+pub(super) fn page(told: &[u8]) -> Result<Page, Fault> {
     #[derive(Deserialize, Default)]
     #[serde(default, rename_all = "camelCase")]
     struct Listing {
@@ -74,8 +74,7 @@ pub(super) async fn page(answer: Answer) -> Result<Page, Fault> {
         next_page_token: Option<String>,
     }
     let nonsense = || Fault::Other("its listing makes no sense".to_owned());
-    let text = answer.bytes(32 << 20).await?;
-    let listing: Listing = serde_json::from_slice(&text).map_err(|_| nonsense())?;
+    let listing: Listing = serde_json::from_slice(told).map_err(|_| nonsense())?;
     let files = listing.items.into_iter().map(|item| {
         let (size, modified): (u64, Option<SystemTime>) = (item.size.parse().ok()?, time(&item.updated));
         Some(Listed { etag: item.generation(), key: item.name, size, modified })

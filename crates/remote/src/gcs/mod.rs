@@ -190,8 +190,8 @@ impl Gcs {
         if let Some(after) = ask.after {
             call = call.query("pageToken", after);
         }
-        match self.call(&call).await {
-            Ok(answer) => answers::page(answer).await,
+        match self.client.told(|| self.call(&call)).await {
+            Ok(told) => answers::page(&told),
             Err(Fault::Missing) => Err(Fault::NoBucket),
             Err(fault) => Err(fault),
         }

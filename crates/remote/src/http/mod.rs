@@ -30,6 +30,9 @@ use body::Content;
 use connect::Connector;
 pub(crate) use streamed::NotSent;
 
+/// What a store has to say is no longer than this.
+const LONGEST_TEXT: usize = 32 << 20;
+
 pub(crate) struct Client {
     pool: Pool<Connector, Content>,
     connector: Connector,
@@ -108,6 +111,24 @@ impl Client {
         loop {
             if let Some(outcome) = attempts.send(make()).await {
                 return outcome;
+            }
+        }
+    }
+
+    /// All of an answer to a question that changes nothing. One that breaks off is asked for again.
+    pub async fn told<E, F>(&self, ask: impl Fn() -> F) -> Result<Bytes, E>
+    where
+        E: From<Failure>,
+        F: Future<Output = Result<Answer, E>>,
+    {
+        let mut attempt = 1;
+        loop {
+            match ask().await?.bytes(LONGEST_TEXT).await {
+                Err(Failure::Broken(_) | Failure::Timeout(_)) if attempt < self.options.attempts => {
+                    tokio::time::sleep(back_off(attempt)).await;
+                    attempt += 1;
+                }
+                outcome => return Ok(outcome?),
             }
         }
     }
@@ -241,7 +262,7 @@ impl Answer {
 
     /// What a store has to say: XML or JSON.
     pub async fn text(self) -> Result<String, Failure> {
-        let bytes = self.bytes(32 << 20).await?;
+        let bytes = self.bytes(LONGEST_TEXT).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

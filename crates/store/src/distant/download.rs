@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Stat};
 
-use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent};
+use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent, stop_if_cancelled};
 use crate::pace::Moved;
 use crate::partial::Origin;
 use crate::tree::MAX_TREE_BYTES;
@@ -58,6 +58,7 @@ impl Distant {
                 let mut pieces = ranges.buffered(at_once);
                 while let Some(piece) = pieces.next().await {
                     let (bytes, _room) = piece?;
+                    stop_if_cancelled(progress)?;
                     partial.write(&bytes)?;
                     moved.add(bytes.len() as u64);
                     progress.add(0, bytes.len() as u64);
@@ -103,9 +104,7 @@ impl Distant {
 
     async fn get(&self, oid: &Oid, key: &RelPath) -> Result<Object> {
         match self.remote.get(key).await {
-            Err(error) if is_absent(&error) => {
-                Err(Error::io("opening", self.path(oid), rustix::io::Errno::NOENT))
-            }
+            Err(error) if is_absent(&error) => Err(Error::io("opening", self.path(oid), rustix::io::Errno::NOENT)),
             object => Ok(object?),
         }
     }
@@ -134,6 +133,7 @@ impl Distant {
             let mut pieces = object.stream_all();
             while let Some(piece) = pieces.next().await {
                 let piece = piece?;
+                stop_if_cancelled(progress)?;
                 take(&piece)?;
                 moved.add(piece.len() as u64);
                 progress.add(0, piece.len() as u64);

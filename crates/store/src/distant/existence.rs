@@ -54,7 +54,11 @@ impl Distant {
 
     /// Everything that the remote has. Names are hashes, so that the first page tells how many there are: if they are far more
     /// than `wanted`, it is not listed.
-    pub(super) fn list_pages(&self, wanted: Option<usize>, progress: &dyn Progress) -> Result<Option<HashMap<Oid, u64>>> {
+    pub(super) fn list_pages(
+        &self,
+        wanted: Option<usize>,
+        progress: &dyn Progress,
+    ) -> Result<Option<HashMap<Oid, u64>>> {
         let listing = Arc::new(Pages { remote: self.remote.clone(), objects: self.objects.clone() });
         self.wait(progress, async {
             let mut found = HashMap::new();
@@ -163,4 +167,3 @@ async fn list_folder(remote: Remote, objects: RelPath, shard: u8) -> Result<Vec<
 async fn size(remote: Remote, key: RelPath) -> Result<Option<u64>> {
     Ok(remote.stat_file(&key).await?.map(|stat| stat.size))
 }
-

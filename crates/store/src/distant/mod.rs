@@ -145,6 +145,10 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
+fn stop_if_cancelled(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+}
+
 fn is_absent(error: &trackway_remote::Error) -> bool {
     use trackway_remote::Error::{IsADirectory, NotADirectory, NotFound};
     matches!(error, NotFound { .. } | NotADirectory { .. } | IsADirectory { .. })

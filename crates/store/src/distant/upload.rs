@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use trackway_remote::{Error as RemoteError, Listing, MOST_PARTS, Part, PutOptions, RelPath};
 
-use super::{AT_ONCE, Distant, PART, Room, SMALL, expect};
+use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, stop_if_cancelled};
 use crate::pace::Moved;
 use crate::verified::Stamp;
 use crate::{Cache, Error, HashName, Hasher, Oid, Progress, Result, Tree, hash_bytes};
@@ -92,20 +92,20 @@ impl Distant {
         let key = self.key(source.oid)?;
         match source.size {
             ..=SMALL => self.send_whole(&key, source, moved, progress),
-            _ if self.remote.capabilities().listing == Listing::Pages => {
-                self.send_parts(&key, source, moved, progress)
+            _ if self.remote.capabilities().listing != Listing::Pages => {
+                self.send_stream(&key, source, moved, progress)
             }
-            _ => self.send_stream(&key, source, moved, progress),
+            _ => match self.send_parts(&key, source, moved, progress) {
+                // A store that has no uploads of several requests as S3 has them.
+                Err(Error::Remote(
+                    RemoteError::Unsupported { .. } | RemoteError::Store { .. } | RemoteError::NotFound { .. },
+                )) => self.send_stream(&key, source, moved, progress),
+                outcome => outcome,
+            },
         }
     }
 
-    fn send_whole(
-        &self,
-        key: &RelPath,
-        source: &mut Source<'_>,
-        moved: &Moved,
-        progress: &dyn Progress,
-    ) -> Result<()> {
+    fn send_whole(&self, key: &RelPath, source: &mut Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<()> {
         let room = self.wait(progress, self.room(source.size))?;
         let mut bytes = Vec::with_capacity(source.size as usize + 1);
         source.file.read_to_end(&mut bytes).map_err(|error| Error::io("reading", source.path, error))?;
@@ -218,6 +218,7 @@ impl Distant {
                 };
                 moved.add(size);
                 progress.add(0, size);
+                stop_if_cancelled(progress)?;
                 Ok(part)
             })
             .buffer_unordered(AT_ONCE);
@@ -278,7 +279,12 @@ impl Distant {
         let uploads = match self.remote.list_uploads(key).await {
             Ok(uploads) => uploads,
             // To list them is a right of its own, and not every store can.
-            Err(RemoteError::Refused { .. } | RemoteError::Unsupported { .. } | RemoteError::Store { .. }) => {
+            Err(
+                RemoteError::Refused { .. }
+                | RemoteError::Unsupported { .. }
+                | RemoteError::Store { .. }
+                | RemoteError::NotFound { .. },
+            ) => {
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -291,9 +297,9 @@ impl Distant {
                 let at = u64::from(number.saturating_sub(1)) * part_size;
                 number > 0 && at < source.size && size == (source.size - at).min(part_size)
             };
-            let is_old = upload.started.is_some_and(|started| {
-                SystemTime::now().duration_since(started).is_ok_and(|age| age > LEFTOVER_AGE)
-            });
+            let is_old = upload
+                .started
+                .is_some_and(|started| SystemTime::now().duration_since(started).is_ok_and(|age| age > LEFTOVER_AGE));
             if stored.iter().all(|part| fits(part.part.number, part.size)) {
                 let parts: BTreeMap<_, _> = stored.into_iter().map(|part| (part.part.number, part.part)).collect();
                 if best.as_ref().is_none_or(|best| best.parts.len() < parts.len()) {

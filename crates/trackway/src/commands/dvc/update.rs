@@ -50,8 +50,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     };
     let progress = context.terminal.progress();
     context.on_repo(|repo| {
-        repo.update(&targets, &options, &progress)
-            .map_err(|error| Failure::from(error).caught("failed update data"))
+        repo.update(&targets, &options, &progress).map_err(|error| Failure::from(error).caught("failed update data"))
     })?;
     Ok(ExitCode::SUCCESS)
 }
