@@ -124,7 +124,9 @@ impl Drop for Partial<'_> {
 }
 
 fn record_of(path: &Path) -> PathBuf {
-    path.with_added_extension("json")
+    let mut path = path.as_os_str().to_owned();
+    path.push(".json");
+    path.into()
 }
 
 /// The file, which nobody else has open; `None` if somebody has, or if it cannot be made.
