@@ -48,7 +48,7 @@ def comparable(args: list[str], text: str, is_stderr: bool = False) -> str:
     if "--json" in words and words & {"-c", "--cloud"} and text.strip().startswith("{"):
         before, _, parsed = text.partition("{")  # a progress bar's last line goes before
         return before + json.dumps(json.loads("{" + parsed), sort_keys=True)
-    if is_stderr or words & {"-c", "--cloud", "gc", "du", "update"}:
+    if is_stderr or words & {"-c", "--cloud", "gc", "du", "update", "list-url"}:
         return "\n".join(sorted(text.split("\n")))
     if "status" in words:
         if "--json" in words and text.startswith("{"):

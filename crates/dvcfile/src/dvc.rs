@@ -325,7 +325,7 @@ fn write_head(map: &mut Map, path: &str, info: &Info, with_files: bool, fs_confi
         if info.hash.is_none() && info.md5.is_none() && !external {
             map.insert("md5", Value::Null);
         }
-        info.write(info::hash_key(path), map);
+        info.write(info.key_for(info::hash_key(path), path), map);
     }
     if info.hash.is_some() || external {
         map.insert("hash", "md5");

@@ -90,7 +90,18 @@ impl Info {
 
     /// What identifies the thing at `path`, as written in this record.
     pub fn identity(&self, path: &str) -> Option<&str> {
-        self.by_key(hash_key(path))
+        self.by_key(self.key_for(hash_key(path), path))
+    }
+
+    /// What `remote://name/path` leads to is known by what is recorded of it.
+    pub(crate) fn key_for(&self, key: &'static str, path: &str) -> &'static str {
+        match self {
+            _ if scheme(path) != Some("remote") => key,
+            Info { md5: Some(_), .. } => "md5",
+            Info { etag: Some(_), .. } => "etag",
+            Info { checksum: Some(_), .. } => "checksum",
+            _ => key,
+        }
     }
 
     /// Whether `md5` names a `.dir` object.

@@ -28,3 +28,10 @@ pub use lock::{LockEntry, LockFile, LockItem};
 pub use params::{DEFAULT_PARAMS_FILE, ParamChange, ParamsFormat};
 pub use pipeline::{Annotations, DvcYaml, Files, OutDecl, ParamsDep, PipelineStage, Place, Plot, ReadError, StageEdit};
 pub use report::USUAL_WIDTH;
+
+/// As Python's `json.dumps(value, sort_keys=True)`: what checksums of lists are taken of.
+pub fn sorted_json(value: &trackway_yaml::Value) -> String {
+    let mut text = String::new();
+    python::sorted_json(value, &mut text);
+    text
+}

@@ -29,6 +29,7 @@ pub(crate) struct Sources {
 pub(crate) struct PartialImport {
     pub name: String,
     pub dep: Dep,
+    pub stage: Stage,
 }
 
 impl Sources {
@@ -91,7 +92,11 @@ impl Repo {
         {
             return Ok(());
         }
-        let brought = sources.bring(self, &import.dep, jobs, progress).map_err(|error| match error {
+        let brought = match import.stage.is_repo_import() {
+            true => sources.bring(self, &import.dep, jobs, progress),
+            false => self.bring_from_outside(&import.stage, jobs, progress),
+        };
+        let brought = brought.map_err(|error| match error {
             Error::Interrupted => error,
             other => Error::dvc(format!("'{}' cannot be had: {other}", import.name)),
         })?;

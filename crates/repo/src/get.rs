@@ -14,6 +14,7 @@ use crate::config::ConfigError;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::paths;
+use crate::write;
 
 /// Where something from elsewhere is put: `out`, in `out` if that is a folder, or here under its own name; as it is shown.
 pub fn resolve_output(name: &Path, out: Option<&Path>, force: bool, cwd: &Path) -> Result<PathBuf> {
@@ -250,16 +251,8 @@ impl Copying {
         Copying { source, to: self.to.clone() }.run(browser.files(), progress)
     }
 
-    /// All of it or nothing, with a new file's mode.
     fn write(&self, fill: &mut dyn FnMut(&mut File) -> Result<()>) -> Result<()> {
-        let failed = |error: io::Error| Error::io(&self.to, error);
-        let folder = self.to.parent().unwrap_or(Path::new("/"));
-        let mode = std::fs::Permissions::from_mode(0o666);
-        let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempfile_in(folder);
-        let mut new = new.map_err(failed)?;
-        fill(new.as_file_mut())?;
-        new.persist(&self.to).map_err(|error| failed(error.error))?;
-        Ok(())
+        write::download(&self.to, fill)
     }
 }
 

@@ -68,12 +68,24 @@ impl Repo {
     }
 
     /// The new stage of an import, after the checks that DVC 3.67 makes, in its order.
-    pub(crate) fn plan_import(&self, name: &Path, out: Option<&str>, force: bool, dep: Dep) -> Result<Stage> {
+    fn plan_import(&self, name: &Path, out: Option<&str>, force: bool, dep: Dep) -> Result<Stage> {
+        self.plan_import_at(name, out, force, false, dep)
+    }
+
+    /// The same; `always_here`: what would lie elsewhere gets a place in the current folder.
+    pub(crate) fn plan_import_at(
+        &self,
+        name: &Path,
+        out: Option<&str>,
+        force: bool,
+        always_here: bool,
+        dep: Dep,
+    ) -> Result<Stage> {
         let target = resolve_output(name, out.map(Path::new), force, self.cwd())?;
         let target = target.to_string_lossy().into_owned();
         let _lock = self.lock()?;
         let index = self.index()?;
-        let mut stage = self.new_stage(&index, &target, &self.absolute(Path::new(&target)), false)?;
+        let mut stage = self.new_stage(&index, &target, &self.absolute(Path::new(&target)), always_here)?;
         if paths::is_dvc_file_name(Path::new(&dep.path)) {
             return Err(Error::dvc(format!("DVC file '{}' cannot be a dependency.", dep.path)));
         }

@@ -89,7 +89,14 @@ fn stage_status(tree: &WorkTree<'_>, selected: &Selected, check_updates: bool) -
     if !stage.frozen || shows_import {
         let mut deps = Vec::new();
         for dep in &stage.deps {
-            deps.extend(dependency_status(tree, dep)?);
+            let found = match dep {
+                Dependency::Url { .. } if stage.is_import() => {
+                    let change = tree.repo.url_change(stage, tree.progress)?;
+                    change.map(|state| (dep.display(tree.repo), State::Is(state)))
+                }
+                _ => dependency_status(tree, dep)?,
+            };
+            deps.extend(found);
         }
         if !deps.is_empty() {
             changes.push(Change::Deps(deps));

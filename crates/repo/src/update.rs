@@ -10,7 +10,6 @@ use crate::output::Dependency;
 use crate::repo::Repo;
 use crate::scm::ScmChanges;
 use crate::stage::Stage;
-use crate::status::dependency_status;
 
 #[derive(Clone, Debug, Default)]
 pub struct UpdateOptions {
@@ -72,7 +71,7 @@ impl Repo {
                 ));
             }
             Dependency::Repo { .. } => self.update_repo_import(&mut stage, options, progress)?,
-            _ => return Err(Error::dvc(format!("'{}' is not imported from a repository", old.address(self)))),
+            _ => self.update_url_import(&mut stage, options, progress)?,
         }
         let mut scm = ScmChanges::new(self);
         scm.ignore(&stage.outs[0].path)?;
@@ -90,7 +89,7 @@ impl Repo {
         }
         let browser = self.open_import(stage, false)?;
         let is_other = stage.checksum_changed();
-        if !is_other && self.is_as_recorded(stage, false, progress)? {
+        if !is_other && self.is_as_recorded(stage, progress)? {
             self.note(format!("'{}' didn't change, skipping", stage.address(self)));
             return Ok(());
         }
@@ -109,17 +108,9 @@ impl Repo {
         self.download_import(stage, &browser, options.jobs, progress)
     }
 
-    /// Whether the work tree and, with `deps`, what it was imported from are as recorded.
-    pub(crate) fn is_as_recorded(&self, stage: &Stage, deps: bool, progress: &dyn Progress) -> Result<bool> {
-        let tree = self.work_tree(progress)?;
-        if deps {
-            for dep in &stage.deps {
-                if dependency_status(&tree, dep)?.is_some() {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(tree.status(&stage.outs[0])?.is_none())
+    /// Whether the work tree is as recorded.
+    pub(crate) fn is_as_recorded(&self, stage: &Stage, progress: &dyn Progress) -> Result<bool> {
+        Ok(self.work_tree(progress)?.status(&stage.outs[0])?.is_none())
     }
 
     /// Outputs in remotes that keep versions of files.

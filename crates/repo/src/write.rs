@@ -92,3 +92,16 @@ pub(crate) fn utf8_error(bytes: &[u8], error: std::str::Utf8Error) -> String {
         _ => format!("'utf-8' codec can't decode bytes in position {start}-{}: {why}", end - 1),
     }
 }
+
+/// Makes a file that a person asked for: all of it or nothing, with a new file's mode.
+pub(crate) fn download(path: &Path, fill: &mut dyn FnMut(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = |error: std::io::Error| Error::io(path, error);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mode = std::fs::Permissions::from_mode(0o666);
+    let new = tempfile::Builder::new().prefix(".trackway-").suffix(".tmp").permissions(mode).tempfile_in(folder);
+    let mut new = new.map_err(failed)?;
+    fill(new.as_file_mut())?;
+    new.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

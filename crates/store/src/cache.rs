@@ -378,6 +378,11 @@ impl Cache {
         Ok((oid, stamp))
     }
 
+    /// Begins to write an object whose name is known when all of it has passed by.
+    pub fn receive_any(&self) -> Result<IncomingAny<'_>> {
+        Ok(IncomingAny { temp: self.temp()?, hasher: Hasher::new(self.hash_name()) })
+    }
+
     /// Begins to write the object `expected`, whose bytes come from elsewhere.
     pub fn receive(&self, expected: &Oid) -> Result<Incoming<'_>> {
         let name = if expected.is_dir() { HashName::Md5 } else { self.hash_name() };
@@ -768,6 +773,37 @@ impl Incoming<'_> {
             return Err(Error::Corrupt { oid: expected, path: temp.path(), actual });
         }
         temp.place(&expected).map(|_| ())
+    }
+}
+
+/// The same of an object that is named by what was written.
+pub struct IncomingAny<'a> {
+    temp: Temp<'a>,
+    hasher: Hasher,
+}
+
+impl Write for IncomingAny<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let len = self.temp.file.write(bytes)?;
+        self.hasher.update(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl IncomingAny<'_> {
+    /// Puts the object in its place, unless it is there and right.
+    pub fn finish(self) -> Result<Oid> {
+        let IncomingAny { temp, hasher } = self;
+        let oid = Oid::file(hasher.finish());
+        if let Check::Right(_) = temp.cache.check(&oid, false, &NoProgress)? {
+            return Ok(oid);
+        }
+        temp.place(&oid)?;
+        Ok(oid)
     }
 }
 

@@ -39,7 +39,7 @@ mod tree;
 mod verified;
 mod writers;
 
-pub use cache::{Cache, CacheOptions, Incoming, Layout, Object, Objects};
+pub use cache::{Cache, CacheOptions, Incoming, IncomingAny, Layout, Object, Objects};
 pub use checkout::{Change, ChangeKind, CheckoutOptions, Failure, Outcome, Plan, Target, plan};
 pub use collect::{Folder, Stored, Used, delete_folders, inventory, list_folders};
 pub use distant::Distant;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use trackway_repo::Repo;
-use trackway_repo::config::{Environment, Levels};
+use trackway_repo::config::{Config, Environment, Levels};
 use trackway_repo::scm::ToCommit;
 
 use crate::failure::Failure;
@@ -107,6 +107,12 @@ impl Context {
         for warning in repo.take_warnings() {
             self.terminal.warning(warning);
         }
+    }
+
+    /// The settings, inside of a repository or not.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let dvc_dir = trackway_repo::find_root(&self.folder).ok().map(|root| root.join(".dvc"));
+        Ok(Config::load(dvc_dir.as_deref(), &self.environment())?)
     }
 
     /// The files of settings, inside of a repository or not.

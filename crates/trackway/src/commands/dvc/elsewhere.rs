@@ -39,11 +39,10 @@ impl Elsewhere {
             },
             _ => Table::default(),
         };
-        let text = |(name, value): &(String, String)| (name.clone(), ConfigValue::Text(value.clone()));
         let overrides = Overrides {
             config,
             remote: self.remote.clone(),
-            remote_config: self.remote_config.iter().map(text).collect(),
+            remote_config: table(&self.remote_config),
         };
         let elsewhere = browse::Elsewhere {
             url: url.into(),
@@ -58,4 +57,9 @@ impl Elsewhere {
     pub fn rev(&self) -> Option<&str> {
         self.rev.as_ref()?.as_deref().filter(|rev| !rev.is_empty())
     }
+}
+
+/// Settings that were given on the command line.
+pub fn table(given: &[(String, String)]) -> Table {
+    given.iter().map(|(name, value)| (name.clone(), ConfigValue::Text(value.clone()))).collect()
 }

@@ -102,6 +102,29 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What `list-url` shows in the same way.
+pub mod show {
+    use super::*;
+
+    pub fn paths(listed: &[Listed], size: bool, context: &Context) -> Result<ExitCode, Failure> {
+        if listed.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (colours, columns) = (Colours::new(context), Columns { size, hash: false });
+        let row = |one: &Listed| columns.row(&one.info, colours.paint(&one.path, &one.path, &one.info));
+        context.terminal.line(columns.table(&listed.iter().map(row).collect::<Vec<_>>()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub fn tree(branch: &Branch, size: bool, context: &Context) -> Result<ExitCode, Failure> {
+        let columns = Columns { size, hash: false };
+        let mut rows = Vec::new();
+        columns.tree(branch, "", "", &Colours::new(context), &mut rows);
+        context.terminal.line(columns.table(&rows))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 fn inner(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
