@@ -31,7 +31,7 @@ CASES = cases(
     > push
     > status -c
     > update f.dvc
-    $ echo more >> ../ext/f; echo c > ../ext/d/c; rm ../ext/d/a; echo changed > inside
+    $ echo more >> ../ext/f; echo c > ../ext/d/c; echo changed > inside
     > status
     > update d.dvc
     > update -R .
@@ -64,7 +64,7 @@ CASES = cases(
     > status
     > update inside.dvc
     # to a remote
-    {OUTSIDE}
+    {OUTSIDE}; chmod -x ../ext/f
     > import-url ../ext/d --to-remote
     > remote add -q -d r ../rem
     > import-url ../ext/d --to-remote

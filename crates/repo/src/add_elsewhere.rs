@@ -64,7 +64,7 @@ impl Repo {
         };
         let brought = brought.map_err(missing_file)?;
         let out = &mut adding.stage.outs[adding.out];
-        out.set(brought.hash, Some(brought.size), brought.nfiles, look.is_exec());
+        out.set(brought.hash, Some(brought.size), brought.nfiles, look.is_exec() && !crate::output::is_url(source));
         let out = out.clone();
 
         let mut scm = ScmChanges::new(self);

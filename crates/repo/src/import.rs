@@ -90,6 +90,9 @@ impl Repo {
             return Err(Error::dvc(format!("DVC file '{}' cannot be a dependency.", dep.path)));
         }
         stage.set_dependency(self, dep);
+        if let Some(from) = stage.deps[0].path().filter(|from| *from == stage.outs[0].path) {
+            return Err(Error::dvc(format!("'{}' is specified as an output and as a dependency.", paths::show(from))));
+        }
         check_graph(&index, &stage)?;
         self.make_way(&[], &[stage.outs[0].path.clone()])?;
         Ok(stage)

@@ -103,14 +103,15 @@ impl Repo {
         resolve_output(&name_of(url), options.out.as_deref().map(Path::new), options.force, self.cwd())?;
         options.check()?;
         let _working = self.working_lock()?;
-        let dep = Dep { path: url.to_owned(), fs_config: options.fs_config(), ..Dep::default() };
+        let info = Info { hash: Some("md5".to_owned()), ..Info::default() };
+        let dep = Dep { path: url.to_owned(), info, fs_config: options.fs_config(), ..Dep::default() };
         let always_here = options.to_remote && options.out.is_none();
         let name = name_of(url);
         let mut stage = self.plan_import_to(&name, options.out.as_deref(), options.force, always_here, dep)?;
         let mut scm = ScmChanges::new(self);
-        if options.no_exec {
-            self.source_of(&stage)?;
-        } else if options.to_remote {
+        // What is wrong with the URL or its options is told before anything is done.
+        self.source_of(&stage)?;
+        if options.to_remote {
             let remote = self.object_remote(options.remote.as_deref(), "import-url")?;
             let look = self.look_at_source(&stage, progress)?;
             let depot = remote.with_jobs(options.jobs).depot(HashName::Md5)?;
@@ -118,7 +119,7 @@ impl Repo {
             set_out(&mut stage, &sent);
             self.set_identity(&mut stage, look.identity(progress)?);
             stage.record_md5();
-        } else {
+        } else if !options.no_exec {
             self.note_import(&stage);
             let look = self.look_at_source(&stage, progress)?;
             self.take_from_outside(&mut stage, &look, options.no_download, options.jobs, progress)?;
@@ -281,17 +282,7 @@ impl Repo {
             let folder = if always_here { self.cwd() } else { target.parent().unwrap_or(&target) };
             dep.path = paths::show(&paths::relative(&here, folder));
         }
-        let mut stage = self.plan_import_at(name, out, force, always_here, dep)?;
-        if let Dependency::Data(from) = &stage.deps[0]
-            && from.path == stage.outs[0].path
-        {
-            return Err(Error::dvc(format!(
-                "'{}' is specified as an output and as a dependency.",
-                stage.outs[0].display(self)
-            )));
-        }
-        stage.frozen = true;
-        Ok(stage)
+        self.plan_import_at(name, out, force, always_here, dep)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::remotes::anywhere::{self, Anywhere};
 /// The folders and files at `url`, those below it too; its own name if it is a file.
 pub struct UrlListing {
     url: String,
-    /// By the way to each from the top, with its size where it is a file.
-    entries: Option<BTreeMap<Vec<String>, Option<u64>>>,
+    /// By the way to each from the top.
+    entries: Option<BTreeMap<Vec<String>, Info>>,
     /// What DVC 3.67 calls a file that was named itself.
     name: String,
 }
@@ -45,38 +45,37 @@ pub fn list_url(config: &Config, environment: &Environment, url: &str, options: 
     }
 }
 
-fn below(dir: &Path, way: &mut Vec<String>, entries: &mut BTreeMap<Vec<String>, Option<u64>>) -> Result<()> {
+fn below(dir: &Path, way: &mut Vec<String>, entries: &mut BTreeMap<Vec<String>, Info>) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(dir, error);
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         way.push(entry.file_name().to_string_lossy().into_owned());
         let kind = entry.file_type().map_err(failed)?;
+        // As DVC 3.67: of a folder of this machine, what the system says of it itself.
+        let size = std::fs::metadata(entry.path()).map_or(0, |meta| meta.len());
+        entries.insert(way.clone(), info(kind.is_dir(), Some(size)));
         if kind.is_dir() {
-            entries.insert(way.clone(), None);
             below(&entry.path(), way, entries)?;
-        } else {
-            let size = std::fs::metadata(entry.path()).map_or(0, |meta| meta.len());
-            entries.insert(way.clone(), Some(size));
         }
         way.pop();
     }
     Ok(())
 }
 
-fn folders(seen: &Seen) -> BTreeMap<Vec<String>, Option<u64>> {
+fn folders(seen: &Seen) -> BTreeMap<Vec<String>, Info> {
     let mut entries = BTreeMap::new();
     for file in &seen.files {
         let way: Vec<String> = file.inner.split('/').map(str::to_owned).collect();
         for end in 1..way.len() {
-            entries.insert(way[..end].to_vec(), None);
+            entries.insert(way[..end].to_vec(), info(true, None));
         }
-        entries.insert(way, Some(file.size));
+        entries.insert(way, info(false, Some(file.size)));
     }
     entries
 }
 
-fn info(size: Option<u64>) -> Info {
-    Info { is_dir: size.is_none(), size, is_exec: false, is_file_here: size.is_some(), tracked: None }
+fn info(is_dir: bool, size: Option<u64>) -> Info {
+    Info { is_dir, size, is_exec: false, is_file_here: true, tracked: None }
 }
 
 impl UrlListing {
@@ -86,25 +85,24 @@ impl UrlListing {
             return Err(Error::unforeseen("maxdepth must be at least 1"));
         }
         let Some(entries) = self.entries.as_ref().filter(|_| depth != Some(0)) else {
-            let info = Info { is_dir: false, size: None, is_exec: false, is_file_here: true, tracked: None };
-            return Ok(vec![Listed { path: self.name.clone(), info }]);
+            return Ok(vec![Listed { path: self.name.clone(), info: info(false, None) }]);
         };
         let deepest = match (recursive, depth) {
             (false, _) => 1,
             (true, depth) => depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or(usize::MAX),
         };
-        let shown = |(way, size): &(&Vec<String>, &Option<u64>)| {
-            way.len() <= deepest && (size.is_some() || way.len() == deepest)
+        let shown = |(way, info): &(&Vec<String>, &Info)| {
+            way.len() <= deepest && (!info.is_dir || way.len() == deepest)
         };
         let listed = entries.iter().filter(shown);
-        Ok(listed.map(|(way, size)| Listed { path: way.join("/"), info: info(*size) }).collect())
+        Ok(listed.map(|(way, info)| Listed { path: way.join("/"), info: info.clone() }).collect())
     }
 
     /// The same as a tree.
     pub fn tree(&self, depth: Option<i64>) -> Branch {
-        let root = Info { is_dir: true, size: None, is_exec: false, is_file_here: true, tracked: None };
+        let root = info(self.entries.is_some(), None);
         let mut top = Branch { name: self.url.clone(), info: root, inside: Vec::new() };
-        for (way, size) in self.entries.iter().flatten() {
+        for (way, info) in self.entries.iter().flatten() {
             if depth.is_some_and(|depth| i64::try_from(way.len()).is_ok_and(|len| len > depth)) {
                 continue;
             }
@@ -113,7 +111,7 @@ impl UrlListing {
                 let Some(inside) = at.inside.iter().rposition(|branch| branch.name == *name) else { break };
                 at = &mut at.inside[inside];
             }
-            at.inside.push(Branch { name: way[way.len() - 1].clone(), info: info(*size), inside: Vec::new() });
+            at.inside.push(Branch { name: way[way.len() - 1].clone(), info: info.clone(), inside: Vec::new() });
         }
         top
     }
