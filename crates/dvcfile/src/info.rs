@@ -96,6 +96,8 @@ impl Info {
     /// What `remote://name/path` leads to is known by what is recorded of it.
     pub(crate) fn key_for(&self, key: &'static str, path: &str) -> &'static str {
         match self {
+            // As DVC 3.67: a folder is known by the MD5 of the list of its files' checksums, whatever these are.
+            _ if self.is_dir() => "md5",
             _ if scheme(path) != Some("remote") => key,
             Info { md5: Some(_), .. } => "md5",
             Info { etag: Some(_), .. } => "etag",

@@ -14,8 +14,8 @@ use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::get::{own_name, resolve_output};
 use crate::imports;
-use crate::outside::Look;
 use crate::output::{Dependency, is_url};
+use crate::outside::Look;
 use crate::paths;
 use crate::remotes::anywhere::Anywhere;
 use crate::repo::Repo;
@@ -91,7 +91,9 @@ impl ImportUrlOptions {
 /// The last part of a URL or a path, as DVC 3.67 names a download.
 pub fn name_of(url: &str) -> PathBuf {
     let path = match url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path).split(['?', '#']).next().unwrap_or_default(),
+        Some((_, rest)) => {
+            rest.split_once('/').map_or("", |(_, path)| path).split(['?', '#']).next().unwrap_or_default()
+        }
         None => url,
     };
     own_name(path)
@@ -129,11 +131,7 @@ impl Repo {
         let _lock = self.lock()?;
         dvc_file::write(self, &stage)?;
         scm.track(&stage.path);
-        Ok(Added {
-            files: vec![self.show_from_cwd(&stage.path)],
-            link_failures: Vec::new(),
-            to_commit: scm.finish()?,
-        })
+        Ok(Added { files: vec![self.show_from_cwd(&stage.path)], link_failures: Vec::new(), to_commit: scm.finish()? })
     }
 
     /// Where an import comes from, opened.

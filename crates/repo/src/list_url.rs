@@ -91,9 +91,8 @@ impl UrlListing {
             (false, _) => 1,
             (true, depth) => depth.and_then(|depth| usize::try_from(depth).ok()).unwrap_or(usize::MAX),
         };
-        let shown = |(way, info): &(&Vec<String>, &Info)| {
-            way.len() <= deepest && (!info.is_dir || way.len() == deepest)
-        };
+        let shown =
+            |(way, info): &(&Vec<String>, &Info)| way.len() <= deepest && (!info.is_dir || way.len() == deepest);
         let listed = entries.iter().filter(shown);
         Ok(listed.map(|(way, info)| Listed { path: way.join("/"), info: info.clone() }).collect())
     }

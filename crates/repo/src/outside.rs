@@ -211,7 +211,10 @@ impl There {
     pub(crate) fn look(&self) -> Result<Option<Seen>> {
         if self.version.is_some() {
             // Versions of single objects are read where `trackway_remote` learns to ask for them.
-            return Err(Error::dvc(format!("'{}' names a version, and this build does not reach versions yet.", self.url)));
+            return Err(Error::dvc(format!(
+                "'{}' names a version, and this build does not reach versions yet.",
+                self.url
+            )));
         }
         runtime()?.block_on(async {
             let stat = match self.remote.stat(&self.path).await {
@@ -286,6 +289,8 @@ impl There {
             ..Info::default()
         };
         match key {
+            // As DVC 3.67: of a folder it is always the MD5 of the list.
+            _ if seen.is_dir => info.md5 = Some(id),
             "etag" => info.etag = Some(id),
             "checksum" => info.checksum = Some(id),
             _ => info.md5 = Some(id),

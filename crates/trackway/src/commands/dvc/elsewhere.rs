@@ -39,11 +39,7 @@ impl Elsewhere {
             },
             _ => Table::default(),
         };
-        let overrides = Overrides {
-            config,
-            remote: self.remote.clone(),
-            remote_config: table(&self.remote_config),
-        };
+        let overrides = Overrides { config, remote: self.remote.clone(), remote_config: table(&self.remote_config) };
         let elsewhere = browse::Elsewhere {
             url: url.into(),
             rev: self.rev().map(str::to_owned),
