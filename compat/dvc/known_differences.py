@@ -284,7 +284,8 @@ KNOWN: list[Known] = [
     ),
     Known(
         "What was never imported is fetched into the cache, as objects; stock keeps it beside them, and under a name that other repositories' data has too.",
-        lambda args, where, stock, ours: args[:1] in (["pull"], ["fetch"])
+        lambda args, where, stock, ours: where == "files"
+        and args[:1] in (["pull"], ["fetch"])
         and any(".dvc/cache/fs/" in difference for difference in stock)
         and only_paths("/.dvc/cache/")(args, where, stock, ours),
     ),

@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use trackway_store::{Cache, Cargo, Hash, HashName, Oid, Progress, Tree, transfer};
 
 use crate::browse::{Browser, Tracked};
-use crate::config::ConfigError;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::get::{Copying, Source, no_storage};
@@ -128,11 +127,6 @@ impl Browser {
         let mut seen = std::collections::HashSet::new();
         for (oid, source, _) in objects {
             let (Some(oid), Source::Object { tracked, remote, .. }) = (oid, source) else { continue };
-            // As DVC 3.67, also where nothing is to be had of it: the remote must be one of the settings.
-            match tracked.repo.remote(remote.as_deref(), "import") {
-                Err(Error::Config(ConfigError::NoRemote(_))) | Ok(_) => {}
-                Err(error) => return Err(error),
-            }
             if seen.insert(*oid) && !cache.has(oid)? {
                 let group = missing.entry((Arc::as_ptr(tracked), remote.as_deref()));
                 group.or_insert_with(|| (tracked, Vec::new())).1.push(*oid);

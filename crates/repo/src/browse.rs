@@ -285,6 +285,13 @@ impl Browser {
         let outs = outs.filter(|(_, out)| out.use_cache && out.is_in_repo());
         let mut outs: Vec<Out> = outs.map(|(stage, out)| Out::of(out, self.import_of(stage))).collect();
         outs.sort_by(|a, b| a.path.cmp(&b.path));
+        // As DVC 3.67 for imports, also where nothing is to be had of them: remotes must be ones of the settings.
+        for out in outs.iter().filter(|_| self.elsewhere.cache_dir.is_some()) {
+            match repo.remote(out.remote.as_deref(), "import") {
+                Err(Error::Config(ConfigError::NoRemote(_))) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(outs)
     }
 
