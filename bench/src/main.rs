@@ -35,6 +35,7 @@ use world::World;
 const USAGE: &str = "\
 Usage: trackway-bench [OPTIONS]        the tracking servers
        trackway-bench data [OPTIONS]   the data commands; see `trackway-bench data --help`
+       trackway-bench remotes [OPTIONS]  push and pull with servers of every kind
        trackway-bench company [OPTIONS]  PostgreSQL, several servers, artifacts; see `trackway-bench company --help`
 
   --servers LIST   which servers, of trackway,mlflow,fasttrackml (default: all three)
@@ -103,7 +104,8 @@ const WRITERS: usize = 256;
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
-        Some("data") => return data::main(words),
+        Some("data") => return data::main(data::Table::Data, words),
+        Some("remotes") => return data::main(data::Table::Remotes, words),
         Some(word) if company::knows(word) => return company::main(word, words),
         _ => {}
     }

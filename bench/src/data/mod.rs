@@ -4,6 +4,7 @@
 //! - [`rows`] runs a row: brings both repositories into the state it begins with, runs both tools and the bounds in
 //!   turns, and compares what the tools said and left behind.
 //! - [`start`], [`folder`], [`exchange`], [`big`] and [`many`] are the rows, each with its own data from [`material`].
+//! - [`remotes`] are the rows of `trackway-bench remotes`: the same commands with servers of every kind.
 //! - [`disk`] keeps deletions away from what is measured, and [`record`] prints the table and writes it to `bench/results/`.
 
 mod big;
@@ -13,6 +14,7 @@ mod folder;
 mod many;
 mod material;
 mod record;
+mod remotes;
 mod rows;
 mod start;
 mod tool;
@@ -32,7 +34,8 @@ use tool::{Side, Tools, Who, must};
 use crate::{servers, world};
 
 const USAGE: &str = "\
-Usage: trackway-bench data [OPTIONS]
+Usage: trackway-bench data [OPTIONS]      folders and caches
+       trackway-bench remotes [OPTIONS]   push and pull with S3, SSH, WebDAV, Azure and Google servers
 
   --rounds N     interleaved rounds of each row (default: 3; with --scale small 1)
   --only TEXT    only rows with TEXT in their name or group; may be given several times
@@ -98,8 +101,26 @@ fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
     Ok(parsed)
 }
 
+/// Which table is made.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Table {
+    Data,
+    Remotes,
+}
+
+impl Table {
+    /// Of the record's file.
+    fn name(self) -> &'static str {
+        match self {
+            Table::Data => "data",
+            Table::Remotes => "remotes",
+        }
+    }
+}
+
 /// What all scenes need to know.
 struct Run {
+    table: Table,
     base: PathBuf,
     tools: Tools,
     disk: Disk,
@@ -177,7 +198,7 @@ fn ours(given: Option<PathBuf>) -> Result<PathBuf> {
     Ok(program)
 }
 
-pub fn main(words: impl Iterator<Item = String>) -> Result<()> {
+pub fn main(table: Table, words: impl Iterator<Item = String>) -> Result<()> {
     let arguments = arguments(words)?;
     let base = world::cache_base()?.join("data");
     fs::create_dir_all(base.parent().context("the cache has a parent")?)?;
@@ -191,12 +212,12 @@ pub fn main(words: impl Iterator<Item = String>) -> Result<()> {
     tool::remove(&base)?;
     fs::create_dir_all(&base)?;
     servers::end_on_signal(&base)?;
-    let done = run(arguments, &base);
+    let done = run(table, arguments, &base);
     tool::remove(&base)?;
     done
 }
 
-fn run(arguments: Arguments, base: &Path) -> Result<()> {
+fn run(table: Table, arguments: Arguments, base: &Path) -> Result<()> {
     let begin = Instant::now();
     let (stock, program) = (stock(arguments.stock)?, ours(arguments.ours)?);
     // Trackway is DVC when it is called by that name. A program that is called `dvc` already is taken as it is: the
@@ -211,6 +232,7 @@ fn run(arguments: Arguments, base: &Path) -> Result<()> {
     };
     let rounds = arguments.rounds.unwrap_or(if arguments.scale.small { 1 } else { 3 });
     let run = Run {
+        table,
         base: base.to_owned(),
         tools: Tools { stock, ours },
         // Not for a first look, where the waits would be most of the time.
@@ -220,9 +242,13 @@ fn run(arguments: Arguments, base: &Path) -> Result<()> {
         only: arguments.only,
     };
     let mut record = Record::new(&run)?;
-    for measure_all in
-        [start::measure_all, folder::measure_all, exchange::measure_all, big::measure_all, many::measure_all]
-    {
+    let parts: &[fn(&Run) -> Result<Vec<rows::Taken>>] = match table {
+        Table::Data => {
+            &[start::measure_all, folder::measure_all, exchange::measure_all, big::measure_all, many::measure_all]
+        }
+        Table::Remotes => &[remotes::measure_all],
+    };
+    for measure_all in parts {
         record.rows.extend(measure_all(&run)?);
     }
     ensure!(!record.rows.is_empty(), "no row has such a name: {}", run.only.join(", "));

@@ -9,16 +9,17 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::data::Run;
 use crate::data::disk::{discards, is_ext4_without_journal};
 use crate::data::material::{FILE_BYTES, Scale};
 use crate::data::rows::{Figure, Floor, Taken};
 use crate::data::tool::{Who, clean, must};
+use crate::data::{Run, Table};
 use crate::report::{date, file_system, machine, number};
 
 pub struct Record {
     pub rows: Vec<Taken>,
     pub took: Duration,
+    table: Table,
     scale: Scale,
     rounds: usize,
     machine: String,
@@ -39,6 +40,7 @@ impl Record {
         Ok(Record {
             rows: Vec::new(),
             took: Duration::ZERO,
+            table: run.table,
             scale: run.scale,
             rounds: run.rounds,
             machine: format!("{}, everything on one {}", machine(), file_system(&run.base)),
@@ -50,13 +52,20 @@ impl Record {
         })
     }
 
+    fn title(&self) -> &'static str {
+        match self.table {
+            Table::Data => "Data commands",
+            Table::Remotes => "Remotes",
+        }
+    }
+
     pub fn missed(&self) -> usize {
         self.rows.iter().filter(|row| row.passes() == Some(false)).count()
     }
 
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "# Data commands: Trackway beside DVC {}, {}\n", self.versions[0], date());
+        let _ = writeln!(out, "# {}: Trackway beside DVC {}, {}\n", self.title(), self.versions[0], date());
         if self.scale.small {
             let _ = writeln!(out, "A run on small data: for a first look, not for a claim.\n");
         }
@@ -66,15 +75,12 @@ impl Record {
             "- Trackway at commit {}, called through a link named `dvc` (there it says that it is {}).\n\
              - DVC {} from PyPI, compiled to bytecode; analytics and the look for updates are off.\n\
              - Each tool has its own repository of the same files, its own home and state database. The page cache is warm.\n\
-             - Folder: {} files of {FILE_BYTES} bytes, 100 to a folder; local remote: {}; large file: {} MiB; many: {} files of 64 bytes.\n\
+             - {}\n\
              - {} interleaved round{}; times are medians, ratios and verdicts the medians of each round's own ratio.\n",
             self.commit,
             self.versions[1],
             self.versions[0],
-            self.scale.files,
-            self.scale.exchanged,
-            self.scale.big >> 20,
-            self.scale.many,
+            self.material(),
             self.rounds,
             if self.rounds == 1 { "" } else { "s" },
         );
@@ -102,6 +108,24 @@ impl Record {
         self.write_figures(&mut out);
         let _ = writeln!(out, "\nThe run took {:.1} minutes.", self.took.as_secs_f64() / 60.0);
         out
+    }
+
+    fn material(&self) -> String {
+        let Scale { files, exchanged, big, many, .. } = self.scale;
+        match self.table {
+            Table::Data => format!(
+                "Folder: {files} files of {FILE_BYTES} bytes, 100 to a folder; local remote: {exchanged}; large file: {} MiB; many: \
+                 {many} files of 64 bytes.",
+                big >> 20
+            ),
+            Table::Remotes => format!(
+                "S3 (SeaweedFS): {exchanged} files of {FILE_BYTES} bytes and one of {} MiB; SSH (OpenSSH), WebDAV (Apache), Azure (Azurite) \
+                 and Google (fake-gcs-server): {} files and one of {} MiB. All servers run on the same machine, and their CPU is nobody's.",
+                big >> 20,
+                exchanged / 10,
+                big >> 22
+            ),
+        }
     }
 
     fn write_floors(&self, out: &mut String) {
@@ -230,7 +254,7 @@ impl Record {
     pub fn write(&self) -> Result<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{}-data.md", date()));
+        let path = folder.join(format!("{}-{}.md", date(), self.table.name()));
         fs::write(&path, self.markdown())?;
         fs::write(path.with_extension("json"), format!("{:#}\n", self.json()))?;
         Ok(path)
@@ -256,6 +280,10 @@ const BOUNDS: &[(&str, &str)] = &[
         "one link() for each file by one thread: what any checkout by hardlink, and any filling of a cache by hardlink, must do.",
     ),
     ("cp -as", "one symlink() for each file by one thread."),
+    (
+        "rclone copy",
+        "rclone with 32 transfers at once, from a plain folder to the same server and back; it hashes nothing that it need not.",
+    ),
     ("rm -rf", "one unlink() for each file of a plain copy by one thread."),
     ("cp", "copying the large file once."),
     ("find", "one lstat of each file, by one thread, with nothing to compare it with."),

@@ -13,6 +13,10 @@ pub enum Floor {
     Milliseconds(f64),
     /// At most this part of DVC's time: 20.0 is a twentieth.
     OfDvc(f64),
+    /// At most these parts of DVC's time and of its CPU time.
+    OfDvcWithCpu(f64, f64),
+    /// The same, and no more time than a bound.
+    OfDvcAndBound(f64, f64, &'static str),
     /// At most so many times the bound, plus another bound's time.
     OfBound(f64, &'static str, Option<&'static str>),
     /// Seconds, and bytes of memory.
@@ -24,6 +28,8 @@ impl Floor {
         match self {
             Floor::Milliseconds(ms) => format!("≤ {ms} ms"),
             Floor::OfDvc(part) => format!("≤ 1/{part} of DVC"),
+            Floor::OfDvcWithCpu(part, cpu) => format!("≤ 1/{part} of DVC, CPU ≤ 1/{cpu}"),
+            Floor::OfDvcAndBound(part, cpu, bound) => format!("≤ 1/{part} of DVC, CPU ≤ 1/{cpu}, ≤ `{bound}`"),
             Floor::OfBound(times, bound, None) => format!("≤ {times}× `{bound}`"),
             Floor::OfBound(times, bound, Some(plus)) => format!("≤ {times}× `{bound}` + `{plus}`"),
             Floor::SecondsAndMemory(seconds, bytes) => format!("≤ {seconds} s, ≤ {} MB", bytes / 1e6),
@@ -107,6 +113,14 @@ impl Round {
         Some(match floor {
             Floor::Milliseconds(ms) => ours.wall * 1e3 / ms,
             Floor::OfDvc(part) => ours.wall * part / self.stock?.wall,
+            Floor::OfDvcWithCpu(part, cpu) => {
+                let stock = self.stock?;
+                (ours.wall * part / stock.wall).max(ours.cpu * cpu / stock.cpu)
+            }
+            Floor::OfDvcAndBound(part, cpu, name) => {
+                let stock = self.stock?;
+                (ours.wall * part / stock.wall).max(ours.cpu * cpu / stock.cpu).max(ours.wall / bound(name)?)
+            }
             Floor::OfBound(times, name, plus) => {
                 let more = match plus {
                     Some(plus) => bound(plus)?,

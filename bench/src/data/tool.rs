@@ -150,6 +150,8 @@ pub struct Side {
     pub who: Who,
     pub root: PathBuf,
     pub home: PathBuf,
+    /// Of the environment, for this tool alone.
+    pub variables: Vec<(&'static str, &'static str)>,
     tools: Tools,
     pub disk: Disk,
 }
@@ -167,7 +169,7 @@ impl Side {
         let home = folder.join("home");
         prepare_home(&home)?;
         fs::create_dir_all(&root)?;
-        Ok(Side { who, root, home, tools: tools.clone(), disk: disk.clone() })
+        Ok(Side { who, root, home, variables: Vec::new(), tools: tools.clone(), disk: disk.clone() })
     }
 
     pub fn initialise(&self) -> Result<()> {
@@ -184,7 +186,8 @@ impl Side {
     /// One command of this tool, by the name of DVC.
     pub fn run(&self, args: &[&str]) -> Result<Measured> {
         let mut command = Command::new(self.tools.program(self.who));
-        measure(clean(command.args(args), &self.home).current_dir(&self.root))
+        clean(command.args(args), &self.home).current_dir(&self.root);
+        measure(command.envs(self.variables.iter().copied()))
     }
 
     /// A command that prepares what is measured next.

@@ -151,6 +151,12 @@ pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()
     let needed = match args.first().map(String::as_str).filter(|word| !word.starts_with('-')) {
         None => vec![PYTEST.to_owned(), FASTTRACKML.to_owned()],
         Some("data") => vec![DVC.to_owned()],
+        Some("remotes") => {
+            let servers = ["seaweedfs", "rclone", "sshd", "apache", "azurite", "fake-gcs"];
+            services::install(project, &servers.map(str::to_owned))?;
+            debian::ensure("curl", "--version", &["curl"], project.ci)?;
+            vec![DVC.to_owned()]
+        }
         Some(_) => {
             services::install(project, &["postgres", "seaweedfs", "rclone"].map(str::to_owned))?;
             debian::ensure("curl", "--version", &["curl"], project.ci)?;
