@@ -27,6 +27,9 @@ const EXAMPLES: [(&str, &str); 3] = [
 /// The environment whose Python runs pytest: the newest client's.
 const PYTEST: &str = "mlflow-3.17";
 
+/// The suite of the data commands.
+const DATA_SUITE: &str = "dvc";
+
 /// The environment of stock DVC.
 const DVC: &str = "dvc-3.67";
 
@@ -113,18 +116,35 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
     if !traced {
         return steps.not_run("compat tests", "strace could not be installed");
     }
-    steps.step("compat tests", |closing| {
-        let colour = if colour() == "always" { "--color=yes" } else { "--color=no" };
-        let mut pytest = Command::new(python);
-        // From compat/, whose pytest.ini says where tests are. -ra: every skip is listed with its
-        // reason.
-        pytest.args(["-m", "pytest", "-ra", colour]).args(args);
-        pytest.current_dir(project.root.join("compat")).envs(variables);
-        // By which compat/services.py starts servers.
-        pytest.env("TRACKWAY_XTASK", env::current_exe()?);
-        // pytest ends with 5 when it ran no test, which is a failure here too.
-        process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
-    });
+    let colour = if colour() == "always" { "--color=yes" } else { "--color=no" };
+    let mut run = |name: &str, args: &[String]| {
+        steps.step(name, |closing| {
+            let mut pytest = Command::new(&python);
+            // From compat/, whose pytest.ini says where tests are. -ra: every skip is listed with its reason.
+            pytest.args(["-m", "pytest", "-ra", colour]).args(args);
+            pytest.current_dir(project.root.join("compat")).envs(variables.iter().map(|(name, value)| (name, value)));
+            // By which compat/services.py starts servers.
+            pytest.env("TRACKWAY_XTASK", env::current_exe()?);
+            // pytest ends with 5 when it ran no test, which is a failure here too.
+            process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
+        })
+    };
+    if !args.is_empty() {
+        run("compat tests", args);
+        return;
+    }
+    // Servers are shared by the tests of one process, so these run one after the other. Those of the data commands start
+    // programs, each in a place of its own: two at a time, and what a file shares is made once.
+    let servers = suites(project).into_iter().filter(|suite| suite != DATA_SUITE).collect::<Vec<_>>();
+    run("compat tests of the servers", &servers);
+    run("compat tests of the data commands", &[DATA_SUITE, "-n", "2", "--dist", "loadfile"].map(str::to_owned));
+}
+
+/// The folders that compat/pytest.ini names.
+fn suites(project: &Project) -> Vec<String> {
+    let settings = std::fs::read_to_string(project.root.join("compat/pytest.ini")).unwrap_or_default();
+    let named = settings.lines().find_map(|line| line.strip_prefix("testpaths = ")).unwrap_or_default();
+    named.split_whitespace().map(str::to_owned).collect()
 }
 
 fn browser(project: &Project, steps: &mut Steps, args: &[String]) {
