@@ -46,6 +46,8 @@ def environment(home: pathlib.Path, **more: str) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "PYTHONUNBUFFERED": "1",
+        # Else stock asks Google by gRPC how each bucket is laid out, an emulator's too, and waits for the answer.
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
     }
     return env | more
 

@@ -56,8 +56,6 @@ def preload() -> None:
 
 def preload_remotes() -> None:
     """The libraries by which stock reaches clouds and other machines, which take it seconds."""
-    # Else it asks Google by gRPC how each bucket is laid out, also of an emulator, and waits for the answer.
-    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
     for name in (
         "dvc_s3", "s3fs", "aiobotocore.session", "aiobotocore.httpsession", "dvc_azure", "dvc_azure.spec", "adlfs", "knack.config",
         "azure.identity.aio", "azure.storage.blob.aio", "dvc_gs", "gcsfs", "google.auth", "dvc_ssh", "dvc_ssh.spec", "asyncssh",

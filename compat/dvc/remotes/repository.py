@@ -23,7 +23,8 @@ class Repository:
         self.env = environment(folder / "home", DVC_SITE_CACHE_DIR=str(folder / "site"), TMPDIR=str(folder / "tmp"))
         if isinstance(origin, Repository):
             self.git("clone", "-q", str(origin.path), str(self.path), cwd=folder)
-            shutil.copy(origin.path / ".dvc/config.local", self.path / ".dvc/config.local")
+            if (told := origin.path / ".dvc/config.local").exists():
+                shutil.copy(told, self.path / ".dvc/config.local")
         else:
             shutil.copytree(origin, self.path, symlinks=True)
 
@@ -113,6 +114,8 @@ class Repository:
         """The objects in the cache, each of which must be what it is called."""
         cache = self.path / ".dvc/cache"
         found = {str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()}
+        # Where ours notes what it has verified.
+        found = {key for key in found if not key.startswith("trackway/")}
         # Of DVC 2's own objects the hash is of another text: of lines that end as on Unix.
         for key in (key for key in found if key.startswith("files/")):
             assert is_whole(key, (cache / key).read_bytes()), f"{key} in the cache is not what it is called"

@@ -7,12 +7,14 @@ from dvc.remotes.kinds import KINDS
 from dvc.remotes.repository import Repository, is_whole
 from dvc.runners import Result
 
+# What stock's library for HTTP says now and then.
+NOT_CLOSED = "Aiohttp retry client was not closed\n"
 UP_TO_DATE = "Everything is up to date.\n"
 
 
 def lines(result: Result, name: str) -> tuple[int, list[str]]:
     """What is compared: stock prints in any order, and each remote by its name."""
-    text = (result.stdout + result.stderr).replace(f"'{name}'", "'r'").replace(f"/{name}/", "/r/")
+    text = (result.stdout + result.stderr).replace(NOT_CLOSED, "").replace(f"'{name}'", "'r'").replace(f"/{name}/", "/r/")
     return result.code, sorted(text.split("\n"))
 
 
@@ -66,7 +68,7 @@ def test_each_takes_what_the_other_pushed(kind, remote, repository, stock, ours)
     # Something new, from ours to stock.
     mine.write("d/a", b"changed")
     mine.write("d/more", b"more")
-    mine.write("f", b"changed")
+    mine.write("f", b"file, changed")
     mine.dvc("add", "-q", "d", "f")
     mine.commit()
     theirs.follow(mine)
@@ -81,10 +83,12 @@ def test_each_takes_what_the_other_pushed(kind, remote, repository, stock, ours)
 
     # What a collection takes.
     before = len(remote.objects.keys("p/"))
-    on_each("gc", "-c", "-w", "-f", code=0 if KINDS[kind].lists else None)
-    same_objects(remote)
-    if KINDS[kind].lists:
-        assert len(remote.objects.keys("p/")) == before - 3
+    if KINDS[kind].lists and KINDS[kind].stock_deletes:
+        on_each("gc", "-c", "-w", "-f")
+        same_objects(remote)
+    else:
+        mine.dvc("gc", "-c", "-w", "-f", "-r", "p", code=0 if KINDS[kind].lists else 255)
+    assert len(remote.objects.keys("p/")) == before - (3 if KINDS[kind].lists else 0)
     on_each("pull")
 
 

@@ -11,6 +11,8 @@ from dvc.remotes.repository import Repository, is_whole
 
 UP_TO_DATE = "Everything is up to date.\n"
 SECONDS = 60
+# Of what `fill` adds: 42 files in a folder, its list, and a file.
+OBJECTS = 44
 
 
 def fill(one: Repository) -> None:
@@ -39,7 +41,7 @@ def whole(remote) -> int:
 def complete(one: Repository, remote) -> None:
     """A run without faults completes it."""
     one.dvc("push", "-r", "p")
-    assert whole(remote) == 43
+    assert whole(remote) == OBJECTS
     assert one.dvc("push", "-r", "p").stdout == UP_TO_DATE
     assert one.dvc("status", "-c", "-r", "p").stdout == "Cache and remote 'p' are in sync.\n"
 
@@ -82,12 +84,13 @@ def test_connections_are_cut_delayed_and_garbled(kind, remote, repository, ours,
     two.dvc("pull", "-r", "p")
     assert two.data() == one.data()
     assert two.cached() == one.cached()
-    assert whole(remote) == 43
+    assert whole(remote) == OBJECTS
 
 
-@pytest.mark.kinds("s3", "azure")
+# Azurite forgets its containers when it is killed.
+@pytest.mark.kinds("s3")
 def test_the_server_is_killed_in_mid_push(kind, repository, ours, own_store, fault_proxy):
-    server = own_store({"s3": "seaweedfs", "azure": "azurite"}[kind])
+    server = own_store("seaweedfs")
     remote = KINDS[kind].remote(server)
     proxy = fault_proxy(remote.address, "delay=20")
     one = repository("one", ours, remote)

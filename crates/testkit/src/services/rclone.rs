@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::daemon::{Daemon, Launch};
 use super::folder::Folder;
 use super::ports::{self, Port};
-use super::seaweedfs::{REGION, s3_variables};
+use super::seaweedfs::{REGION, create_bucket_as, s3_variables};
 use super::{Service, programs, unknown};
 use crate::Result;
 use crate::client::Client;
@@ -22,7 +22,7 @@ const SECRET_KEY: &str = "rclonesecret";
 pub struct Rclone {
     _server: Daemon,
     port: Port,
-    folder: Folder,
+    _folder: Folder,
 }
 
 impl Rclone {
@@ -37,7 +37,7 @@ impl Rclone {
             .args(["--auth-key", &format!("{ACCESS_KEY},{SECRET_KEY}"), "buckets"])
             // It refuses us, which is an answer.
             .start(|| client.send("GET", "/", &[], None).is_ok())?;
-        Ok(Self { _server: server, port, folder })
+        Ok(Self { _server: server, port, _folder: folder })
     }
 
     pub fn start_sftp() -> Result<Self> {
@@ -50,7 +50,7 @@ impl Rclone {
             .args(["--user", ACCESS_KEY, "--pass", SECRET_KEY, "--vfs-cache-mode", "writes"])
             .args(["--vfs-write-back", "0s", "buckets"])
             .start(|| ports::answers(number))?;
-        Ok(Self { _server: server, port, folder })
+        Ok(Self { _server: server, port, _folder: folder })
     }
 
     /// `protocol=s3` or `protocol=sftp`
@@ -84,9 +84,9 @@ impl Rclone {
         REGION
     }
 
-    /// Its buckets are folders.
+    /// By itself: a folder that is made behind its back it may see only after minutes.
     pub fn create_bucket(&self, name: &str) -> Result {
-        Ok(fs::create_dir(self.folder.join("buckets").join(name))?)
+        create_bucket_as(&self.endpoint(), name, ACCESS_KEY, SECRET_KEY)
     }
 }
 
