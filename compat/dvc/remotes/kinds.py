@@ -7,6 +7,7 @@ import base64
 import dataclasses
 import pathlib
 import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable
 
@@ -54,6 +55,8 @@ class Remote:
     nowhere: str = ""
     # What must show nowhere.
     secrets: tuple[str, ...] = ()
+    # Makes a folder in it, where stock cannot.
+    make_folder: Callable[[str], None] = lambda _: None
     # Of the server: `127.0.0.1:8333`.
     address: str = ""
 
@@ -70,6 +73,7 @@ class Remote:
 
     def configure(self, repository, name: str, below: str) -> None:
         """Adds the remote `name` in the folder `below` of this place."""
+        self.make_folder(below)
         repository.dvc("remote", "add", "-f", name, f"{self.url}/{below}")
         for option, value in self.options.items():
             repository.dvc("remote", "modify", name, option, value)
@@ -122,6 +126,42 @@ def gs(store) -> Remote:
     )
 
 
+def ssh(server) -> Remote:
+    url, folder = server.folder()
+    return Remote(
+        url,
+        Folder(folder),
+        options={"keyfile": str(server.key)},
+        wrong={"keyfile": str(server.keys / "stranger")},
+        nowhere=f"ssh://{server.user}@127.0.0.1:{server.port}/proc/nowhere",
+        address=f"127.0.0.1:{server.port}",
+    )
+
+
+def webdav(server) -> Remote:
+    name = server.folder()
+    root = pathlib.Path(server.variables["APACHE_AUTHORITY"]).parent.parent / "dav" / name
+    basic = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
+
+    def make_folder(below: str) -> None:
+        # Stock wants the folder of the URL to be there.
+        if not (root / below).exists():
+            url, told = f"http://{server.address}/dav/{name}/{below}/", {"Authorization": f"Basic {basic}"}
+            urllib.request.urlopen(urllib.request.Request(url, method="MKCOL", headers=told)).close()
+
+    return Remote(
+        f"webdav://{server.address}/dav/{name}",
+        Folder(root),
+        options={"user": server.user},
+        private={"password": server.password},
+        wrong={"password": "wrong-" + server.password},
+        nowhere=f"webdav://{server.address}/nowhere/p",
+        secrets=(server.password, basic),
+        make_folder=make_folder,
+        address=server.address,
+    )
+
+
 def http(server) -> Remote:
     name = f"test-{uuid.uuid4().hex}"
     return Remote(
@@ -152,5 +192,7 @@ KINDS = {
     "s3-juicefs": Kind("juicefs", s3, stock_deletes=False),
     "azure": Kind("azurite", azure),
     "gs": Kind("fake_gcs", gs),
+    "ssh": Kind("sshd", ssh),
+    "webdav": Kind("apache", webdav),
     "http": Kind("plain_http", http, lists=False),
 }
