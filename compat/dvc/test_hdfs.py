@@ -90,7 +90,7 @@ def test_who_may_not_is_told(repository, client, hdfs):
     (folder / "a").write_bytes(b"a")
     run("remote", "add", "-d", "r", f"{hdfs.url}{hdfs.folder()}", hdfs=hdfs)
     run("add", "-q", "a", hdfs=hdfs)
-    refused = run("push", hdfs=hdfs, user="nobody", code=1)
+    refused = run("push", hdfs=hdfs, user="nobody", code=255)
     assert "Permission denied" in refused.stderr, refused
     run("remote", "modify", "r", "user", hdfs.variables["HADOOP_USER_NAME"], hdfs=hdfs)
     run("push", hdfs=hdfs, user="nobody")

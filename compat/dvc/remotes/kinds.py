@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from buckets import PREFIX, Bucket
 from dvc.remotes import plain_http
+from dvc.remotes.webhdfs import Hdfs
 
 
 @dataclasses.dataclass
@@ -175,6 +176,16 @@ def http(server) -> Remote:
     )
 
 
+def webhdfs(hdfs) -> Remote:
+    root, user = hdfs.folder(), hdfs.variables["HADOOP_USER_NAME"]
+    return Remote(
+        hdfs.web_url + root,
+        Hdfs(hdfs.web_url, root, user),
+        options={"user": user},
+        address=hdfs.web_url.removeprefix("webhdfs://"),
+    )
+
+
 @dataclasses.dataclass
 class Kind:
     # The fixture of its server.
@@ -194,5 +205,6 @@ KINDS = {
     "gs": Kind("fake_gcs", gs),
     "ssh": Kind("sshd", ssh),
     "webdav": Kind("apache", webdav),
+    "webhdfs": Kind("hdfs", webhdfs),
     "http": Kind("plain_http", http, lists=False),
 }

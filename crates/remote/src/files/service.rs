@@ -20,7 +20,7 @@ pub(crate) enum Service {
     Ssh(Ssh),
     WebDav(Box<WebDav>),
     Hdfs(Hdfs),
-    WebHdfs(WebHdfs),
+    WebHdfs(Box<WebHdfs>),
 }
 
 /// The bytes of a file, in pieces, that end with a fault if they are not all.

@@ -36,7 +36,7 @@ pub(crate) fn open(server: &Server, options: &Options) -> crate::Result<Files> {
     let location = server.to_string();
     let invalid = |reason| Error::InvalidLocation { location: location.clone(), reason };
     let webhdfs = WebHdfs::new(server, options).map_err(invalid)?;
-    Ok(Files::new(Service::WebHdfs(webhdfs), location, &server.path, options.http.attempts))
+    Ok(Files::new(Service::WebHdfs(Box::new(webhdfs)), location, &server.path, options.http.attempts))
 }
 
 impl WebHdfs {
