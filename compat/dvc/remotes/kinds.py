@@ -181,7 +181,8 @@ def webhdfs(hdfs) -> Remote:
     return Remote(
         hdfs.web_url + root,
         Hdfs(hdfs.web_url, root, user),
-        options={"user": user},
+        options={},
+        private={"user": user},
         address=hdfs.web_url.removeprefix("webhdfs://"),
     )
 

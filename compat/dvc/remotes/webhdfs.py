@@ -22,6 +22,7 @@ class Hdfs:
         return f"{self.root}/{key}".rstrip("/")
 
     def keys(self, below: str = "") -> dict[str, int]:
+        below = below.rstrip("/")
         answer = self._ask("GET", self._path(below), "LISTSTATUS")
         if answer.status_code == 404:
             return {}
