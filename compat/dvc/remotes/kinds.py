@@ -194,8 +194,10 @@ class Kind:
     remote: Callable[..., Remote]
     # HTTP has no listing: there is no `gc -c`.
     lists: bool = True
-    # JuiceFS wants a checksum of a list of objects to delete, which stock does not send.
+    # JuiceFS wants a checksum of a list of objects to delete, which stock does not send; HDFS's client takes no list.
     stock_deletes: bool = True
+    # Of an object that is missing, HDFS's client leaves no empty file behind, over which stock stumbles.
+    stock_misses: bool = True
 
 
 KINDS = {
@@ -206,6 +208,6 @@ KINDS = {
     "gs": Kind("fake_gcs", gs),
     "ssh": Kind("sshd", ssh),
     "webdav": Kind("apache", webdav),
-    "webhdfs": Kind("hdfs", webhdfs),
+    "webhdfs": Kind("hdfs", webhdfs, stock_deletes=False, stock_misses=False),
     "http": Kind("plain_http", http, lists=False),
 }
