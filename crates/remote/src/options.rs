@@ -255,7 +255,9 @@ pub enum Upload {
 
 /// Asks a person for a password, if there is one to ask.
 #[derive(Clone, Default)]
-pub struct Ask(Option<Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>>);
+pub struct Ask(Option<Arc<Answering>>);
+
+type Answering = dyn Fn(&str) -> Option<Secret> + Send + Sync;
 
 impl Ask {
     /// `ask` gets the line to show, and may take its time. None: there is nobody to ask.
