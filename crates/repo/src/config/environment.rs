@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use trackway_remote::{Ask, Secret};
+
 /// The variables that DVC 3.67 honours and those the binary needs besides. The library reads no environment itself.
 ///
 /// `DVC_ROOT` and `DVC_STAGE` are not here: DVC sets them for the commands of stages and never reads them.
@@ -12,11 +14,18 @@ pub struct Environment {
     /// The user's home where `HOME` is not set (from the system's list of users).
     pub home: Option<PathBuf>,
     pub cwd: PathBuf,
+    /// Who is asked for the passwords of remotes.
+    pub(crate) ask: Ask,
 }
 
 impl Environment {
     pub fn new(vars: impl IntoIterator<Item = (String, String)>, home: Option<PathBuf>, cwd: PathBuf) -> Environment {
-        Environment { vars: vars.into_iter().collect(), home, cwd }
+        Environment { vars: vars.into_iter().collect(), home, cwd, ask: Ask::default() }
+    }
+
+    /// With a person at hand: `ask` shows a line, and gives what is typed.
+    pub fn asking(self, ask: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Environment {
+        Environment { ask: Ask::with(move |line| ask(line).map(Secret::new)), ..self }
     }
 
     /// A variable that is set and not empty.

@@ -48,7 +48,11 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
     if let (false, Some(home)) = (variables.contains_key("HOME"), environment.home_dir()) {
         variables.insert("HOME".to_owned(), home.to_string_lossy().into_owned());
     }
-    let mut options = Options { environment: trackway_remote::Environment::only(variables), ..Options::default() };
+    let mut options = Options {
+        environment: trackway_remote::Environment::only(variables),
+        ask: environment.ask.clone(),
+        ..Options::default()
+    };
     let location = match config.scheme.as_str() {
         "s3" => s3::options(config, &mut options)?,
         "azure" => azure::options(config, environment, &mut options)?,

@@ -37,7 +37,8 @@ pub fn listen() {
     drop(listener);
 }
 
-fn end() -> ! {
+/// Ends the process as Ctrl-C does.
+pub fn end() -> ! {
     eprintln!("\nERROR: interrupted by the user");
     std::process::exit(i32::from(EXIT_CODE));
 }

@@ -8,6 +8,7 @@
 
 pub mod interrupt;
 pub mod json;
+pub mod password;
 pub mod progress;
 pub mod prompt;
 pub mod table;

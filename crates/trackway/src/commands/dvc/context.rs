@@ -8,7 +8,7 @@ use trackway_repo::config::{Config, Environment, Levels};
 use trackway_repo::scm::ToCommit;
 
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, password};
 
 /// Under which name the command was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Context {
     pub fn environment(&self) -> Environment {
         let vars =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Environment::new(vars, std::env::home_dir(), self.folder.clone())
+        Environment::new(vars, std::env::home_dir(), self.folder.clone()).asking(password::ask)
     }
 
     /// The repository around the current folder. In our own manner a busy lock is waited for.
