@@ -198,7 +198,6 @@ CASES = cases(
     > checkout f.dvc
     > pull d.dvc
     > status d.dvc
-    > pull
     > data status
     > update d.dvc
     > update f.dvc

@@ -80,7 +80,8 @@ def test_to_a_remote(both, remote):
     both.dvc("import-url", "remote://r/data", "--to-remote", "-r", "store")
     both.dvc("import-url", "remote://r/f", "f1", "--to-remote", "-r", "store", "-j", "2")
     both.dvc("add", "remote://r/f", "--to-remote", "-r", "store", "-o", "f2")
-    sent = remote.objects.keys("store/")
+    # Beside them stock leaves what it wrote before it knew their names.
+    sent = [key for key in remote.objects.keys("store/") if not key.endswith(".tmp")]
     assert len(sent) == 5, sent
     remote.objects.write("in/data/c", b"333\n")
     both.dvc("update", "data.dvc", "--to-remote", "-r", "store")

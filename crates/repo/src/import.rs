@@ -47,6 +47,10 @@ impl Repo {
         let _working = self.working_lock()?;
         let mut stage = self.plan_import(&own_name(path), options.out.as_deref(), options.force, dep)?;
         let mut scm = ScmChanges::new(self);
+        if let Some(file) = &options.config {
+            // As DVC 3.67, which opens the settings before it says or writes anything.
+            imports::config_file(file, self.environment())?;
+        }
         if !options.no_exec {
             self.note_import(&stage);
             let browser = self.open_import(&mut stage, false)?;
@@ -55,9 +59,6 @@ impl Repo {
             } else {
                 self.download_import(&mut stage, &browser, options.jobs, progress)?;
             }
-        } else if let Some(file) = &options.config {
-            // As DVC 3.67, which opens the settings before it writes their name.
-            imports::config_file(file, self.environment())?;
         }
         scm.ignore(&stage.outs[0].path)?;
         stage.frozen = true;
