@@ -104,7 +104,7 @@ async fn what_such_a_server_cannot_do_is_unsupported() {
         remote.list(&RelPath::root()).await.unwrap_err(),
         remote.list_all(&RelPath::root()).try_collect::<Vec<_>>().await.unwrap_err(),
         remote.delete_file(&at).await.unwrap_err(),
-        remote.delete_many(&[at.clone()]).await.unwrap_err(),
+        remote.delete_many(std::slice::from_ref(&at)).await.unwrap_err(),
         remote.delete_tree(&at).await.unwrap_err(),
         remote.create_if_absent(&at, "1".into()).await.unwrap_err(),
         remote.begin_multipart(&at).await.unwrap_err(),
