@@ -43,7 +43,8 @@ Usage: trackway-bench data [OPTIONS]      folders and caches
   --files N      files in the folder of the rows about many files (default: 100000)
   --ours PATH    Trackway's program (default: $TRACKWAY_BIN, or the one beside this program)
   --stock PATH   DVC's program (default: the `dvc` beside $TRACKWAY_PYTHON_DVC_3_67)
-  --no-write     print the record, do not write it to bench/results/ (small and partial runs are never written)
+  --no-write     print the record, do not write it to bench/results/ (small runs are never written, partial ones
+                 only of remotes)
   --strict       end with an error when a floor is missed or answers differ
 ";
 
@@ -254,7 +255,8 @@ fn run(table: Table, arguments: Arguments, base: &Path) -> Result<()> {
     ensure!(!record.rows.is_empty(), "no row has such a name: {}", run.only.join(", "));
     record.took = begin.elapsed();
     print!("{}", record.markdown());
-    if arguments.write && !run.scale.small && run.only.is_empty() {
+    // The table of remotes may be taken kind by kind: it says which rows it has.
+    if arguments.write && !run.scale.small && (run.only.is_empty() || table == Table::Remotes) {
         eprintln!("written to {}", record.write()?.display());
     }
     let missed = record.missed();

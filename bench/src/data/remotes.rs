@@ -244,8 +244,8 @@ fn rows<'a>(kind: &Kind, large: bool) -> Vec<Row<Exchange<'a>>> {
     if large {
         let floor = Floor::OfDvc(kind.large);
         return vec![
-            row("push of the large file", &["push"], floor, Exchange::new_remote, Exchange::has_pushed, Output::Same),
-            row("pull of the large file", &["pull"], floor, Exchange::clone_of_it, Exchange::has_pulled, Output::Same),
+            row("large file, push", &["push"], floor, Exchange::new_remote, Exchange::has_pushed, Output::Same),
+            row("large file, pull", &["pull"], floor, Exchange::clone_of_it, Exchange::has_pulled, Output::Same),
         ];
     }
     let (time, cpu) = kind.small;
@@ -255,11 +255,11 @@ fn rows<'a>(kind: &Kind, large: bool) -> Vec<Row<Exchange<'a>>> {
     };
     let idle = Floor::OfDvc(kind.idle);
     vec![
-        row("push", &["push"], small, Exchange::new_remote, Exchange::has_pushed, Output::Same),
-        row("push, nothing to do", &["push"], idle, Exchange::pushed, Exchange::has_pushed, Output::Same),
-        row("status -c", &["status", "-c"], idle, Exchange::pushed, Exchange::nothing, Output::Same),
-        row("pull", &["pull"], small, Exchange::clone_of_it, Exchange::has_pulled, Output::Same),
-        row("pull, nothing to do", &["pull"], idle, Exchange::pulled, Exchange::has_pulled, Output::Same),
+        row("small files, push", &["push"], small, Exchange::new_remote, Exchange::has_pushed, Output::Same),
+        row("small files, push, nothing to do", &["push"], idle, Exchange::pushed, Exchange::has_pushed, Output::Same),
+        row("small files, status -c", &["status", "-c"], idle, Exchange::pushed, Exchange::nothing, Output::Same),
+        row("small files, pull", &["pull"], small, Exchange::clone_of_it, Exchange::has_pulled, Output::Same),
+        row("small files, pull, nothing to do", &["pull"], idle, Exchange::pulled, Exchange::has_pulled, Output::Same),
     ]
 }
 
