@@ -29,7 +29,8 @@ class Bucket:
     def keys(self, below: str = "") -> dict[str, int]:
         """The size of every object whose key begins with the prefix and `below`, by what follows the prefix."""
         found = self._list(PREFIX + below)
-        return {key.removeprefix(PREFIX): size for key, size in found}
+        # JuiceFS lists the folders that it has, emptied ones too.
+        return {key.removeprefix(PREFIX): size for key, size in found if not key.endswith("/")}
 
     def everything(self) -> set[str]:
         """Every key in the bucket, with its prefix."""

@@ -132,7 +132,8 @@ def ssh(server) -> Remote:
     return Remote(
         url,
         Folder(folder),
-        options={"keyfile": str(server.key)},
+        options={},
+        private={"keyfile": str(server.key)},
         wrong={"keyfile": str(server.keys / "stranger")},
         nowhere=f"ssh://{server.user}@127.0.0.1:{server.port}/proc/nowhere",
         address=f"127.0.0.1:{server.port}",
@@ -157,7 +158,8 @@ def webdav(server) -> Remote:
         private={"password": server.password},
         wrong={"password": "wrong-" + server.password},
         nowhere=f"webdav://{server.address}/nowhere/p",
-        secrets=(server.password, basic),
+        # The password alone is too short a word to be looked for.
+        secrets=(basic, f":{server.password}@"),
         make_folder=make_folder,
         address=server.address,
     )
@@ -196,7 +198,7 @@ class Kind:
     lists: bool = True
     # JuiceFS wants a checksum of a list of objects to delete, which stock does not send; HDFS's client takes no list.
     stock_deletes: bool = True
-    # Of an object that is missing, HDFS's client leaves no empty file behind, over which stock stumbles.
+    # Of an object that is missing, WebDAV's and HDFS's clients leave no empty file behind, over which stock stumbles.
     stock_misses: bool = True
 
 
@@ -207,7 +209,7 @@ KINDS = {
     "azure": Kind("azurite", azure),
     "gs": Kind("fake_gcs", gs),
     "ssh": Kind("sshd", ssh),
-    "webdav": Kind("apache", webdav),
+    "webdav": Kind("apache", webdav, stock_misses=False),
     "webhdfs": Kind("hdfs", webhdfs, stock_deletes=False, stock_misses=False),
     "http": Kind("plain_http", http, lists=False),
 }

@@ -3,9 +3,14 @@
 The same data goes to two folders of one remote: stock pushes to `p` first, ours to `q`.
 """
 
+import pytest
+
 from dvc.remotes.kinds import KINDS
 from dvc.remotes.repository import Repository, is_whole
 from dvc.runners import Result
+
+# A machine that does much else, and stock with its slow libraries.
+pytestmark = pytest.mark.timeout(600)
 
 # What stock's library for HTTP says now and then.
 NOT_CLOSED = "Aiohttp retry client was not closed\n"

@@ -9,6 +9,9 @@ import pytest
 from dvc.remotes.kinds import KINDS
 from dvc.remotes.repository import Repository, is_whole
 
+# A machine that does much else, and stock with its slow libraries.
+pytestmark = pytest.mark.timeout(600)
+
 UP_TO_DATE = "Everything is up to date.\n"
 SECONDS = 60
 # Of what `fill` adds: 42 files in a folder, its list, and a file.
@@ -48,39 +51,46 @@ def complete(one: Repository, remote) -> None:
 
 @pytest.mark.kinds(*(kind for kind in KINDS if kind not in ("s3-rclone", "s3-juicefs")))
 def test_connections_are_cut_delayed_and_garbled(kind, remote, repository, ours, fault_proxy):
-    proxy = fault_proxy(remote.address)
     one = repository("one", ours, remote)
     fill(one)
-    remote.through(proxy.address).configure(one, "p", "p")
+    remote.configure(one, "p", "p")
     one.commit()
+    two = repository("two", ours, remote, of=one)
 
-    for faults in (["cut-up=900"], ["cut-up=400000"], ["cut-down=150"], ["corrupt-up=300000"], ["corrupt-down=120"]):
-        for _ in range(6):
+    def by_way_of(one: Repository, *faults: str):
+        """A proxy of its own, which does this to the first connections."""
+        proxy = fault_proxy(remote.address)
+        for _ in range(3 if faults else 0):
             proxy.next(*faults)
+        remote.through(proxy.address).configure(one, "p", "p")
+        return proxy
+
+    for fault in ("cut-up=900", "cut-up=400000", "cut-down=150", "corrupt-up=300000", "corrupt-down=120"):
+        by_way_of(one, fault)
         done = one.dvc("push", "-r", "p", code=None)
+        assert not done.code or "ERROR" in done.stderr, f"{fault}: {done}"
         whole(remote)
-        if done.code:
-            assert "ERROR" in done.stderr, done
-    # As long as nothing large gets through.
+    # As long as nothing large gets through, and slowly.
+    proxy = by_way_of(one)
     proxy.set("cut-up=1000000")
     one.dvc("push", "-r", "p", code=None)
     whole(remote)
     proxy.set("delay=3")
     complete(one, remote)
 
-    two = repository("two", ours, remote, of=one)
-    for faults in (["cut-down=900"], ["cut-down=400000"], ["cut-up=150"], ["corrupt-down=300000"], ["corrupt-up=120"]):
-        for _ in range(6):
-            proxy.next(*faults)
-        two.dvc("fetch", "-r", "p", code=None)
+    for fault in ("cut-down=900", "cut-down=400000", "cut-up=150", "corrupt-down=300000", "corrupt-up=120"):
+        by_way_of(two, fault)
+        done = two.dvc("fetch", "-r", "p", code=None)
+        assert not done.code or "ERROR" in done.stderr, f"{fault}: {done}"
         # Each is looked at.
         two.cached()
+    proxy = by_way_of(two)
     proxy.set("cut-down=1000000")
     two.dvc("pull", "-r", "p", code=None)
     two.cached()
     proxy.set("refuse=yes")
-    assert two.dvc("pull", "-r", "p", code=None).code in (0, 1, 255)
-    proxy.set()
+    two.dvc("pull", "-r", "p", code=None)
+    proxy.set("delay=3")
     two.dvc("pull", "-r", "p")
     assert two.data() == one.data()
     assert two.cached() == one.cached()

@@ -208,7 +208,8 @@ impl Apache {
              AuthType Basic\nAuthName trackway\nAuthUserFile {dir}/basic\nRequire valid-user\n"
         );
         for (place, what) in [
-            ("/dav", format!("Dav On\n{basic}")),
+            // With the slash that is on elsewhere, DVC's own client ends at the 301 for a folder without one.
+            ("/dav", format!("Dav On\nDirectorySlash Off\n{basic}")),
             ("/digest", format!("Dav On\n{digest}")),
             ("/token", format!("Dav On\n{token}")),
             ("/up", "Dav On\nScript POST /cgi/store\n".to_owned()),
