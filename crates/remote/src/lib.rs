@@ -7,6 +7,7 @@
 //! - reading: [`Remote::get`] gives an [`Object`] with its [`Stat`], from which any range is streamed;
 //!   [`Remote::stat`], [`Remote::list`] (one level, sorted), [`Remote::list_all`];
 //! - writing: [`Remote::put`] streams a body and stores all of it or nothing; [`Remote::create_if_absent`];
+//! - versions, where a bucket keeps them: [`Stat::version`], [`Remote::get_version`], [`Remote::stat_version`];
 //! - deleting: [`Remote::delete_file`], [`Remote::delete_many`], [`Remote::delete_tree`];
 //! - what only object stores have: multipart uploads with part ids, signed URLs. A folder answers
 //!   [`Error::Unsupported`], and [`Remote::capabilities`] says so beforehand.
@@ -78,6 +79,8 @@ pub struct Stat {
     pub modified: Option<SystemTime>,
     /// Changes whenever the content does; without quotes. Directories have none.
     pub etag: Option<String>,
+    /// What a store that keeps the versions of a file calls this one.
+    pub version: Option<String>,
 }
 
 /// One line of a listing.
@@ -208,6 +211,27 @@ impl Remote {
             Ok(stat) => Ok(Some(stat).filter(|stat| !stat.is_dir)),
             Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether files may have versions here. Whether a bucket really keeps them is told by the [`Stat`] of what was put.
+    pub fn may_keep_versions(&self) -> bool {
+        matches!(&*self.kind, Kind::Bucket(_))
+    }
+
+    /// What is known of one version of a file, which may not be the newest; `None` if it is not there (any more).
+    pub async fn stat_version(&self, path: &RelPath, version: &str) -> Result<Option<Stat>> {
+        match &*self.kind {
+            Kind::Bucket(bucket) => bucket.stat_version(path, version).await,
+            _ => Err(Error::Unsupported { what: "versions of files", kind: "what is no bucket" }),
+        }
+    }
+
+    /// One version of a file, ready to be streamed.
+    pub async fn get_version(&self, path: &RelPath, version: &str) -> Result<Object> {
+        match &*self.kind {
+            Kind::Bucket(bucket) => bucket.get_version(path, version).await,
+            _ => Err(Error::Unsupported { what: "versions of files", kind: "what is no bucket" }),
         }
     }
 

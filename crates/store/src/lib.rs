@@ -42,7 +42,7 @@ mod writers;
 pub use cache::{Cache, CacheOptions, Incoming, IncomingAny, Layout, Object, Objects};
 pub use checkout::{Change, ChangeKind, CheckoutOptions, Failure, Outcome, Plan, Target, plan};
 pub use collect::{Folder, Stored, Used, delete_folders, inventory, list_folders};
-pub use distant::Distant;
+pub use distant::{Distant, Named};
 pub use error::{Error, Result};
 pub use hash::{Hasher, hash_bytes, hash_file, is_text};
 pub use link::{LinkType, unprotect};

@@ -226,9 +226,7 @@ impl Depot {
                 failures.take(oid, progress, outcome)
             })?,
         }
-        let mut failed = failures.list.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.sort_by_key(|failed| failed.oid);
-        Ok(failed)
+        Ok(failures.into_list())
     }
 }
 
@@ -253,7 +251,7 @@ impl Progress for WithoutBytes<'_> {
 
 /// What failed, while the rest goes on.
 #[derive(Default)]
-struct Failures {
+pub(crate) struct Failures {
     list: Mutex<Vec<Failed>>,
     /// How often in a row, by all threads together, the remote could not be reached.
     unreachable: AtomicUsize,
@@ -263,7 +261,7 @@ impl Failures {
     /// After so many, each tried several times, it is not worth going on.
     const GIVE_UP: usize = 4;
 
-    fn take(&self, oid: &Oid, progress: &dyn Progress, outcome: Result<()>) -> Result<()> {
+    pub fn take(&self, oid: &Oid, progress: &dyn Progress, outcome: Result<()>) -> Result<()> {
         match outcome {
             Ok(()) => {
                 self.unreachable.store(0, Ordering::Relaxed);
@@ -277,6 +275,12 @@ impl Failures {
                 Ok(())
             }
         }
+    }
+
+    pub fn into_list(self) -> Vec<Failed> {
+        let mut failed = self.list.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.sort_by_key(|failed| failed.oid);
+        failed
     }
 
     fn ends_all(&self, error: &Error) -> bool {

@@ -48,8 +48,14 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
         size,
         etag: answer.header("etag").map(unquoted),
         modified: answer.header("last-modified").and_then(date),
+        version: version(answer),
         sum: sum.map(Sum::Md5),
     }
+}
+
+/// Only an account that keeps versions tells them.
+pub(super) fn version(answer: &Answer) -> Option<String> {
+    answer.header("x-ms-version-id").map(str::to_owned)
 }
 
 fn date(text: &str) -> Option<SystemTime> {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Sent, Service, Session, random_id};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Sent, Service, Session, Stored, random_id};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -55,6 +55,13 @@ impl<'a> Call<'a> {
     fn query(mut self, name: &'a str, value: impl Into<String>) -> Call<'a> {
         self.query.push((name, value.into()));
         self
+    }
+
+    fn version(self, version: Option<&str>) -> Call<'a> {
+        match version {
+            Some(version) => self.query("versionid", version),
+            None => self,
+        }
     }
 
     fn header(mut self, name: &'static str, value: impl Into<String>) -> Call<'a> {
@@ -101,15 +108,21 @@ impl Azure {
         matches!(self.settings.access, Access::Key(_) | Access::Token)
     }
 
-    pub async fn head(&self, key: &str) -> Result<Head, Fault> {
-        let answer = self.call(&Call::new(Method::HEAD, Some(key))).await?;
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Head, Fault> {
+        let answer = self.call(&Call::new(Method::HEAD, Some(key)).version(version)).await?;
         let size = answer.header("content-length").and_then(|size| size.parse().ok()).unwrap_or(0);
         Ok(answers::head(&answer, size))
     }
 
-    pub async fn get(&self, key: &str, wanted: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        wanted: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Got, Fault> {
         let span = format!("bytes={}-{}", wanted.start, wanted.end.saturating_sub(1));
-        let mut call = Call::new(Method::GET, Some(key)).header("x-ms-range", span);
+        let mut call = Call::new(Method::GET, Some(key)).version(version).header("x-ms-range", span);
         if let Some(etag) = etag {
             call = call.header("if-match", format!("\"{etag}\""));
         }
@@ -119,10 +132,10 @@ impl Azure {
         Ok(Got { head: answers::head(&answer, size), range, body: answer })
     }
 
-    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
+    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Stored, Fault> {
         let call = Call::new(Method::PUT, Some(key)).header("x-ms-blob-type", "BlockBlob");
         let answer = self.create(call.body(content), how).await?;
-        Ok(answer.header("etag").map(unquoted))
+        Ok(Stored { etag: answer.header("etag").map(unquoted), version: answers::version(&answer) })
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {
@@ -158,7 +171,13 @@ impl Azure {
         Ok(Sent { number, etag, checksum: String::new() })
     }
 
-    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
+    pub async fn finish(
+        &self,
+        key: &str,
+        session: &Session,
+        sent: &[Sent],
+        how: How,
+    ) -> Result<Option<String>, Fault> {
         self.commit(key, &session.id, sent.iter().map(|part| part.number), how).await
     }
 
@@ -210,7 +229,7 @@ impl Azure {
     }
 
     pub async fn complete(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), Fault> {
-        self.commit(key, upload_id, parts.iter().map(|part| part.number), How::default()).await
+        self.commit(key, upload_id, parts.iter().map(|part| part.number), How::default()).await.map(drop)
     }
 
     async fn commit(
@@ -219,14 +238,15 @@ impl Azure {
         upload_id: &str,
         numbers: impl Iterator<Item = u32>,
         how: How,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<String>, Fault> {
         let mut list = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>");
         for number in numbers {
             list.push_str(&format!("<Latest>{}</Latest>", block_id(upload_id, number)?));
         }
         list.push_str("</BlockList>");
         let call = Call::new(Method::PUT, Some(key)).query("comp", "blocklist");
-        self.create(call.header("content-type", "application/xml").body(list.into()), how).await.map(|_| ())
+        let answer = self.create(call.header("content-type", "application/xml").body(list.into()), how).await?;
+        Ok(answers::version(&answer))
     }
 
     /// Nothing can be done: uncommitted blocks go by themselves after a week, and never become visible.

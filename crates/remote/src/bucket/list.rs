@@ -32,7 +32,7 @@ impl Bucket {
             }
         }
         if !any && !path.is_root() {
-            return Err(match bucket.service.head(&bucket.key(path)?).await {
+            return Err(match bucket.service.head(&bucket.key(path)?, None).await {
                 Ok(_) => Error::NotADirectory { path: path.to_string() },
                 Err(fault) => bucket.error(fault, path),
             });

@@ -23,7 +23,7 @@ use crate::path::{RelPath, STAGING};
 use crate::{Object, Stat};
 
 pub(crate) use read::{BucketObject, BucketStream};
-pub(crate) use service::{Ask, Got, Head, How, Listed, Page, Purpose, Sent, Service, Session, Sum};
+pub(crate) use service::{Ask, Got, Head, How, Listed, Page, Purpose, Sent, Service, Session, Stored, Sum};
 
 #[derive(Clone)]
 pub(crate) struct Bucket(Arc<Inner>);
@@ -58,18 +58,30 @@ impl Bucket {
     }
 
     pub async fn get(&self, path: &RelPath) -> Result<Object> {
-        read::get(&self.0, path).await
+        read::get(&self.0, path, None).await
     }
 
     pub fn known(&self, path: &RelPath, stat: &Stat) -> Result<Object> {
         read::known(&self.0, path, stat)
     }
 
+    pub async fn get_version(&self, path: &RelPath, version: &str) -> Result<Object> {
+        read::get(&self.0, path, Some(version)).await
+    }
+
+    pub async fn stat_version(&self, path: &RelPath, version: &str) -> Result<Option<Stat>> {
+        match self.0.service.head(&self.0.key(path)?, Some(version)).await {
+            Ok(head) => Ok(Some(stat(&head))),
+            Err(Fault::Missing) => Ok(None),
+            Err(fault) => Err(self.0.error(fault, path)),
+        }
+    }
+
     pub async fn stat(&self, path: &RelPath) -> Result<Stat> {
         if path.is_root() {
             return Ok(directory());
         }
-        match self.0.service.head(&self.0.key(path)?).await {
+        match self.0.service.head(&self.0.key(path)?, None).await {
             Ok(head) => Ok(stat(&head)),
             Err(Fault::Missing) if self.0.is_dir(path).await? => Ok(directory()),
             Err(fault) => Err(self.0.error(fault, path)),
@@ -77,7 +89,7 @@ impl Bucket {
     }
 
     pub async fn stat_file(&self, path: &RelPath) -> Result<Option<Stat>> {
-        match self.0.service.head(&self.0.key(path)?).await {
+        match self.0.service.head(&self.0.key(path)?, None).await {
             Ok(head) => Ok(Some(stat(&head))),
             Err(Fault::Missing) => Ok(None),
             Err(fault) => Err(self.0.error(fault, path)),
@@ -159,11 +171,17 @@ fn refuse_root(path: &RelPath) -> Result<()> {
 }
 
 fn stat(head: &Head) -> Stat {
-    Stat { size: head.size, is_dir: false, modified: head.modified, etag: head.etag.clone() }
+    Stat {
+        size: head.size,
+        is_dir: false,
+        modified: head.modified,
+        etag: head.etag.clone(),
+        version: head.version.clone(),
+    }
 }
 
 fn directory() -> Stat {
-    Stat { size: 0, is_dir: true, modified: None, etag: None }
+    Stat { size: 0, is_dir: true, modified: None, etag: None, version: None }
 }
 
 /// Sixteen characters that nobody else has.

@@ -28,42 +28,50 @@ pub(crate) struct BucketObject {
     bucket: Arc<Inner>,
     path: RelPath,
     key: String,
+    /// Only this version was asked for.
+    version: Option<String>,
     head: Head,
     first: Bytes,
 }
 
-pub(super) async fn get(bucket: &Arc<Inner>, path: &RelPath) -> Result<Object> {
+pub(super) async fn get(bucket: &Arc<Inner>, path: &RelPath, version: Option<&str>) -> Result<Object> {
     if path.is_root() {
         return Err(Error::IsADirectory { path: String::new() });
     }
     let key = bucket.key(path)?;
-    let (head, first) = match first_piece(bucket, path, &key).await {
+    let (head, first) = match first_piece(bucket, path, &key, version).await {
         Ok(found) => found,
-        Err(Fault::Missing) if bucket.is_dir(path).await? => {
+        Err(Fault::Missing) if version.is_none() && bucket.is_dir(path).await? => {
             return Err(Error::IsADirectory { path: path.to_string() });
         }
         Err(fault) => return Err(bucket.error(fault, path)),
     };
-    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, head, first };
+    let version = version.map(str::to_owned);
+    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, version, head, first };
     Ok(Object { stat: stat(&object.head), source: Source::Bucket(object) })
 }
 
 /// An object of which all but its bytes is known.
 pub(super) fn known(bucket: &Arc<Inner>, path: &RelPath, stat: &Stat) -> Result<Object> {
     let key = bucket.key(path)?;
-    let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, sum: None };
-    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, head, first: Bytes::new() };
+    let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, version: None, sum: None };
+    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, version: None, head, first: Bytes::new() };
     Ok(Object { stat: stat.clone(), source: Source::Bucket(object) })
 }
 
 /// The beginning of an object, which is all of a small one and then compared with its checksum.
-async fn first_piece(bucket: &Inner, path: &RelPath, key: &str) -> Result<(Head, Bytes), Fault> {
+async fn first_piece(
+    bucket: &Inner,
+    path: &RelPath,
+    key: &str,
+    version: Option<&str>,
+) -> Result<(Head, Bytes), Fault> {
     let attempts = bucket.service.client().options().attempts;
     for attempt in 1.. {
-        let got = match bucket.service.get(key, 0..FIRST, None).await {
+        let got = match bucket.service.get(key, version, 0..FIRST, None).await {
             // The first byte of nothing cannot be had.
             Err(Fault::PastEnd) => {
-                let head = bucket.service.head(key).await?;
+                let head = bucket.service.head(key, version).await?;
                 match head.size {
                     0 => return Ok((head, Bytes::new())),
                     _ => Err(Fault::Other("it refuses a range of what is there".to_owned())),
@@ -188,7 +196,7 @@ impl Reading {
         if self.got.is_none() {
             let object = &self.object;
             let etag = object.head.etag.as_deref();
-            let got = object.bucket.service.get(&object.key, self.at..self.end, etag).await?;
+            let got = object.bucket.service.get(&object.key, object.version.as_deref(), self.at..self.end, etag).await?;
             if got.range.start != self.at || got.head.size != object.head.size {
                 return Err(Fault::Changed);
             }

@@ -17,7 +17,7 @@ impl Bucket {
         let key = bucket.key(path)?;
         // S3 says the same whether there was something or not.
         let found = match &bucket.service {
-            super::Service::S3(_) => bucket.service.head(&key).await.map(|_| ()),
+            super::Service::S3(_) => bucket.service.head(&key, None).await.map(|_| ()),
             _ => Ok(()),
         };
         let outcome = match found {
@@ -57,7 +57,7 @@ impl Bucket {
         if any {
             return Ok(());
         }
-        Err(match bucket.service.head(&bucket.key(path)?).await {
+        Err(match bucket.service.head(&bucket.key(path)?, None).await {
             Ok(_) => Error::NotADirectory { path: path.to_string() },
             Err(fault) => bucket.error(fault, path),
         })

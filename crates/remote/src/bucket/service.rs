@@ -25,7 +25,16 @@ pub(crate) struct Head {
     pub size: u64,
     pub etag: Option<String>,
     pub modified: Option<SystemTime>,
+    /// What a store that keeps versions calls this one.
+    pub version: Option<String>,
     pub sum: Option<Sum>,
+}
+
+/// What a store calls an object that it has just taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored {
+    pub etag: Option<String>,
+    pub version: Option<String>,
 }
 
 /// A checksum of a whole object.
@@ -150,16 +159,23 @@ impl Service {
         !matches!(self, Service::Gcs(_))
     }
 
-    pub async fn head(&self, key: &str) -> Result<Head, Fault> {
-        each!(self, store => store.head(key).await)
+    /// The newest version, or the one that is asked for.
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Head, Fault> {
+        each!(self, store => store.head(key, version).await)
     }
 
-    /// A range of an object, which may end behind its end; if `etag` is given, of that version only.
-    pub async fn get(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
-        each!(self, store => store.get(key, range, etag).await)
+    /// A range of an object, which may end behind its end; if `etag` is given, of that content only.
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        range: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Got, Fault> {
+        each!(self, store => store.get(key, version, range, etag).await)
     }
 
-    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
+    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Stored, Fault> {
         each!(self, store => store.put(key, content, how).await)
     }
 
@@ -209,13 +225,19 @@ impl Service {
         }
     }
 
-    /// Makes the object of its parts, which are in order.
-    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
+    /// Makes the object of its parts, which are in order. Tells which version it is, if the store says so.
+    pub async fn finish(
+        &self,
+        key: &str,
+        session: &Session,
+        sent: &[Sent],
+        how: How,
+    ) -> Result<Option<String>, Fault> {
         match self {
             Service::S3(store) => store.finish(key, session, sent, how).await,
             Service::Azure(store) => store.finish(key, session, sent, how).await,
             // The last piece did it.
-            Service::Gcs(_) => Ok(()),
+            Service::Gcs(_) => Ok(sent.last().map(|last| last.etag.clone()).filter(|generation| !generation.is_empty())),
         }
     }
 

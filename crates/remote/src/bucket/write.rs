@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::service::{How, Sent, Session};
+use super::service::{How, Sent, Session, Stored};
 use super::{Bucket, Inner, refuse_root};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -43,7 +43,7 @@ impl Bucket {
         if first.is_last {
             return put_whole(bucket, path, &key, first.content, how).await;
         }
-        if options.if_absent && bucket.service.head(&key).await.is_ok() {
+        if options.if_absent && bucket.service.head(&key, None).await.is_ok() {
             return Err(Error::AlreadyExists { path: path.to_string() });
         }
         put_in_parts(bucket, path, key, body, first, how).await
@@ -52,12 +52,12 @@ impl Bucket {
 
 async fn put_whole(bucket: &Inner, path: &RelPath, key: &str, content: Bytes, how: How) -> Result<Stat> {
     let size = content.len() as u64;
-    let etag = match bucket.service.put(key, content.clone(), how).await {
-        Ok(etag) => etag,
+    let stored = match bucket.service.put(key, content.clone(), how).await {
+        Ok(stored) => stored,
         // An answer was lost on its way: what lies there may be what we have written.
         Err(Fault::TakenOnRetry) => {
-            let head = bucket.service.head(key).await.map_err(|fault| bucket.error(fault, path))?;
-            let got = bucket.service.get(key, 0..size.max(1), head.etag.as_deref()).await;
+            let head = bucket.service.head(key, None).await.map_err(|fault| bucket.error(fault, path))?;
+            let got = bucket.service.get(key, None, 0..size.max(1), head.etag.as_deref()).await;
             let ours = match got {
                 Ok(got) => got.body.bytes(size as usize).await.is_ok_and(|found| found == content),
                 Err(Fault::PastEnd) => size == 0,
@@ -66,11 +66,11 @@ async fn put_whole(bucket: &Inner, path: &RelPath, key: &str, content: Bytes, ho
             if !ours || head.size != size {
                 return Err(Error::AlreadyExists { path: path.to_string() });
             }
-            head.etag
+            Stored { etag: head.etag, version: head.version }
         }
         Err(fault) => return Err(bucket.error(fault, path)),
     };
-    Ok(Stat { size, is_dir: false, modified: None, etag })
+    Ok(Stat { size, is_dir: false, modified: None, etag: stored.etag, version: stored.version })
 }
 
 async fn put_in_parts<S, E>(
@@ -131,9 +131,10 @@ where
         };
     }
     sent.sort_unstable_by_key(|part: &Sent| part.number);
-    bucket.service.finish(&key, &session, &sent, how).await.map_err(failed)?;
+    let version = bucket.service.finish(&key, &session, &sent, how).await.map_err(failed)?;
     unfinished.finished();
-    let head = bucket.service.head(&key).await.map_err(failed)?;
+    // What is ours, and not what somebody else has put there since.
+    let head = bucket.service.head(&key, version.as_deref()).await.map_err(failed)?;
     if head.size != body.taken {
         return Err(Error::Damaged {
             path: path.to_string(),

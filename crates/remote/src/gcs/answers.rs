@@ -35,6 +35,7 @@ impl Described {
             size: self.size.parse().ok()?,
             etag: self.generation(),
             modified: time(&self.updated),
+            version: self.generation(),
             sum: self.crc32c().map(Sum::Crc32c),
         })
     }
@@ -55,6 +56,7 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
     Head {
         size,
         etag: answer.header("x-goog-generation").map(str::to_owned),
+        version: answer.header("x-goog-generation").map(str::to_owned),
         modified: answer.header("last-modified").and_then(|text| httpdate::parse_http_date(text).ok()),
         sum: sum.filter(|_| is_as_stored).and_then(crc32c).map(Sum::Crc32c),
     }

@@ -14,7 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
-use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service, random_id};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service, Stored, random_id};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -60,6 +60,13 @@ impl Call {
         self
     }
 
+    fn version(self, version: Option<&str>) -> Call {
+        match version {
+            Some(generation) => self.query("generation", generation),
+            None => self,
+        }
+    }
+
     fn body(mut self, body: Bytes) -> Call {
         self.body = body;
         self
@@ -103,15 +110,22 @@ impl Gcs {
         matches!(self.source, Source::Account(_))
     }
 
-    pub async fn head(&self, key: &str) -> Result<Head, Fault> {
-        let call = Call::new(Method::GET, self.object_path(key));
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Head, Fault> {
+        let call = Call::new(Method::GET, self.object_path(key)).version(version);
         let answer = self.call(&call.query("fields", "name,size,generation,updated,crc32c")).await?;
         let described = answers::described(answer).await?;
         described.head().ok_or_else(|| Fault::Other("its answer makes no sense".to_owned()))
     }
 
-    pub async fn get(&self, key: &str, wanted: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        wanted: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Got, Fault> {
         let mut call = Call::new(Method::GET, self.object_path(key))
+            .version(version)
             .query("alt", "media")
             .header("range", format!("bytes={}-{}", wanted.start, wanted.end.saturating_sub(1)))
             // What is stored packed is sent packed.
@@ -131,7 +145,7 @@ impl Gcs {
     }
 
     /// What describes the object and its content, in one body: so the checksum is there beforehand.
-    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
+    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Stored, Fault> {
         let sum = crc32c::crc32c(&content);
         let mut metadata = serde_json::json!({"name": key, "crc32c": encode::base64(sum.to_be_bytes())});
         if let Some(content_type) = how.content_type {
@@ -170,7 +184,7 @@ impl Gcs {
             let _ = self.delete(key).await;
             return Err(Fault::Other("what it stored has another checksum than what was sent".to_owned()));
         }
-        Ok(described.generation())
+        Ok(Stored { etag: described.generation(), version: described.generation() })
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {

@@ -65,7 +65,8 @@ impl Gcs {
                         let _ = self.delete(key).await;
                         return Err(Fault::Other("what it stored has another checksum than what was sent".to_owned()));
                     }
-                    return Ok(Sent { number, etag: String::new(), checksum: String::new() });
+                    let etag = described.generation().unwrap_or_default();
+                    return Ok(Sent { number, etag, checksum: String::new() });
                 }
                 Ok(answer) if answer.status.as_u16() == 308 => Ok(stored(&answer)),
                 Ok(answer) if answer.status.is_server_error() || answer.status.as_u16() == 429 => {

@@ -24,7 +24,7 @@ pub(super) fn said(status: u16, root: &Element) -> Said {
 pub(super) fn meaning(said: Said) -> Fault {
     match said.code.as_str() {
         "NoSuchBucket" => Fault::NoBucket,
-        "NoSuchKey" => Fault::Missing,
+        "NoSuchKey" | "NoSuchVersion" => Fault::Missing,
         "NoSuchUpload" => Fault::NoUpload,
         "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => Fault::WrongParts(said.told()),
         "InvalidRange" => Fault::PastEnd,
@@ -60,7 +60,12 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
     let modified = answer.header("last-modified").and_then(|time| httpdate::parse_http_date(time).ok());
     // Of an object of parts it is a checksum of checksums, marked by a dash.
     let sum = answer.header("x-amz-checksum-crc32").filter(|sum| !sum.contains('-')).and_then(sum);
-    Head { size, etag: answer.header("etag").map(unquoted), modified, sum }
+    Head { size, etag: answer.header("etag").map(unquoted), modified, version: version(answer), sum }
+}
+
+/// What was stored before versions were kept, or while they are not, is called "null".
+pub(super) fn version(answer: &Answer) -> Option<String> {
+    answer.header("x-amz-version-id").filter(|version| *version != "null").map(str::to_owned)
 }
 
 fn sum(text: &str) -> Option<Sum> {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 
-use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service};
+use crate::bucket::{Ask, Bucket, Got, Head, How, Page, Purpose, Service, Stored};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::http::xml::{Element, escape};
@@ -64,6 +64,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    fn version(self, version: Option<&str>) -> Call<'a> {
+        match version {
+            Some(version) => self.query("versionId", version),
+            None => self,
+        }
+    }
+
     fn header(mut self, name: &str, value: impl Into<String>) -> Call<'a> {
         self.headers.push((name.to_owned(), value.into()));
         self
@@ -104,14 +111,20 @@ impl S3 {
         !self.settings.anonymous
     }
 
-    pub async fn head(&self, key: &str) -> Result<Head, Fault> {
-        let answer = self.call(&self.reading(Call::new(Method::HEAD, key))).await?;
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Head, Fault> {
+        let answer = self.call(&self.reading(Call::new(Method::HEAD, key).version(version))).await?;
         let size = answer.header("content-length").and_then(|size| size.parse().ok()).unwrap_or(0);
         Ok(answers::head(&answer, size))
     }
 
-    pub async fn get(&self, key: &str, wanted: Range<u64>, etag: Option<&str>) -> Result<Got, Fault> {
-        let call = self.reading(Call::new(Method::GET, key));
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        wanted: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Got, Fault> {
+        let call = self.reading(Call::new(Method::GET, key).version(version));
         let mut call = call.header("range", format!("bytes={}-{}", wanted.start, wanted.end.saturating_sub(1)));
         if let Some(etag) = etag {
             call = call.header("if-match", format!("\"{etag}\""));
@@ -122,7 +135,7 @@ impl S3 {
         Ok(Got { head: answers::head(&answer, size), range, body: answer })
     }
 
-    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Option<String>, Fault> {
+    pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Stored, Fault> {
         let mut call = self.checked(self.creating(Call::new(Method::PUT, key), how), content);
         if let Some(md5) = how.md5.filter(|_| self.settings.checksum != Checksum::Md5) {
             call = call.header("content-md5", encode::base64(md5));
@@ -132,7 +145,10 @@ impl S3 {
         }
         for attempt in 1.. {
             match self.call_unsorted(&call).await? {
-                answer if answer.status.is_success() => return Ok(answer.header("etag").map(unquoted)),
+                answer if answer.status.is_success() => {
+                    let (etag, version) = (answer.header("etag").map(unquoted), answers::version(&answer));
+                    return Ok(Stored { etag, version });
+                }
                 answer if answer.status.as_u16() == 412 && how.if_absent => {
                     let repeated = answer.repeated || attempt > 1;
                     return Err(if repeated { Fault::TakenOnRetry } else { Fault::Taken });

@@ -34,7 +34,13 @@ impl S3 {
         Ok(Sent { number, etag, checksum })
     }
 
-    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<(), Fault> {
+    pub async fn finish(
+        &self,
+        key: &str,
+        session: &Session,
+        sent: &[Sent],
+        how: How,
+    ) -> Result<Option<String>, Fault> {
         let parts = sent.iter().map(|part| (part.number, part.etag.as_str(), part.checksum.as_str()));
         self.complete_with(key, &session.id, completion(parts), how).await
     }
@@ -96,27 +102,34 @@ impl S3 {
 
     pub async fn complete(&self, key: &str, upload_id: &str, parts: &[Part]) -> Result<(), Fault> {
         let parts = parts.iter().map(|part| (part.number, part.etag.trim_matches('"'), ""));
-        self.complete_with(key, upload_id, completion(parts), How::default()).await
+        self.complete_with(key, upload_id, completion(parts), How::default()).await.map(drop)
     }
 
-    async fn complete_with(&self, key: &str, upload_id: &str, parts: String, how: How) -> Result<(), Fault> {
+    /// Tells the version that it has become.
+    async fn complete_with(
+        &self,
+        key: &str,
+        upload_id: &str,
+        parts: String,
+        how: How,
+    ) -> Result<Option<String>, Fault> {
         let mut call = Call::new(Method::POST, key).query("uploadId", upload_id).body(parts.into());
         call = call.header("content-type", "application/xml");
         if how.if_absent {
             call = call.header("if-none-match", "*");
         }
         let answer = self.call_unsorted(&call).await?;
-        let (status, repeated) = (answer.status, answer.repeated);
+        let (status, repeated, version) = (answer.status, answer.repeated, answers::version(&answer));
         // A success may turn into an error after its first line was sent.
         let root = Element::parse(&answer.text().await?).unwrap_or_default();
         if status.is_success() && root.name != "Error" {
-            return Ok(());
+            return Ok(version);
         }
         match answers::meaning(answers::said(status.as_u16(), &root)) {
             Fault::Changed if how.if_absent && repeated => Err(Fault::TakenOnRetry),
             Fault::Changed if how.if_absent => Err(Fault::Taken),
             // Completed by the attempt whose answer was lost.
-            Fault::NoUpload if repeated => self.head(key).await.map(|_| ()).map_err(|_| Fault::NoUpload),
+            Fault::NoUpload if repeated => self.head(key, None).await.map(|head| head.version).map_err(|_| Fault::NoUpload),
             Fault::Missing => Err(Fault::NoUpload),
             fault => Err(fault),
         }

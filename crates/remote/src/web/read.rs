@@ -120,6 +120,7 @@ impl Head {
             is_dir: false,
             modified: modified.and_then(|time| httpdate::parse_http_date(time).ok()),
             etag: etag.clone(),
+            version: None,
         };
         Head { size, version: etag.or_else(|| modified.map(str::to_owned)), stat }
     }

@@ -122,7 +122,7 @@ impl Distant {
         self.stream(object, moved, progress, take)
     }
 
-    fn stream(
+    pub(super) fn stream(
         &self,
         object: Object,
         moved: &Moved,

@@ -6,10 +6,12 @@
 
 //!
 //! - `existence.rs` finds out what is there; `sweep.rs` lists and deletes for `gc`.
+//! - `named.rs`: files under their own names, of which a bucket keeps versions.
 //! - `upload.rs` and `download.rs` move objects, large ones in parts, and go on where an earlier run was interrupted.
 
 mod download;
 mod existence;
+mod named;
 mod sweep;
 mod upload;
 
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use named::Named;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trackway_remote::{RelPath, Remote};

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use trackway_remote::{Error as RemoteError, Listing, MOST_PARTS, Part, PutOptions, RelPath};
+use trackway_remote::{Error as RemoteError, Listing, MOST_PARTS, Part, PutOptions, RelPath, Stat};
 
 use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, stop_if_cancelled};
 use crate::pace::Moved;
@@ -37,23 +37,47 @@ struct Source<'a> {
 impl Distant {
     /// Stores one object from the cache. It is hashed on the way unless the cache's record knows it as it is now.
     pub(crate) fn store(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+        self.send_object(oid, cache, |source| self.send(source, moved, progress))
+    }
+
+    /// The same under another name, whatever is there by now.
+    pub(crate) fn store_at(
+        &self,
+        key: &RelPath,
+        oid: &Oid,
+        cache: &Cache,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<Stat> {
+        self.send_object(oid, cache, |source| match source.size {
+            ..=SMALL => self.send_whole(key, source, moved, progress),
+            _ => self.send_stream(key, source, moved, progress),
+        })
+    }
+
+    fn send_object<T>(
+        &self,
+        oid: &Oid,
+        cache: &Cache,
+        send: impl FnOnce(&mut Source<'_>) -> Result<T>,
+    ) -> Result<T> {
         let file = cache.open_object(oid)?;
         let path = cache.path(oid);
         let look = |file: &File| rustix::fs::fstat(file).map(|stat| Stamp::of(&stat));
         let before = look(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
         let known = cache.verified.get(oid).is_some_and(|known| known.same_but_ctime(&before));
         let mut source = Source { oid, file, size: before.size, path: &path, known };
-        match self.send(&mut source, moved, progress) {
+        let sent = match send(&mut source) {
             Err(error @ Error::Corrupt { .. }) => {
                 cache.verified.forget(oid);
                 return Err(error);
             }
             outcome => outcome?,
-        }
+        };
         if !known && look(&source.file).is_ok_and(|after| after == before) {
             cache.note(oid, before);
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// Stores a file from anywhere, which must be the object `oid`.
@@ -75,11 +99,10 @@ impl Distant {
         Ok(oid)
     }
 
-    async fn put(&self, key: &RelPath, oid: &Oid, content: Bytes) -> Result<()> {
+    async fn put(&self, key: &RelPath, oid: &Oid, content: Bytes) -> Result<Stat> {
         let length = content.len() as u64;
         let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(content)]);
-        self.remote.put(key, body, self.options(oid, length)).await?;
-        Ok(())
+        Ok(self.remote.put(key, body, self.options(oid, length)).await?)
     }
 
     /// The store is told what it should receive wherever we know it: the object's name.
@@ -91,21 +114,21 @@ impl Distant {
     fn send(&self, source: &mut Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<()> {
         let key = self.key(source.oid)?;
         match source.size {
-            ..=SMALL => self.send_whole(&key, source, moved, progress),
+            ..=SMALL => self.send_whole(&key, source, moved, progress).map(drop),
             _ if self.remote.capabilities().listing != Listing::Pages => {
-                self.send_stream(&key, source, moved, progress)
+                self.send_stream(&key, source, moved, progress).map(drop)
             }
             _ => match self.send_parts(&key, source, moved, progress) {
                 // A store that has no uploads of several requests as S3 has them.
                 Err(Error::Remote(
                     RemoteError::Unsupported { .. } | RemoteError::Store { .. } | RemoteError::NotFound { .. },
-                )) => self.send_stream(&key, source, moved, progress),
+                )) => self.send_stream(&key, source, moved, progress).map(drop),
                 outcome => outcome,
             },
         }
     }
 
-    fn send_whole(&self, key: &RelPath, source: &mut Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+    fn send_whole(&self, key: &RelPath, source: &mut Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<Stat> {
         let room = self.wait(progress, self.room(source.size))?;
         let mut bytes = Vec::with_capacity(source.size as usize + 1);
         source.file.read_to_end(&mut bytes).map_err(|error| Error::io("reading", source.path, error))?;
@@ -115,15 +138,15 @@ impl Distant {
         if !source.known {
             expect(source.oid, *hash_bytes(self.hash_of(source.oid), &bytes).bytes(), source.path)?;
         }
-        self.wait(progress, self.put(key, source.oid, bytes.into()))?;
+        let stat = self.wait(progress, self.put(key, source.oid, bytes.into()))?;
         drop(room);
         moved.add(source.size);
         progress.add(0, source.size);
-        Ok(())
+        Ok(stat)
     }
 
     /// To a store that takes no parts.
-    fn send_stream(&self, key: &RelPath, source: &Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<()> {
+    fn send_stream(&self, key: &RelPath, source: &Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<Stat> {
         let mut hasher = (!source.known).then(|| Hasher::new(self.hash_of(source.oid)));
         let mut refused = None;
         let mut at = 0;
@@ -155,7 +178,7 @@ impl Distant {
         let sent = self.runtime.block_on(self.remote.put(key, futures_util::stream::iter(pieces), options));
         match refused {
             Some(error) => Err(error),
-            None => Ok(sent.map(drop)?),
+            None => Ok(sent?),
         }
     }
 
