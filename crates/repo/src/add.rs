@@ -219,7 +219,9 @@ impl WorkTree<'_> {
         match found {
             Some(content) if whole => {
                 let hash = Hash { name: out.hash_name, oid: content.oid() };
+                let before = out.before();
                 out.set(hash, Some(content.size()), content.nfiles(), content.is_exec());
+                crate::commit::keep_versions(out, before, &content);
             }
             Some(content) => self.put_part(out, &adding.path, &content, options)?,
             None if whole && out.path.is_symlink() => return Err(no_such_file(&out.path)),
@@ -285,11 +287,17 @@ impl WorkTree<'_> {
         if !options.no_commit && out.use_cache {
             self.repo.cache(out.hash_name)?.put_tree(tree)?;
         }
+        let before = out.before();
         out.set(Hash { name: out.hash_name, oid: tree.oid() }, size, Some(tree.len() as u64), false);
+        let cache = self.repo.cache(out.hash_name)?;
+        out.keep_versions(before, Some(tree), &|_, oid| cache.size(oid).ok().flatten());
         Ok(())
     }
 
     fn recorded_tree(&self, out: &Output) -> Result<Arc<Tree>> {
+        if let Some(tree) = out.listed() {
+            return Ok(Arc::new(tree));
+        }
         match &out.recorded {
             Recorded::Nothing => Ok(Arc::new(Tree::default())),
             Recorded::Object(hash) => Ok(Arc::new(self.repo.cache(hash.name)?.read_tree(&hash.oid)?)),

@@ -295,7 +295,8 @@ impl WorkTree<'_> {
         if !hash.oid.is_dir() {
             return Ok(Ok(Some(Wanted::File { oid: hash.oid, is_exec: out.info.isexec })));
         }
-        let tree = match self.repo.cache(hash.name)?.read_tree(&hash.oid) {
+        let cache = self.repo.cache(hash.name)?;
+        let tree = match out.listed().map_or_else(|| cache.read_tree(&hash.oid), Ok) {
             Ok(tree) => Arc::new(tree),
             Err(
                 error @ (trackway_store::Error::Missing { .. }

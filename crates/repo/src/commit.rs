@@ -1,9 +1,10 @@
 //! `commit`: records what the work tree holds now, and puts it into the cache.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use trackway_store::{Content, Hash, HashName, Progress, SaveOptions, scan, scan_into, scan_part_into};
+use trackway_store::{Content, Hash, HashName, Oid, Progress, SaveOptions, scan, scan_into, scan_part_into};
 
 use crate::dvc_file;
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::repo::Repo;
 use crate::scm::ScmChanges;
 use crate::stage::Stage;
 use crate::status::dependency_status;
+use crate::versions::Before;
 use crate::worktree::WorkTree;
 
 /// A path that is linked to the cache now, and what lies there.
@@ -279,8 +281,22 @@ impl WorkTree<'_> {
 }
 
 fn record(out: &mut Output, content: &Content) {
+    let before = out.before();
     let hash = Hash { name: out.hash_name, oid: content.oid() };
     out.set(hash, Some(content.size()), content.nfiles(), content.is_exec());
+    keep_versions(out, before, content);
+}
+
+/// See [`Output::keep_versions`].
+pub(crate) fn keep_versions(out: &mut Output, before: Option<Before>, content: &Content) {
+    if before.is_none() {
+        return;
+    }
+    let sizes: HashMap<Oid, u64> = match content {
+        Content::Dir(dir) => dir.files().map(|(_, oid, size)| (oid, size)).collect(),
+        Content::File(_) => HashMap::new(),
+    };
+    out.keep_versions(before, content.tree().as_deref(), &|_, oid| sizes.get(oid).copied());
 }
 
 /// A file without bytes, or a folder without entries.

@@ -1,5 +1,6 @@
 //! `fetch`: brings into the cache what outputs need and a remote has.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use trackway_store::{Oid, Progress, transfer};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::fetch_imports::{PartialImport, Sources};
 use crate::index::{Index, Selected, TopLevel};
 use crate::output::Output;
-use crate::remotes::{Batches, TransferOptions, all_in_cache, copy_runs_from};
+use crate::remotes::{Batches, TransferOptions, copy_runs_from};
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::used::{Need, Trees};
@@ -31,7 +32,7 @@ pub struct Moved {
     pub objects: usize,
     pub bytes: u64,
     pub failures: Vec<TransferFailure>,
-    /// What DVC counts as failed beside them: lists of folders of which a file failed.
+    /// What DVC counts as failed beside them: lists of folders of which a file failed, files without a recorded version.
     pub failed_folders: usize,
 }
 
@@ -99,6 +100,7 @@ impl Repo {
         let (mut sources, jobs) = (Sources::default(), options.transfer.jobs);
         let mut trees = Trees::default();
         let mut batches = Batches::default();
+        let mut versioned = BTreeMap::new();
         let mut done = Moved::default();
         for need in &needs {
             if let Some(dep) = &need.import {
@@ -113,13 +115,13 @@ impl Repo {
                 }
             };
             if remote.is_cloud_versioned() {
-                if !all_in_cache(self, need, &mut trees)? {
-                    remote.refuse_versions()?;
-                }
+                let name = remote.config.name.clone();
+                versioned.entry(name).or_insert_with(|| (remote.with_jobs(jobs), Vec::new())).1.push(need);
                 continue;
             }
             batches.of(&remote.with_jobs(options.transfer.jobs), need.hash.name)?.add(self, need, &mut trees)?;
         }
+        self.fetch_versions(&versioned, &mut trees, &mut done, progress)?;
         for import in partial.iter().flatten() {
             self.fetch_partial(import, &mut sources, jobs, &mut done, progress)?;
         }

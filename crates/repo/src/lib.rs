@@ -77,6 +77,7 @@ pub mod tidy;
 pub mod unprotect;
 pub mod update;
 pub mod used;
+pub(crate) mod versions;
 pub mod worktree;
 pub mod write;
 

@@ -134,7 +134,10 @@ impl Output {
             _ => HashName::Md5,
         };
         self.recorded = match info.md5.as_deref() {
-            None | Some("") => Recorded::Nothing,
+            // Of a folder that a cloud keeps versions of, the list itself is recorded.
+            None | Some("") => self
+                .listed()
+                .map_or(Recorded::Nothing, |tree| Recorded::Object(Hash { name: self.hash_name, oid: tree.oid() })),
             Some(text) => match Oid::parse(text) {
                 Ok(oid) => Recorded::Object(Hash { name: self.hash_name, oid }),
                 Err(_) => Recorded::Unusable(text.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use trackway_store::{Progress, transfer};
+use trackway_store::{HashName, Progress, transfer};
 
 use crate::add::expand;
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::index::Selected;
 use crate::remotes::{Batches, TransferOptions, copy_runs_to};
 use crate::repo::Repo;
 use crate::used::{Need, Trees};
+use crate::versions::Outgoing;
 
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
@@ -25,6 +26,8 @@ pub struct PushOptions {
 struct Collected {
     needs: Vec<Need>,
     remotes: BTreeSet<Option<String>>,
+    /// What goes to remotes that keep versions.
+    versioned: Vec<Outgoing>,
 }
 
 impl Repo {
@@ -37,7 +40,8 @@ impl Repo {
             Ok(remote) if remote.is_cloud_versioned() && options.transfer.asks_git() => {
                 return Err(Error::dvc("Multiple rev push is unsupported for cloud versioned remotes"));
             }
-            Ok(remote) => remote.refuse_versions()?,
+            Ok(remote) if remote.is_cloud_versioned() => drop(remote.versions(HashName::Md5)?),
+            Ok(_) => {}
             Err(error) => ignore_without_remote(error)?,
         }
         if options.transfer.run_cache {
@@ -46,9 +50,10 @@ impl Repo {
                 Err(error) => ignore_without_remote(error)?,
             }
         }
+        let jobs = options.transfer.jobs;
         let targets = if options.glob { expand(self.cwd(), targets)? } else { targets.to_vec() };
         let collected =
-            self.collect(&targets, &options.transfer, |_, selected| self.pushed_from(&selected, default))?;
+            self.collect(&targets, &options.transfer, |_, selected| self.pushed_from(&selected, default, jobs))?;
         // As DVC 3.67: that a remote is missing is the work tree's fault, and found when the rest is done.
         let asked = collected.first().map(|first| first.remotes.clone()).unwrap_or_default();
         let mut trees = Trees::default();
@@ -56,7 +61,6 @@ impl Repo {
         for need in collected.iter().flat_map(|collected| &collected.needs) {
             match self.remote(need.remote.as_deref().or(default), "<command>") {
                 Ok(remote) => {
-                    remote.refuse_versions()?;
                     let remote = remote.with_jobs(options.transfer.jobs);
                     batches.of(&remote, need.hash.name)?.add(self, need, &mut trees)?;
                 }
@@ -76,14 +80,18 @@ impl Repo {
             self.warn_missing(batch.hash_name, &moved.missing);
             done.take(moved);
         }
+        // Versions are recorded in the work tree's files only.
+        if let Some(first) = collected.first() {
+            self.push_versions(&first.versioned, &mut done, progress)?;
+        }
         for name in asked {
             self.remote(name.as_deref().or(default), "<command>")?;
         }
         Ok(done)
     }
 
-    fn pushed_from(&self, selected: &[Selected], default: Option<&str>) -> Result<Collected> {
-        let mut collected = Collected { needs: Vec::new(), remotes: BTreeSet::new() };
+    fn pushed_from(&self, selected: &[Selected], default: Option<&str>, jobs: Option<usize>) -> Result<Collected> {
+        let mut collected = Collected { needs: Vec::new(), remotes: BTreeSet::new(), versioned: Vec::new() };
         for one in selected {
             for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
                 self.check_remote(out, default)?;
@@ -91,9 +99,18 @@ impl Repo {
                     continue;
                 }
                 collected.remotes.insert(out.remote.clone());
-                if asks_for(out.remote.as_deref(), default) {
-                    collected.needs.extend(Need::of(self, &one.stage, out, one.filter.as_deref()));
+                if !asks_for(out.remote.as_deref(), default) {
+                    continue;
                 }
+                match self.remote(out.remote.as_deref().or(default), "<command>") {
+                    Ok(remote) if remote.is_cloud_versioned() => {
+                        collected.versioned.push(self.outgoing(one, out, remote.with_jobs(jobs)));
+                        continue;
+                    }
+                    Ok(_) => {}
+                    Err(error) => ignore_without_remote(error)?,
+                }
+                collected.needs.extend(Need::of(self, &one.stage, out, one.filter.as_deref()));
             }
         }
         if collected.remotes.is_empty() {

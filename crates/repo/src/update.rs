@@ -139,7 +139,11 @@ impl Repo {
                         one.stage.address(self)
                     )));
                 }
-                remote.refuse_versions()?;
+                return Err(Error::dvc(format!(
+                    "'{}' is in the worktree remote '{name}', and this build of Trackway does not take its newest version from there yet.\n\
+                     Nothing was changed.",
+                    out.display(self)
+                )));
             }
         }
         Ok(())

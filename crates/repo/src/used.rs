@@ -1,7 +1,7 @@
 //! What outputs need: the objects that are recorded for them, files of folders included.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trackway_dvcfile::{Dep, FileEntry};
@@ -9,7 +9,7 @@ use trackway_store::{Hash, Oid, Tree};
 
 use crate::error::Result;
 use crate::index::Selected;
-use crate::output::{Output, Recorded};
+use crate::output::Output;
 use crate::repo::Repo;
 use crate::stage::Stage;
 
@@ -30,6 +30,10 @@ pub struct Need {
     pub size: Option<u64>,
     /// Of a folder whose files the `.dvc` itself lists.
     listed: Option<Arc<Tree>>,
+    /// Absolute, the output's.
+    pub path: PathBuf,
+    /// What is recorded of its files, or without a name of itself, where a remote keeps versions.
+    pub recorded: Vec<FileEntry>,
 }
 
 /// Objects by the remote that their outputs ask for; `None` is the default one.
@@ -79,13 +83,12 @@ impl Need {
     /// Nothing if there is no record, or none that an object could have. `filter` is the path that a target names.
     pub fn of(repo: &Repo, stage: &Stage, out: &Output, filter: Option<&Path>) -> Option<Need> {
         use std::os::unix::ffi::OsStrExt;
-        let (hash, listed) = match (&out.recorded, &out.files) {
-            (Recorded::Object(hash), _) => (*hash, None),
-            (Recorded::Nothing, Some(files)) => {
-                let tree = listed(files)?;
-                (Hash { name: out.hash_name, oid: tree.oid() }, Some(Arc::new(tree)))
-            }
-            _ => return None,
+        let hash = out.hash()?;
+        let listed = out.listed().map(Arc::new);
+        let recorded = match (&out.files, &out.info.version_id) {
+            (Some(files), _) => files.clone(),
+            (None, Some(_)) => vec![FileEntry { relpath: String::new(), info: out.info.clone() }],
+            (None, None) => Vec::new(),
         };
         let inner = filter.and_then(|path| path.strip_prefix(&out.path).ok());
         Some(Need {
@@ -98,6 +101,8 @@ impl Need {
             import: stage.dependency().filter(|_| stage.is_repo_import()).map(|dep| Arc::new(dep.clone())),
             size: out.info.size,
             listed,
+            path: out.path.clone(),
+            recorded,
         })
     }
 
@@ -114,6 +119,11 @@ impl Need {
             },
         };
         Ok(Some(self.cut(whole)))
+    }
+
+    /// The whole list that the `.dvc` itself holds.
+    pub(crate) fn own_list(&self) -> Option<&Tree> {
+        self.listed.as_deref()
     }
 
     /// What the target names of the whole list.

@@ -102,9 +102,10 @@ impl WorkTree<'_> {
 
     /// The cache has the recorded object; of a folder, all of its files.
     pub fn is_cached(&self, out: &Output) -> Result<bool> {
-        match out.hash() {
-            Some(hash) => Ok(self.repo.cache(hash.name)?.holds(&hash.oid)?),
-            None => Ok(false),
+        match (out.hash(), out.listed()) {
+            (Some(hash), Some(tree)) => Ok(self.repo.cache(hash.name)?.missing(&tree)?.is_empty()),
+            (Some(hash), None) => Ok(self.repo.cache(hash.name)?.holds(&hash.oid)?),
+            (None, _) => Ok(false),
         }
     }
 }

@@ -171,13 +171,7 @@ impl Azure {
         Ok(Sent { number, etag, checksum: String::new() })
     }
 
-    pub async fn finish(
-        &self,
-        key: &str,
-        session: &Session,
-        sent: &[Sent],
-        how: How,
-    ) -> Result<Option<String>, Fault> {
+    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<Option<String>, Fault> {
         self.commit(key, &session.id, sent.iter().map(|part| part.number), how).await
     }
 

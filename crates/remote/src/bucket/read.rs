@@ -55,17 +55,13 @@ pub(super) async fn get(bucket: &Arc<Inner>, path: &RelPath, version: Option<&st
 pub(super) fn known(bucket: &Arc<Inner>, path: &RelPath, stat: &Stat) -> Result<Object> {
     let key = bucket.key(path)?;
     let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, version: None, sum: None };
-    let object = BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, version: None, head, first: Bytes::new() };
+    let object =
+        BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, version: None, head, first: Bytes::new() };
     Ok(Object { stat: stat.clone(), source: Source::Bucket(object) })
 }
 
 /// The beginning of an object, which is all of a small one and then compared with its checksum.
-async fn first_piece(
-    bucket: &Inner,
-    path: &RelPath,
-    key: &str,
-    version: Option<&str>,
-) -> Result<(Head, Bytes), Fault> {
+async fn first_piece(bucket: &Inner, path: &RelPath, key: &str, version: Option<&str>) -> Result<(Head, Bytes), Fault> {
     let attempts = bucket.service.client().options().attempts;
     for attempt in 1.. {
         let got = match bucket.service.get(key, version, 0..FIRST, None).await {
@@ -196,7 +192,8 @@ impl Reading {
         if self.got.is_none() {
             let object = &self.object;
             let etag = object.head.etag.as_deref();
-            let got = object.bucket.service.get(&object.key, object.version.as_deref(), self.at..self.end, etag).await?;
+            let got =
+                object.bucket.service.get(&object.key, object.version.as_deref(), self.at..self.end, etag).await?;
             if got.range.start != self.at || got.head.size != object.head.size {
                 return Err(Fault::Changed);
             }

@@ -226,18 +226,14 @@ impl Service {
     }
 
     /// Makes the object of its parts, which are in order. Tells which version it is, if the store says so.
-    pub async fn finish(
-        &self,
-        key: &str,
-        session: &Session,
-        sent: &[Sent],
-        how: How,
-    ) -> Result<Option<String>, Fault> {
+    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<Option<String>, Fault> {
         match self {
             Service::S3(store) => store.finish(key, session, sent, how).await,
             Service::Azure(store) => store.finish(key, session, sent, how).await,
             // The last piece did it.
-            Service::Gcs(_) => Ok(sent.last().map(|last| last.etag.clone()).filter(|generation| !generation.is_empty())),
+            Service::Gcs(_) => {
+                Ok(sent.last().map(|last| last.etag.clone()).filter(|generation| !generation.is_empty()))
+            }
         }
     }
 

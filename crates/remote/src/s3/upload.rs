@@ -34,13 +34,7 @@ impl S3 {
         Ok(Sent { number, etag, checksum })
     }
 
-    pub async fn finish(
-        &self,
-        key: &str,
-        session: &Session,
-        sent: &[Sent],
-        how: How,
-    ) -> Result<Option<String>, Fault> {
+    pub async fn finish(&self, key: &str, session: &Session, sent: &[Sent], how: How) -> Result<Option<String>, Fault> {
         let parts = sent.iter().map(|part| (part.number, part.etag.as_str(), part.checksum.as_str()));
         self.complete_with(key, &session.id, completion(parts), how).await
     }
@@ -129,7 +123,9 @@ impl S3 {
             Fault::Changed if how.if_absent && repeated => Err(Fault::TakenOnRetry),
             Fault::Changed if how.if_absent => Err(Fault::Taken),
             // Completed by the attempt whose answer was lost.
-            Fault::NoUpload if repeated => self.head(key, None).await.map(|head| head.version).map_err(|_| Fault::NoUpload),
+            Fault::NoUpload if repeated => {
+                self.head(key, None).await.map(|head| head.version).map_err(|_| Fault::NoUpload)
+            }
             Fault::Missing => Err(Fault::NoUpload),
             fault => Err(fault),
         }

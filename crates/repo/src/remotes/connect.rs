@@ -75,7 +75,7 @@ pub(super) fn open(config: &RemoteConfig, environment: &Environment) -> Result<R
 }
 
 /// A URL as it may be shown: without a password.
-pub(super) fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);

@@ -28,7 +28,7 @@ use trackway_store::{Depot, Distant, Hash, HashName, Layout, Oid};
 pub(crate) use batches::Batches;
 pub(crate) use connect::Connection;
 pub use connect::runtime;
-use connect::without_password;
+pub(crate) use connect::without_password;
 pub(crate) use runs::{copy_runs_from, copy_runs_to};
 
 use crate::config::{ConfigError, ConfigValue, RemoteConfig};
@@ -87,6 +87,10 @@ impl Remote {
         self
     }
 
+    pub(crate) fn jobs(&self) -> Option<usize> {
+        self.jobs
+    }
+
     /// The connection to a remote that is no folder, made when it is first asked for.
     pub fn open(&self) -> Result<&trackway_remote::Remote> {
         self.connection.open(&self.config)
@@ -104,22 +108,6 @@ impl Remote {
         let url = without_password(&self.config.url);
         let distant = Distant::new(self.open()?.clone(), runtime()?.handle().clone(), &url, layout, self.jobs)?;
         Ok(Depot::Distant(distant))
-    }
-
-    /// A folder keeps no versions. Stock finds that out when it has written the files and emptied the `.dvc`.
-    pub(crate) fn refuse_versions(&self) -> Result<()> {
-        if !self.is_cloud_versioned() {
-            return Ok(());
-        }
-        let why = match self.folder() {
-            Some(_) => format!("support for versioning could not be detected: '{}' is a folder", self.config.url),
-            None => "this build of Trackway does not keep versions there yet".to_owned(),
-        };
-        Err(Error::from(ConfigError::Unexpected(format!(
-            "the remote '{}' is configured to keep versions of files (`worktree` or `version_aware`), but {why}. Nothing was \
-             transferred.",
-            self.config.name
-        ))))
     }
 }
 

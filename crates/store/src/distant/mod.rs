@@ -70,6 +70,13 @@ impl Distant {
         Ok(Distant { remote, runtime, objects: RelPath::new(objects)?, place, hash_name, jobs, memory })
     }
 
+    /// A place for files under their own names (`named.rs`), whose hashes are of this kind.
+    pub fn named(remote: Remote, runtime: Handle, url: &str, hash_name: HashName, jobs: Option<usize>) -> Distant {
+        let place = PathBuf::from(url.trim_end_matches('/'));
+        let memory = Arc::new(Semaphore::new(MEMORY as usize));
+        Distant { remote, runtime, objects: RelPath::root(), place, hash_name, jobs, memory }
+    }
+
     pub fn place(&self) -> &Path {
         &self.place
     }

@@ -55,12 +55,7 @@ impl Distant {
         })
     }
 
-    fn send_object<T>(
-        &self,
-        oid: &Oid,
-        cache: &Cache,
-        send: impl FnOnce(&mut Source<'_>) -> Result<T>,
-    ) -> Result<T> {
+    fn send_object<T>(&self, oid: &Oid, cache: &Cache, send: impl FnOnce(&mut Source<'_>) -> Result<T>) -> Result<T> {
         let file = cache.open_object(oid)?;
         let path = cache.path(oid);
         let look = |file: &File| rustix::fs::fstat(file).map(|stat| Stamp::of(&stat));
@@ -128,7 +123,13 @@ impl Distant {
         }
     }
 
-    fn send_whole(&self, key: &RelPath, source: &mut Source<'_>, moved: &Moved, progress: &dyn Progress) -> Result<Stat> {
+    fn send_whole(
+        &self,
+        key: &RelPath,
+        source: &mut Source<'_>,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<Stat> {
         let room = self.wait(progress, self.room(source.size))?;
         let mut bytes = Vec::with_capacity(source.size as usize + 1);
         source.file.read_to_end(&mut bytes).map_err(|error| Error::io("reading", source.path, error))?;
