@@ -33,7 +33,8 @@ def two(repository, stock, ours, remote, option: str) -> tuple[Repository, Repos
         one.dvc("remote", "modify", "r", option, "true")
         one.dvc("remote", "default", "r")
         one.write("f", b"file\n")
-        for inner in ("a", "sub/b", "a b", "x#y", "50%25", "p+q", "ü"):
+        # Of a name with `#` stock cannot read back the version that it has pushed itself.
+        for inner in ("a", "sub/b", "a b", "50%25", "p+q", "ü"):
             one.write(f"d/{inner}", inner.encode())
         # In more than one request of the store's.
         one.write("big", bytes(range(256)) * 40_000)
@@ -54,7 +55,7 @@ def recorded(one: Repository) -> dict[str, str]:
 def test_push_records_versions_as_stock_does(versions, repository, stock, ours):
     theirs, mine = two(repository, stock, ours, versions, "version_aware")
     for one in (theirs, mine):
-        assert one.dvc("push").stdout == "9 files pushed\n"
+        assert one.dvc("push").stdout == "8 files pushed\n"
         assert one.dvc("push").stdout == UP_TO_DATE
     assert recorded(mine) == recorded(theirs)
     left, right = versions.objects.keys("p/"), versions.objects.keys("q/")
@@ -93,7 +94,7 @@ def test_each_takes_the_versions_of_the_other(versions, repository, stock, ours,
     second = one.data()
 
     other = repository("other", tools[1], versions, of=one)
-    assert other.dvc("fetch").stdout == "8 files fetched\n"
+    assert other.dvc("fetch").stdout == "7 files fetched\n"
     other.dvc("checkout")
     assert other.data() == second
     other.git("checkout", "-q", "HEAD~1")
