@@ -303,21 +303,33 @@ impl WebDav {
         let (dir, _) = to.rsplit_once('/').unwrap_or_default();
         let guard = format!("{dir}/.trackway-{}.tmp", encode::hex(&fast_md5::digest(to.as_bytes())));
         for attempt in 1..=TRIES {
-            match self.make_guard(&guard).await {
-                Ok(()) => {
-                    let outcome = self.move_to(from, to, false).await;
-                    let _ = self.delete(self.dir_url(&guard)).await;
-                    return outcome;
-                }
-                Err(Fault::Taken) => {}
-                Err(fault) => return Err(fault),
-            }
             if self.stat(to).await?.is_some() {
                 return Err(Fault::Taken);
             }
-            let since = self.stat(&guard).await?.and_then(|meta| meta.modified);
-            if since.is_some_and(|since| SystemTime::now().duration_since(since).is_ok_and(|age| age > DEAD)) {
-                let _ = self.delete(self.dir_url(&guard)).await;
+            match self.stat(&guard).await? {
+                None => match self.make_guard(&guard).await {
+                    Ok(()) => {
+                        let outcome = self.move_to(from, to, false).await;
+                        // Left behind it would stop others until it counts as dead.
+                        for attempt in 1..=5 {
+                            match self.delete(self.dir_url(&guard)).await {
+                                Ok(()) | Err(Fault::Missing) => break,
+                                Err(_) => tokio::time::sleep(back_off(attempt)).await,
+                            }
+                        }
+                        return outcome;
+                    }
+                    Err(Fault::Taken) => {}
+                    // So says Apache, too, when two make the same at the same time.
+                    Err(Fault::Refused(_)) if attempt < 8 => {}
+                    Err(fault) => return Err(fault),
+                },
+                Some(meta) => {
+                    let is_dead = |since| SystemTime::now().duration_since(since).is_ok_and(|age| age > DEAD);
+                    if meta.modified.is_some_and(is_dead) {
+                        let _ = self.delete(self.dir_url(&guard)).await;
+                    }
+                }
             }
             tokio::time::sleep(back_off(attempt.min(4))).await;
         }
@@ -370,8 +382,15 @@ impl WebDav {
     }
 
     pub async fn make_dir(&self, path: &str) -> Result<(), Fault> {
-        let answer = self.send(Call::new(method("MKCOL")?, self.dir_url(path))).await?;
-        self.made(path, answer).await
+        for attempt in 1..=LOCKED_TRIES {
+            // Locked is also what somebody else is just making.
+            match self.make_guard(path).await {
+                Err(Fault::Taken) if self.stat(path).await?.is_none() => {}
+                outcome => return outcome,
+            }
+            tokio::time::sleep(back_off(attempt)).await;
+        }
+        Err(Fault::Unreachable("somebody holds a lock on this folder (status 423)".to_owned()))
     }
 
     async fn made(&self, path: &str, answer: Answer) -> Result<(), Fault> {
