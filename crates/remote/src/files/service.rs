@@ -62,7 +62,13 @@ macro_rules! each {
 impl Service {
     /// Whether `write` itself is sure that what was sent is in the file; else its length is asked for.
     pub fn checks_lengths(&self) -> bool {
-        matches!(self, Service::Ssh(_))
+        matches!(self, Service::Ssh(_) | Service::WebDav(_))
+    }
+
+    /// Whether `rename` says by itself what is wrong with the place, so that a small file needs no look before
+    /// and none behind it: where each look is a request as long as the file's own.
+    pub fn is_told_by_renaming(&self) -> bool {
+        matches!(self, Service::WebDav(_))
     }
 
     /// Links are followed. `None` if nothing is there, also where a part of the path is a file.

@@ -19,6 +19,9 @@ use crate::http::back_off;
 use crate::path::RelPath;
 use crate::{PutOptions, Stat};
 
+/// Sent before anybody would miss having been told that it cannot be stored.
+const SMALL: u64 = 1 << 20;
+
 /// How often a folder is made again that somebody deletes at the same time.
 const MOST_FOLDERS_LOST: u32 = 16;
 
@@ -37,14 +40,18 @@ impl Files {
             let dir = files.nearest(path).await?;
             let temporary = Temporary::new(files, &dir);
             // Learns before gigabytes have been sent what renaming would say at the end.
-            let checking = Box::pin(files.may_be_stored(path, options));
+            let is_small = options.length.is_some_and(|length| length <= SMALL) && !options.if_absent;
+            let checking: Option<BoxFuture<'_, _>> = match is_small && files.service.is_told_by_renaming() {
+                true => None,
+                false => Some(Box::pin(files.may_be_stored(path, options))),
+            };
             let watched = Watched {
                 body: body.as_mut(),
                 taken: &taken,
                 path,
                 announced: options.length,
                 at_end: false,
-                checking: Some(checking),
+                checking,
             };
             let fault = match files.service.write(&temporary.place, Box::pin(watched), options.length).await {
                 Ok(()) => break temporary,
@@ -162,7 +169,8 @@ impl Inner {
             };
             let fault = match outcome {
                 // Some change the time when they rename.
-                Ok(()) => return self.check_length(&place, path, size).await,
+                Ok(()) if !self.service.is_told_by_renaming() => return self.check_length(&place, path, size).await,
+                Ok(()) => return Ok(Stat { size, is_dir: false, modified: None, etag: None }),
                 Err(fault) => fault,
             };
             // Whether a connection broke before or after it was done shows in where the file is now.

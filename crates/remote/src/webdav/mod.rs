@@ -5,7 +5,7 @@
 //! aside and rename, while Go's x/net/webdav (rclone, many appliances) and wsgidav write in place, so that
 //! readers meet a half object, and it stays when the line is cut. Nothing in the protocol tells which kind
 //! answers, and a trial with a cut PUT proves nothing behind a proxy that buffers. So the second request
-//! is paid; the others that a careful file system makes are not (`Service::tells_what_arrived`).
+//! is paid; the others that a careful file system makes are not (`Service::is_told_by_renaming`).
 //!
 //! What WebDAV cannot do in one step: replacing a file by MOVE deletes it first, so for a moment there is
 //! none; deleting "only an empty folder" is a look and a DELETE. A MOVE or DELETE that meets a folder
@@ -367,9 +367,16 @@ impl WebDav {
                 None => Err(Fault::Missing),
             },
             404 | 409 => Err(Fault::Missing),
+            // So says Go's server of a file, or a folder, that is not there.
+            403 if self.is_missing(from, to).await? => Err(Fault::Missing),
             412 => Err(Fault::Taken),
             _ => Err(self.site.fault(answer).await),
         }
+    }
+
+    async fn is_missing(&self, from: &str, to: &str) -> Result<bool, Fault> {
+        let (folder, _) = to.rsplit_once('/').unwrap_or_default();
+        Ok(self.stat(from).await?.is_none() || self.stat(folder).await?.is_none())
     }
 
     /// Who is just making or deleting it has it.

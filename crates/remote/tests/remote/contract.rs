@@ -106,8 +106,9 @@ async fn a_body_comes_back_as_it_went_in(remote: &Remote) {
         let stat = remote.put(&path("bodies/one"), body(&sent), options).await.unwrap();
         assert_eq!(stat.size, size as u64);
         let stored = remote.stat(&path("bodies/one")).await.unwrap();
-        assert_eq!((stat.size, &stat.etag, stat.is_dir), (stored.size, &stored.etag, stored.is_dir));
-        // Not every store says when, as it takes something.
+        assert_eq!((stat.size, stat.is_dir), (stored.size, stored.is_dir));
+        // Not every store says which and when, as it takes something.
+        assert!(stat.etag.is_none() || stat.etag == stored.etag);
         assert!(stat.modified.is_none() || stat.modified == stored.modified);
         assert!(read(remote, "bodies/one").await.unwrap() == sent, "{size} bytes came back changed");
     }

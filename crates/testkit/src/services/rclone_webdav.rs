@@ -25,7 +25,7 @@ impl RcloneWebdav {
         let address = format!("127.0.0.1:{}", port.number);
         let client = Client::new(&format!("http://{address}"));
         let server = Launch::new(&programs::linked("rclone", "rclone-webdav")?, &folder, false, "KILL")
-            .args(["serve", "webdav", "--config", "/dev/null", "--addr", &address, "--dir-cache-time", "0", "files"])
+            .args(["serve", "webdav", "--config", "/dev/null", "--addr", &address, "files"])
             .start(|| client.send("GET", "/", &[], None).is_ok())?;
         Ok(Self { _server: server, port, _folder: folder })
     }
