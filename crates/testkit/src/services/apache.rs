@@ -190,7 +190,8 @@ impl Apache {
         }
         let git = git.trim();
         text += &format!(
-            "Alias /up {dir}/up\nAlias /pub {dir}/up\nAlias /private {dir}/up\nScriptAlias /cgi/ {dir}/cgi/\n\
+            // Stock's client follows no redirect to a folder's name with its slash.
+            "DirectorySlash Off\nAlias /up {dir}/up\nAlias /pub {dir}/up\nAlias /private {dir}/up\nScriptAlias /cgi/ {dir}/cgi/\n\
              ScriptAlias /git/ {git}/git-http-backend/\nRedirect 302 /away/back http://127.0.0.1:{elsewhere}/return\n\
              Redirect 302 /return http://127.0.0.1:{plain}\nRedirect 302 /here http://127.0.0.1:{plain}\n\
              Redirect 302 /away http://127.0.0.1:{elsewhere}\n\
