@@ -170,7 +170,7 @@ impl Inner {
             let fault = match outcome {
                 // Some change the time when they rename.
                 Ok(()) if !self.service.is_told_by_renaming() => return self.check_length(&place, path, size).await,
-                Ok(()) => return Ok(Stat { size, is_dir: false, modified: None, etag: None }),
+                Ok(()) => return Ok(Stat { size, is_dir: false, modified: None, etag: None, version: None }),
                 Err(fault) => fault,
             };
             // Whether a connection broke before or after it was done shows in where the file is now.
