@@ -5,10 +5,12 @@ A test that uses a server runs once in each place that `@pytest.mark.places(…)
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from buckets import Bucket
+from file_servers import Folder, OnApache, OnHdfs, OnSshd
 from services import Pgbouncer, Postgres, Store
 
 # Text is ordered as dictionaries do, which must not show in any answer.
@@ -19,7 +21,9 @@ STORES = ("s3", "azure", "gcs")
 EVERYWHERE = (*USUAL, *STORES)
 # PgBouncer in transaction mode: for what holds on to a connection, or could.
 POOLED = (*USUAL, "pgbouncer")
-ALL = (*USUAL, "pgbouncer", *STORES)
+# Servers of files: only for what lies there, which is `compat/stores`.
+SERVERS = ("sftp", "webdav", "hdfs")
+ALL = (*USUAL, "pgbouncer", *STORES, *SERVERS)
 
 
 @dataclasses.dataclass
@@ -28,9 +32,10 @@ class Place:
     postgres: Postgres | None = None
     pgbouncer: Pgbouncer | None = None
     store: Store | None = None
+    folder: Callable[[], Folder] | None = None
 
     def settings(self, kind: str) -> "Settings":
-        """For a server of this kind, on a new database and with a new bucket."""
+        """For a server of this kind, on a new database and with a new bucket or folder."""
         settings = Settings()
         if self.postgres:
             settings.database = self.postgres.database()
@@ -43,6 +48,9 @@ class Place:
         if self.store:
             settings.bucket = Bucket(self.store, self.store.bucket())
             settings.variables |= self.store.variables
+        if self.folder:
+            settings.bucket = self.folder()
+            settings.variables |= settings.bucket.store.variables
         return settings
 
 
@@ -53,7 +61,7 @@ class Settings:
     flags: list[str] = dataclasses.field(default_factory=list)
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
     database: str | None = None
-    bucket: Bucket | None = None
+    bucket: Bucket | Folder | None = None
 
     def served(self) -> "Settings":
         """The server has the artifacts go through it."""
@@ -107,6 +115,12 @@ def place(request):
     name = request.param
     if name == "sqlite":
         yield Place(name)
+        return
+    if name in SERVERS:
+        # The database is no matter here.
+        service, seen = {"sftp": ("sshd", OnSshd), "webdav": ("apache", OnApache), "hdfs": ("hdfs", OnHdfs)}[name]
+        service = request.getfixturevalue(service)
+        yield Place(name, folder=lambda: seen(service))
         return
     postgres = request.getfixturevalue("collating_postgres")
     if name == "pgbouncer":

@@ -1,13 +1,15 @@
-"""What lies in the bucket: the keys that MLflow would make, and nothing else."""
+"""What lies in the bucket, or on a server of files: the keys that MLflow would make, and nothing else."""
 
 import pathlib
+import subprocess
 import urllib.parse
 
 import mlflow
 import pytest
-from places import STORES
+from places import SERVERS, STORES
+from servers import clean_environment, trackway_binary
 
-pytestmark = pytest.mark.places(*STORES)
+pytestmark = pytest.mark.places(*STORES, *SERVERS)
 
 # What people name files. Left out: what the client itself makes something else of (a question mark, a backslash, a
 # blank in front), or refuses.
@@ -72,6 +74,11 @@ def test_nothing_else_lies_in_the_bucket(client, run, bucket):
 @pytest.mark.parametrize("name", ODD)
 def test_odd_names(client, run, bucket, tmp_path, name):
     run_id, root = run.info.run_id, below(run)
+    if bucket.store.name == "hdfs" and ":" in name:
+        # HDFS itself has no such name, and the client is told so.
+        with pytest.raises(Exception, match="400|Invalid"):
+            client.log_text(run_id, "x", f"in/side/{name}")
+        return
     # In a run of its own, so that names that differ in case alone do not meet on the way.
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / name).write_bytes(name.encode())
@@ -136,3 +143,20 @@ def test_replace_with_shorter(client, run, bucket):
     assert bucket.keys(root) == {f"{root}t.txt": 5}
     assert [(f.path, f.file_size) for f in client.list_artifacts(run_id)] == [("t.txt", 5)]
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/t.txt") == "short"
+
+
+@pytest.mark.places(*SERVERS)
+@pytest.mark.differs_from_stock("the command is ours")
+def test_purge(client, run, server, bucket):
+    """What is deleted goes for good with its files and its folder, and nothing beside it."""
+    kept = client.create_run(run.info.experiment_id)
+    for each in (run, kept):
+        client.log_text(each.info.run_id, "x", "deep/er/file")
+    client.delete_run(run.info.run_id)
+    told = subprocess.run(
+        [trackway_binary(), "server", "purge", "--run-ids", run.info.run_id, "--artifacts-destination", bucket.uri],
+        cwd=server.folder, env=clean_environment(**bucket.store.variables), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert bucket.keys(f"{run.info.experiment_id}/") == {f"{below(kept)}deep/er/file": 1}
+    assert bucket.names(run.info.experiment_id) == [kept.info.run_id]

@@ -9,7 +9,7 @@ import pytest
 import requests
 from mlflow.store.artifact import http_artifact_repo
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
-from places import STORES
+from places import SERVERS, STORES
 
 pytestmark = pytest.mark.places(*STORES)
 
@@ -319,7 +319,7 @@ def test_presigned_is_for_files(api, root):
     api.get(f"{PRESIGNED}{root}folder").missing()
 
 
-@pytest.mark.places("sqlite")
+@pytest.mark.places("sqlite", *SERVERS)
 def test_a_folder_of_the_server_has_none(api, client, run, root, small_parts, sent, fetched, monkeypatch, tmp_path):
     """The client that insists is told so in words that it knows, and goes through the server."""
     info = api.get("/api/3.0/mlflow/server-info").ok()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use trackway_remote::{
-    self as remote, Capabilities, Multipart, Object, Part, PutOptions, RelPath, Remote, SignedUrl, Stat,
+    self as remote, Capabilities, Listing, Multipart, Object, Part, PutOptions, RelPath, Remote, SignedUrl, Stat,
 };
 
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::path::{ArtifactPath, UPLOADING};
 #[derive(Clone)]
 pub struct Location {
     remote: Remote,
-    /// Of the remote's root, without a slash at its end; none for a folder.
+    /// Of the remote's root, without a slash at its end; none for what has real folders.
     bucket: Option<String>,
     base: RelPath,
     /// Errors show paths as the client counts them: for what is proxied from the destination, else from here.
@@ -39,12 +39,13 @@ impl Artifact {
 impl Location {
     /// `uri` is the remote's.
     pub(crate) fn new(remote: Remote, uri: &str, base: RelPath, shown_from_base: bool) -> Location {
-        let bucket = remote.local_root().is_none().then(|| uri.trim_end_matches('/').to_owned());
+        let in_bucket = remote.capabilities().listing == Listing::Pages;
+        let bucket = in_bucket.then(|| uri.trim_end_matches('/').to_owned());
         Location { remote, bucket, base, shown_from_base }
     }
 
     /// In a bucket: the URI of the run's or model's `artifacts` directory that `path` is or lies in, and the path from
-    /// there. None above such directories, and in a folder.
+    /// there. None above such directories, and where folders are real.
     pub fn in_bucket(&self, path: &ArtifactPath) -> Option<(String, String)> {
         let bucket = self.bucket.as_ref()?;
         let full = self.full(path.as_rel_path()).ok()?;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt;
 use tokio::sync::Mutex;
-use trackway_remote::{self as remote, Options, RelPath, Remote, ThroughServer};
+use trackway_remote::{self as remote, Listing, Options, RelPath, Remote, ThroughServer};
 
 use crate::error::{Error, Result};
 use crate::path::ArtifactPath;
-use crate::store::{local_path, proxied_path};
+use crate::place::{below, is_on_server, local_path, proxied_path, without_password};
 
 /// Places that are kept open: a folder costs a file descriptor, a bucket its connections.
 const OPEN: usize = 64;
@@ -41,6 +41,8 @@ pub struct PurgePlaces {
     destination: Option<(String, Remote)>,
     /// Who deletes what `mlflow-artifacts:/` means, if it is not known where that lies.
     server: Option<ThroughServer>,
+    /// Further places on servers that may be reached: a URI alone is no reason to log in to a stranger's.
+    roots: Vec<String>,
     options: Options,
     open: Mutex<HashMap<String, Remote>>,
 }
@@ -71,9 +73,15 @@ pub struct Measured {
 
 impl PurgePlaces {
     /// `destination` is where the servers keep what is proxied, if they do. A folder must be there: an empty one in its
-    /// place would look as if all artifacts were gone already. Without a destination the server at `tracking_uri` is
+    /// place would look as if all artifacts were gone already. `roots` are the places on servers, beside it, that artifact
+    /// URIs may lead to. Without a destination the server at `tracking_uri` is
     /// asked to delete, if that is one.
-    pub async fn open(destination: Option<&str>, tracking_uri: Option<&str>, options: Options) -> Result<PurgePlaces> {
+    pub async fn open(
+        destination: Option<&str>,
+        roots: &[String],
+        tracking_uri: Option<&str>,
+        options: Options,
+    ) -> Result<PurgePlaces> {
         let options = Options { mlflow_variables: true, ..options };
         let destination = match destination {
             None => None,
@@ -91,12 +99,13 @@ impl PurgePlaces {
             }
             _ => None,
         };
-        Ok(PurgePlaces { destination, server, options, open: Mutex::default() })
+        let roots = roots.iter().filter(|root| is_on_server(root)).cloned().collect();
+        Ok(PurgePlaces { destination, server, roots, options, open: Mutex::default() })
     }
 
     /// The artifacts of a run or a logged model; `None` if there is not even the place where they would lie.
     pub async fn find(&self, uri: &str, owner: Owner<'_>) -> Result<Option<OwnArtifacts>> {
-        let refused = |reason: &str| Error::NotPurged { uri: without_query(uri).to_owned(), reason: reason.to_owned() };
+        let refused = |reason: &str| not_purged(uri, reason);
         let below = owner.below();
         let own = without_query(uri).strip_suffix(&below).and_then(|above| above.strip_suffix('/'));
         let Some(above) = own else {
@@ -118,6 +127,9 @@ impl PurgePlaces {
             let uri = format!("{base}/{path}");
             return Ok(Some(OwnArtifacts { place, own_folder: path.parent(), path, uri }));
         }
+        if is_on_server(uri) {
+            return self.find_on_server(without_query(uri)).await.map(Some);
+        }
         if local_path(uri).is_none() && !has_scheme(uri) {
             return Err(refused("this is neither an absolute path nor a URI"));
         }
@@ -134,6 +146,26 @@ impl PurgePlaces {
         let remote = self.remote(&place).await.map_err(|error| refused(&error.to_string()))?;
         let uri = without_query(uri).to_owned();
         Ok(Some(OwnArtifacts { place: Place::Here(remote), own_folder: below.parent(), path: below, uri }))
+    }
+
+    async fn find_on_server(&self, uri: &str) -> Result<OwnArtifacts> {
+        let destination = self.destination.iter().map(|(place, remote)| (place, Some(remote)));
+        let roots = self.roots.iter().map(|place| (place, None));
+        for (place, remote) in destination.chain(roots) {
+            let Some(path) = below(place, uri) else { continue };
+            let path = RelPath::new(path).map_err(|_| not_purged(uri, "its path is not valid"))?;
+            let remote = match remote {
+                Some(remote) => remote.clone(),
+                None => self.remote(place).await.map_err(|error| not_purged(uri, &error.to_string()))?,
+            };
+            let own_folder = path.parent();
+            return Ok(OwnArtifacts { place: Place::Here(remote), path, uri: uri.to_owned(), own_folder });
+        }
+        Err(not_purged(
+            uri,
+            "they lie on a server, in a place that nobody named: give it with --artifacts-destination or by \
+             TRACKWAY_ARTIFACT_ROOTS",
+        ))
     }
 
     async fn remote(&self, place: &str) -> remote::Result<Remote> {
@@ -153,7 +185,8 @@ impl PurgePlaces {
 impl OwnArtifacts {
     /// The URI of a place in a bucket that this server deletes itself, as [`crate::Location::in_bucket`] has it.
     pub fn in_bucket(&self) -> Option<&str> {
-        matches!(&self.place, Place::Here(remote) if remote.local_root().is_none()).then_some(self.uri.as_str())
+        matches!(&self.place, Place::Here(remote) if remote.capabilities().listing == Listing::Pages)
+            .then_some(self.uri.as_str())
     }
 
     /// Counts what lies there, by the store's own listing.
@@ -186,6 +219,10 @@ impl OwnArtifacts {
         }
         remote.remove_empty_dir(&self.own_folder).await.map_err(Error::Store)
     }
+}
+
+fn not_purged(uri: &str, reason: &str) -> Error {
+    Error::NotPurged { uri: without_password(without_query(uri)), reason: reason.to_owned() }
 }
 
 fn is_http(url: &str) -> bool {
@@ -224,7 +261,7 @@ mod tests {
         std::fs::create_dir_all(artifacts.join("deep/er")).unwrap();
         std::fs::write(artifacts.join("deep/er/file"), "12345").unwrap();
         std::fs::write(root.path().join("beside"), "1").unwrap();
-        let places = PurgePlaces::open(Some(base), None, Options::default()).await.unwrap();
+        let places = PurgePlaces::open(Some(base), &[], None, Options::default()).await.unwrap();
         for uri in [
             "".to_owned(),
             "/".to_owned(),
@@ -236,6 +273,8 @@ mod tests {
             format!("relative/{RUN}/artifacts"),
             "s3://bucket".to_owned(),
             format!("dbfs:/x/{RUN}/artifacts"),
+            format!("sftp://u:pw@stranger/x/{RUN}/artifacts"),
+            format!("webdav://stranger/x/{RUN}/artifacts"),
             format!("{base}/../{RUN}/artifacts"),
             format!("mlflow-artifacts:/../{RUN}/artifacts"),
         ] {
@@ -269,7 +308,7 @@ mod tests {
         std::fs::write(other.path().join("precious"), "1").unwrap();
         std::fs::create_dir(root.path().join(RUN)).unwrap();
         std::os::unix::fs::symlink(other.path(), root.path().join(RUN).join("artifacts")).unwrap();
-        let places = PurgePlaces::open(None, None, Options::default()).await.unwrap();
+        let places = PurgePlaces::open(None, &[], None, Options::default()).await.unwrap();
         let uri = format!("{}/{RUN}/artifacts", root.path().display());
         places.find(&uri, Owner::Run(RUN)).await.unwrap().unwrap().delete().await.unwrap();
         assert!(other.path().join("precious").exists());
@@ -280,7 +319,7 @@ mod tests {
     async fn a_destination_that_is_not_there_is_no_empty_one() {
         let root = tempfile::tempdir().unwrap();
         let missing = root.path().join("missing");
-        assert!(PurgePlaces::open(missing.to_str(), None, Options::default()).await.is_err());
+        assert!(PurgePlaces::open(missing.to_str(), &[], None, Options::default()).await.is_err());
         assert!(!missing.exists());
     }
 }

@@ -1,23 +1,23 @@
 //! The places whose artifacts this server serves, and which artifact URI means which of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use trackway_remote::{self as remote, Options, RelPath, Remote};
 
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::path::ArtifactPath;
+use crate::place::{Place, below, is_distant, is_one_of, local_path, proxied_path, without_password};
 
 /// What an operator configured. Nothing outside of these places is ever read or written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Places<'a> {
     /// Where proxied artifacts are kept: what `mlflow-artifacts:/` means. None if the server does not proxy.
     pub destination: Option<&'a str>,
-    /// The default artifact root of experiments. It only counts here if it is a local folder or lies in a bucket.
+    /// The default artifact root of experiments. It only counts here if this server can open it.
     pub default_root: Option<&'a str>,
-    /// Further folders and places in buckets that artifact URIs may lead to.
+    /// Further folders, and places in buckets and on servers, that artifact URIs may lead to.
     pub others: &'a [String],
 }
 
@@ -38,24 +38,28 @@ struct Root {
     remote: OnceCell<Remote>,
 }
 
-enum Place {
-    /// Absolute.
-    Folder(PathBuf),
-    /// Without a slash at its end.
-    Bucket(String),
-}
-
 impl ArtifactStore {
     pub async fn open(places: Places<'_>, options: Options) -> std::result::Result<ArtifactStore, remote::Error> {
         let proxied = match places.destination {
             None => None,
-            Some(uri) => Some(Proxied { uri: uri.to_owned(), remote: Remote::open(uri, options.clone()).await? }),
+            Some(uri) => {
+                let remote = Remote::open(uri, options.clone()).await?;
+                remote.prepare().await?;
+                Some(Proxied { uri: uri.to_owned(), remote })
+            }
         };
         let others = places.others.iter().map(String::as_str);
-        // What is proxied from a bucket may be asked for by the bucket's own URIs too.
-        let uris = places.default_root.into_iter().chain(others).chain(places.destination.filter(|uri| in_bucket(uri)));
+        let uris = places.default_root.into_iter().chain(others);
         let roots = uris.filter_map(Place::parse);
-        let roots = roots.map(|at| Root { at, options: options.clone(), remote: OnceCell::new() }).collect();
+        let mut roots: Vec<Root> =
+            roots.map(|at| Root { at, options: options.clone(), remote: OnceCell::new() }).collect();
+        // What is proxied from a bucket or a server may be asked for by that one's own URIs too.
+        if let Some(proxied) = proxied.as_ref().filter(|proxied| is_distant(&proxied.uri))
+            && let Some(at) = Place::parse(&proxied.uri)
+        {
+            // By the same connections.
+            roots.insert(0, Root { at, options, remote: OnceCell::new_with(Some(proxied.remote.clone())) });
+        }
         Ok(ArtifactStore { proxied, roots })
     }
 
@@ -73,18 +77,18 @@ impl ArtifactStore {
         if let Some(path) = local_path(uri) {
             return self.resolve_local(uri, &path).await;
         }
-        if in_bucket(uri) {
-            return self.resolve_in_bucket(uri).await;
+        if is_distant(uri) {
+            return self.resolve_distant(uri).await;
         }
         let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
         Err(match scheme {
             // Nothing is fetched: a URI that a client chose must not make the server call other hosts.
             None | Some("") => not_served(uri, "this is neither an absolute path nor a URI"),
-            Some(scheme) if is_one_of(scheme, &["http", "https", "ftp", "sftp", "file"]) => {
+            Some(scheme) if is_one_of(scheme, &["http", "https", "ftp", "file"]) => {
                 not_served(uri, "this server fetches nothing from such a place")
             }
             Some(_) => Error::NotReachable {
-                uri: uri.to_owned(),
+                uri: without_password(uri),
                 reason: "they lie in a storage that this server cannot read",
             },
         })
@@ -117,9 +121,9 @@ impl ArtifactStore {
     }
 
     /// A client may choose such a URI, so it counts only below a place that the operator has named.
-    async fn resolve_in_bucket(&self, uri: &str) -> Result<Location> {
+    async fn resolve_distant(&self, uri: &str) -> Result<Location> {
         for root in &self.roots {
-            let Place::Bucket(place) = &root.at else { continue };
+            let Place::Distant(place) = &root.at else { continue };
             let Some(below) = below(place, uri) else { continue };
             let base = RelPath::new(below.trim_end_matches('/'));
             let base = base.map_err(|_| not_served(uri, "its path is not valid"))?;
@@ -129,18 +133,9 @@ impl ArtifactStore {
             return Ok(Location::new(root.remote().await?, place, base, false));
         }
         Err(Error::NotReachable {
-            uri: uri.to_owned(),
+            uri: without_password(uri),
             reason: "they do not lie below a place that this server was started with (--artifacts-destination, --default-artifact-root or --artifact-roots)",
         })
-    }
-}
-
-impl Place {
-    fn parse(uri: &str) -> Option<Place> {
-        if in_bucket(uri) {
-            return Some(Place::Bucket(uri.trim_end_matches('/').to_owned()));
-        }
-        Some(Place::Folder(std::path::absolute(local_path(uri)?).ok()?))
     }
 }
 
@@ -148,63 +143,13 @@ impl Root {
     async fn remote(&self) -> Result<Remote> {
         let location = match &self.at {
             Place::Folder(path) => path.to_string_lossy(),
-            Place::Bucket(uri) => uri.into(),
+            Place::Distant(uri) => uri.into(),
         };
         let remote = self.remote.get_or_try_init(|| Remote::open(&location, self.options.clone()));
         Ok(remote.await.map_err(Error::Store)?.clone())
     }
 }
 
-/// The path of `uri` below `place`, both in buckets. A query or a fragment leads nowhere.
-fn below<'a>(place: &str, uri: &'a str) -> Option<&'a str> {
-    let ((place_scheme, place), (scheme, rest)) = (place.split_once(':')?, uri.split_once(':')?);
-    let below = rest.strip_prefix(place).filter(|_| scheme.eq_ignore_ascii_case(place_scheme))?;
-    if below.contains(['?', '#']) {
-        return None;
-    }
-    if below.is_empty() { Some(below) } else { below.strip_prefix('/') }
-}
-
-fn in_bucket(uri: &str) -> bool {
-    uri.split_once(':')
-        .is_some_and(|(scheme, _)| is_one_of(scheme, &["s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs"]))
-}
-
 fn not_served(uri: &str, reason: &'static str) -> Error {
-    Error::NotServed { uri: uri.to_owned(), reason }
-}
-
-/// The path in `mlflow-artifacts:/path` and `mlflow-artifacts://host/path`.
-pub(crate) fn proxied_path(uri: &str) -> Option<&str> {
-    let (scheme, rest) = uri.split_once(':')?;
-    if !is_one_of(scheme, &["mlflow-artifacts"]) {
-        return None;
-    }
-    Some(match rest.strip_prefix("//") {
-        // The host is where clients find the proxy, and that is here.
-        Some(after_host) => after_host.find('/').map_or("", |slash| &after_host[slash..]),
-        None => rest,
-    })
-}
-
-/// The path of a `file:` URI, or of what has no scheme. It must be absolute and free of `.`, `..` and `//`.
-pub(crate) fn local_path(uri: &str) -> Option<PathBuf> {
-    let path = match uri.split_once(':') {
-        Some((scheme, rest)) if is_one_of(scheme, &["file"]) => {
-            let rest = match rest.strip_prefix("//") {
-                Some(after) => after.strip_prefix("localhost").unwrap_or(after),
-                None => rest,
-            };
-            if rest.contains(['?', '#']) {
-                return None;
-            }
-            percent_decode_str(rest).decode_utf8().ok()?.into_owned()
-        }
-        _ => uri.to_owned(),
-    };
-    path.starts_with('/').then(|| PathBuf::from(path))
-}
-
-fn is_one_of(scheme: &str, schemes: &[&str]) -> bool {
-    schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    Error::NotServed { uri: without_password(uri), reason }
 }

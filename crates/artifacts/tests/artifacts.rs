@@ -109,7 +109,9 @@ async fn a_local_uri_is_served_below_the_default_root_only() {
         let refused = it.store.resolve(&uri).await.err();
         assert!(matches!(refused, Some(Error::NotServed { .. })), "{uri}: {refused:?}");
     }
-    for uri in ["s3://bucket/x", "dbfs:/x", "wasbs://c@a/x", "runs:/r/x", "models:/m/1", "hdfs://h/x"] {
+    for uri in
+        ["s3://bucket/x", "dbfs:/x", "wasbs://c@a/x", "runs:/r/x", "models:/m/1", "hdfs://h/x", "sftp://u:pw@h/x"]
+    {
         let refused = it.store.resolve(uri).await.err();
         assert!(matches!(refused, Some(Error::NotReachable { .. })), "{uri}: {refused:?}");
     }

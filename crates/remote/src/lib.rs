@@ -58,6 +58,8 @@ use bucket::Bucket;
 use files::Files;
 use location::Location;
 
+pub use location::without_password;
+
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use multipart::{
@@ -154,6 +156,15 @@ impl Remote {
             Location::Ssh(place) => Kind::Files(ssh::open(&place, &options)?),
         };
         Ok(Remote { kind: Arc::new(kind) })
+    }
+
+    /// Makes sure that what has real folders can be used: it is reached, lets us in, and its folder is there or can
+    /// be made. A bucket is not asked.
+    pub async fn prepare(&self) -> Result<()> {
+        match &*self.kind {
+            Kind::Files(files) => files.prepare().await,
+            Kind::Local(_) | Kind::Bucket(_) | Kind::Web(_) => Ok(()),
+        }
     }
 
     /// The folder this remote lies in, if it is one: absolute, as it was when opened.

@@ -97,7 +97,16 @@ impl Location {
             Some(scheme @ ("ssh" | "sftp")) => {
                 server_url("ssh", behind(text, scheme)?).map(Location::Ssh).map_err(invalid)
             }
-            Some("hdfs") => server_url("hdfs", behind(text, "hdfs")?).map(Location::Hdfs).map_err(invalid),
+            Some("hdfs") => {
+                let rest = &text["hdfs:".len()..];
+                // As MLflow writes it, `hdfs:/path` is in the HDFS that Hadoop's settings name.
+                let rest = if rest.starts_with('/') && !rest.starts_with("//") { rest } else { behind(text, "hdfs")? };
+                server_url("hdfs", rest).map(Location::Hdfs).map_err(invalid)
+            }
+            Some("viewfs") => Err(invalid(
+                "a viewfs: is put together from mounts by Hadoop's settings; name the place behind the mount, \
+                 hdfs://HOST:PORT/PATH",
+            )),
             Some("webhdfs") => server_url("webhdfs", behind(text, "webhdfs")?).map(Location::WebHdfs).map_err(invalid),
             Some(scheme @ ("webdav" | "webdavs")) => {
                 let place = HttpPlace::parse(scheme, behind(text, scheme)?).map_err(invalid)?;
@@ -131,9 +140,9 @@ fn scheme(text: &str) -> Option<&str> {
     }
 }
 
-const KNOWN: [&str; 16] = [
-    "file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "webhdfs", "webdav",
-    "webdavs", "http", "https",
+const KNOWN: [&str; 17] = [
+    "file", "s3", "gs", "azure", "wasbs", "wasb", "abfss", "abfs", "ssh", "sftp", "hdfs", "viewfs", "webhdfs",
+    "webdav", "webdavs", "http", "https",
 ];
 
 /// The clouds that Azure's storage has a host in.
@@ -219,9 +228,9 @@ fn decoded(text: &str) -> std::result::Result<String, &'static str> {
 }
 
 /// What stands before an `@` may hold a password; of a web address the user may be a token, too.
-fn without_password(text: &str) -> String {
+pub fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    if matches!(scheme, "http" | "https" | "webdav" | "webdavs") {
+    if ["http", "https", "webdav", "webdavs"].into_iter().any(|web| scheme.eq_ignore_ascii_case(web)) {
         return crate::http::url::without_userinfo(text);
     }
     let place = &rest[..rest.find('/').unwrap_or(rest.len())];
@@ -347,6 +356,9 @@ mod tests {
         assert_eq!(server.to_string(), "hdfs://u@nn:8020/a b");
         let Location::Hdfs(server) = Location::parse("hdfs:///a").unwrap() else { panic!("no HDFS") };
         assert_eq!((server.host.as_str(), server.path.as_str()), ("", "/a"));
+        assert_eq!(Location::parse("HDFS:/a").unwrap(), Location::Hdfs(server));
+        assert!(Location::parse("hdfs:a").is_err());
+        assert!(Location::parse("viewfs://c/a").unwrap_err().to_string().contains("hdfs://"));
         let Location::WebHdfs(server) = Location::parse("webhdfs://u:secret@nn/a").unwrap() else { panic!("no HDFS") };
         assert_eq!(server.to_string(), "webhdfs://u@nn/a");
         assert!(Location::parse("webhdfs:///a").is_err());

@@ -41,11 +41,11 @@ pub struct Config {
     pub default_artifact_root: Option<String>,
     /// Where proxied artifacts are kept.
     pub artifacts_destination: String,
-    /// Further folders and places in buckets whose artifacts are served to who asks by run or model.
+    /// Further folders, and places in buckets and on servers, whose artifacts are served to who asks by run or model.
     pub artifact_roots: Vec<String>,
     /// For how long a URL lets a client download from the storage itself.
     pub download_urls_valid_for: Duration,
-    /// Where the credentials of object stores are looked up.
+    /// Where the credentials of stores are looked up.
     pub environment: Environment,
     pub serve_artifacts: bool,
     /// Serve only the artifact proxy: no store is opened.
@@ -98,7 +98,8 @@ impl Config {
             None => DIRECT_ARTIFACT_ROOT,
         };
         if has_scheme(root) || root.starts_with('/') {
-            return root.to_owned();
+            // The URI of a run is shown to everybody.
+            return trackway_artifacts::without_password(root);
         }
         cwd.join(root.strip_prefix("./").unwrap_or(root)).to_string_lossy().into_owned()
     }
@@ -435,6 +436,7 @@ mod tests {
         assert_eq!(with(None, true).artifact_root(cwd), "mlflow-artifacts:/");
         assert_eq!(with(None, false).artifact_root(cwd), "/work dir/mlruns");
         assert_eq!(with(Some("s3://b/x"), true).artifact_root(cwd), "s3://b/x");
+        assert_eq!(with(Some("sftp://u:pw@h/x"), false).artifact_root(cwd), "sftp://u@h/x");
         assert_eq!(with(Some("./art"), true).artifact_root(cwd), "/work dir/art");
         assert_eq!(with(Some("/srv/art"), false).artifact_root(cwd), "/srv/art");
     }

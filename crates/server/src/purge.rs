@@ -102,14 +102,16 @@ pub struct Purge {
 
 impl Purge {
     /// `destination` is where the servers keep the artifacts that go through them. Without it the one at `tracking_uri`
-    /// is asked to delete them.
+    /// is asked to delete them. `roots` are further places that clients write to themselves, as far as these are on
+    /// servers: what is in buckets and folders is found without.
     pub async fn open(
         backend: &BackendStore,
         destination: Option<&str>,
+        roots: &[String],
         tracking_uri: Option<&str>,
     ) -> Result<Purge, PurgeError> {
         let store = open_store(backend).await?;
-        let places = PurgePlaces::open(destination, tracking_uri, ArtifactOptions::default()).await?;
+        let places = PurgePlaces::open(destination, roots, tracking_uri, ArtifactOptions::default()).await?;
         Ok(Purge { store, places, now: now() })
     }
 

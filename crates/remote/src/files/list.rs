@@ -22,6 +22,9 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 impl Files {
     pub async fn list(&self, path: &RelPath) -> Result<Vec<Entry>> {
         let files = &self.0;
+        if !files.service.allows(path.as_str()) {
+            return Err(Error::NotFound { path: path.to_string() });
+        }
         let listed = match files.service.list(&files.place(path)).await {
             Ok(listed) => listed,
             Err(fault) => return Err(files.not_listed(path, fault).await),

@@ -92,6 +92,9 @@ impl Inner {
     }
 
     async fn look(&self, path: &RelPath) -> Result<Option<Meta>> {
+        if !self.service.allows(path.as_str()) {
+            return Ok(None);
+        }
         self.service.stat(&self.place(path)).await.map_err(|fault| self.error(fault, path))
     }
 

@@ -71,6 +71,11 @@ impl Service {
         matches!(self, Service::WebDav(_))
     }
 
+    /// Whether the store can have something of this path at all: HDFS has no names with a colon.
+    pub fn allows(&self, path: &str) -> bool {
+        !(matches!(self, Service::Hdfs(_) | Service::WebHdfs(_)) && path.contains(':'))
+    }
+
     /// Links are followed. `None` if nothing is there, also where a part of the path is a file.
     pub async fn stat(&self, path: &str) -> Result<Option<Meta>, Fault> {
         each!(self, store => store.stat(path).await)

@@ -26,6 +26,23 @@ const SMALL: u64 = 1 << 20;
 const MOST_FOLDERS_LOST: u32 = 16;
 
 impl Files {
+    /// Makes the remote's folder if it is not there.
+    pub async fn prepare(&self) -> Result<()> {
+        let (files, root) = (&self.0, RelPath::root());
+        let failed = |told: &str| files.error(Fault::Other(told.to_owned()), &root);
+        if files.look(&root).await?.is_none() {
+            match files.make_dirs(&files.place(&root)).await {
+                Ok(()) | Err(Fault::Missing | Fault::NotADirectory) => {}
+                Err(fault) => return Err(files.error(fault, &root)),
+            }
+        }
+        match files.look(&root).await? {
+            Some(meta) if meta.is_dir => Ok(()),
+            Some(_) => Err(failed("a file lies there, and a folder is needed")),
+            None => Err(failed("its folder is not there and cannot be made")),
+        }
+    }
+
     pub async fn put<S, E>(&self, path: &RelPath, body: S, options: PutOptions) -> Result<Stat>
     where
         S: Stream<Item = std::result::Result<Bytes, E>> + Send,
@@ -33,6 +50,9 @@ impl Files {
     {
         refuse_root(path)?;
         let files = &self.0;
+        if !files.service.allows(path.as_str()) {
+            return Err(Error::InvalidPath { path: path.to_string(), reason: "HDFS has no names with a colon" });
+        }
         let mut body = pin!(body);
         let taken = Mutex::new(Taken::default());
         let mut lost = 0;

@@ -46,8 +46,33 @@ pub(crate) struct Hdfs {
 pub(crate) fn open(server: &Server, options: &Options) -> crate::Result<Files> {
     let location = server.to_string();
     let invalid = |reason| Error::InvalidLocation { location: location.clone(), reason };
+    let of_mlflow;
+    let options = match options.mlflow_variables {
+        true => {
+            of_mlflow = mlflow_variables(options).map_err(invalid)?;
+            &of_mlflow
+        }
+        false => options,
+    };
     let hdfs = Hdfs::new(server, options).map_err(invalid)?;
     Ok(Files::new(Service::Hdfs(hdfs), location, &server.path, options.http.attempts))
+}
+
+/// What MLflow's variables say of HDFS: the ticket, and who we are.
+fn mlflow_variables(options: &Options) -> Result<Options, String> {
+    let variable = |name: &str| options.environment.get(name);
+    if variable("MLFLOW_PYARROW_EXTRA_CONF").is_some() {
+        return Err(
+            "MLFLOW_PYARROW_EXTRA_CONF is for MLflow's own client of HDFS: unset it, and write its settings into \
+                    core-site.xml or hdfs-site.xml, in the folder that HADOOP_CONF_DIR names"
+                .to_owned(),
+        );
+    }
+    let mut options = options.clone();
+    let hdfs = &mut options.hdfs;
+    hdfs.kerb_ticket = hdfs.kerb_ticket.take().or_else(|| variable("MLFLOW_KERBEROS_TICKET_CACHE"));
+    hdfs.user = hdfs.user.take().or_else(|| variable("MLFLOW_KERBEROS_USER"));
+    Ok(options)
 }
 
 impl Hdfs {

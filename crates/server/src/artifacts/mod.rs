@@ -28,7 +28,7 @@ use serde::Serialize;
 use trackway_artifacts::{Artifact, ArtifactStore, Options, Places};
 use trackway_tracking::Store;
 
-use crate::config::Config;
+use crate::config::{Config, has_scheme};
 use crate::error::ApiError;
 use crate::server_info::Capabilities;
 use index::{Memory, Place};
@@ -37,6 +37,8 @@ use index::{Memory, Place};
 #[derive(Debug, thiserror::Error)]
 #[error("The artifacts destination cannot be used: {0}.")]
 pub struct StartError(String);
+
+pub use trackway_artifacts::without_password;
 
 pub struct ArtifactService {
     store: ArtifactStore,
@@ -53,9 +55,11 @@ impl ArtifactService {
         artifact_root: &str,
         database: Option<Store>,
     ) -> Result<ArtifactService, StartError> {
+        // With its password, which the root of experiments does not have.
+        let given_root = config.default_artifact_root.as_deref().filter(|root| has_scheme(root));
         let places = Places {
             destination: config.serve_artifacts.then_some(config.artifacts_destination.as_str()),
-            default_root: Some(artifact_root),
+            default_root: Some(given_root.unwrap_or(artifact_root)),
             others: &config.artifact_roots,
         };
         let options = Options { mlflow_variables: true, environment: config.environment.clone(), ..Options::default() };

@@ -1,7 +1,8 @@
-//! What a client meets alike on a folder and on every object store.
+//! What a client meets alike on a folder, on every object store and on every server of files.
 
 use serde_json::json;
 
+use crate::stores::Bucket;
 use crate::traversal::SPELLINGS;
 use crate::{PROXY, Served, request};
 
@@ -73,7 +74,7 @@ async fn what_is_not_there(it: Served) {
 }
 
 async fn odd_names_are_kept(it: Served) {
-    let names = [
+    let mut names = vec![
         "sp ace.txt",
         "pe%rcent.txt",
         "plus+.txt",
@@ -88,7 +89,13 @@ async fn odd_names_are_kept(it: Served) {
         "que?ry",
         "trailing.",
     ];
-    for name in names {
+    if matches!(it.bucket, Some(Bucket::Hdfs(_))) {
+        // HDFS itself has no such name.
+        names.retain(|name| !name.contains(':'));
+        assert!(it.put(&format!("{RUN}/odd/co:lon"), "1").await.status.is_client_error());
+    }
+    for name in &names {
+        let name = *name;
         let encoded: String = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).collect();
         let put = it.put(&format!("{RUN}/odd/{encoded}"), name).await;
         assert_eq!(put.status, 200, "{name}: {}", put.text());
@@ -97,7 +104,7 @@ async fn odd_names_are_kept(it: Served) {
     let listed = it.get(&format!("{PROXY}?path={RUN}/odd")).await.json();
     let mut listed: Vec<&str> =
         listed["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
-    let mut expected = names.to_vec();
+    let mut expected = names;
     listed.sort_unstable();
     expected.sort_unstable();
     assert_eq!(listed, expected);

@@ -1,4 +1,4 @@
-//! Artifacts over HTTP, on a real folder and on the object stores.
+//! Artifacts over HTTP, on a real folder, on object stores and on servers that keep files.
 
 mod buckets;
 mod by_uri;
@@ -7,6 +7,7 @@ mod everywhere;
 mod faults;
 mod index;
 mod proxy;
+mod servers;
 mod stores;
 mod traversal;
 mod uploads;
@@ -67,7 +68,7 @@ impl LocationSource for App {
 pub struct Served {
     pub dir: tempfile::TempDir,
     pub router: Router,
-    /// Unless a folder is served.
+    /// Unless a local folder is served.
     pub bucket: Option<Bucket>,
 }
 
@@ -117,13 +118,15 @@ pub async fn serve_with(
 ) -> Served {
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let service = ArtifactService::open(&config, &at("mlruns"), database).await.unwrap();
-    let direct = format!("{}/0/run/artifacts", config.artifacts_destination);
+    let place = trackway_artifacts::without_password(&config.artifacts_destination);
+    let direct = format!("{place}/0/run/artifacts");
     let uris = HashMap::from([
         ("run", "mlflow-artifacts:/0/run/artifacts".to_owned()),
         ("direct-run", direct),
         ("local-run", at("mlruns/0/local-run/artifacts")),
         ("outside-run", at("outside")),
         ("s3-run", "s3://bucket/0/run/artifacts".to_owned()),
+        ("stranger-run", "sftp://u:secret@stranger/0/run/artifacts".to_owned()),
         ("http-run", "http://169.254.169.254/latest".to_owned()),
         ("m-1", "mlflow-artifacts:/0/models/m-1/artifacts".to_owned()),
         ("model/1", "mlflow-artifacts://host:5000/0/run/artifacts/model".to_owned()),

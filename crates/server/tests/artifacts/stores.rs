@@ -2,7 +2,7 @@
 
 use trackway_artifacts::Environment;
 use trackway_server::config::Config;
-use trackway_testkit::services::{azurite, fake_gcs, seaweedfs};
+use trackway_testkit::services::{apache, azurite, fake_gcs, hdfs, seaweedfs, sshd};
 use trackway_tracking::{Backend, Options, Store};
 
 use crate::{Served, serve, serve_with};
@@ -13,6 +13,9 @@ pub enum Bucket {
     S3(seaweedfs::Bucket),
     Azure(azurite::Container),
     Gcs(fake_gcs::Bucket),
+    Sftp(sshd::Directory, tempfile::TempDir),
+    WebDav(apache::Place),
+    Hdfs(hdfs::Place),
 }
 
 /// Makes a test of each case on each kind of store.
@@ -22,6 +25,10 @@ macro_rules! on_every_store {
         $crate::stores::on! { s3: $($case),* }
         $crate::stores::on! { azure: $($case),* }
         $crate::stores::on! { gcs: $($case),* }
+        $crate::stores::on! { sftp: $($case),* }
+        $crate::stores::on! { webdav: $($case),* }
+        $crate::stores::on! { hdfs: $($case),* }
+        $crate::stores::on! { webhdfs: $($case),* }
     };
 }
 
@@ -80,6 +87,65 @@ pub async fn gcs() -> Served {
         ..Config::default()
     };
     with_database(config, Some(Bucket::Gcs(bucket))).await
+}
+
+pub async fn sftp() -> Served {
+    let directory = sshd::directory().unwrap();
+    let (config, home) = sftp_config(&directory);
+    with_database(config, Some(Bucket::Sftp(directory, home))).await
+}
+
+/// With a home folder in which ssh finds the key.
+pub fn sftp_config(directory: &sshd::Directory) -> (Config, tempfile::TempDir) {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    let settings = format!(
+        "IdentityFile {}\nUserKnownHostsFile {}\nStrictHostKeyChecking yes\n",
+        directory.key().display(),
+        directory.known_hosts().display()
+    );
+    std::fs::write(home.path().join(".ssh/config"), settings).unwrap();
+    let config = Config {
+        artifacts_destination: format!("{}/root", directory.url.replacen("ssh:", "sftp:", 1)),
+        environment: Environment::only([("HOME", home.path().to_str().unwrap())]),
+        ..Config::default()
+    };
+    (config, home)
+}
+
+pub async fn webdav() -> Served {
+    let place = apache::place().unwrap();
+    let config = Config {
+        artifacts_destination: format!("webdav://u:p@{}/dav/{}/root", place.address, place.folder),
+        environment: nothing(),
+        ..Config::default()
+    };
+    with_database(config, Some(Bucket::WebDav(place))).await
+}
+
+pub async fn hdfs() -> Served {
+    let place = hdfs::place().unwrap();
+    let config = Config {
+        artifacts_destination: format!("{}/root", place.url),
+        environment: Environment::only([("HADOOP_CONF_DIR", &place.conf_dir), ("HADOOP_USER_NAME", &place.user)]),
+        ..Config::default()
+    };
+    with_database(config, Some(Bucket::Hdfs(place))).await
+}
+
+pub async fn webhdfs() -> Served {
+    let place = hdfs::place().unwrap();
+    let config = Config {
+        artifacts_destination: format!("{}/root", place.web_url.replacen("://", &format!("://{}@", place.user), 1)),
+        environment: nothing(),
+        ..Config::default()
+    };
+    with_database(config, Some(Bucket::Hdfs(place))).await
+}
+
+/// Nothing of the developer's own.
+pub fn nothing() -> Environment {
+    Environment::only::<String, String>([])
 }
 
 pub async fn with_database(config: Config, bucket: Option<Bucket>) -> Served {

@@ -88,7 +88,7 @@ pub fn run(args: GcArgs) -> Result<(), Failure> {
     }
     let age = args.older_than.clone().unwrap_or_default();
     let summary = purge::block_on(async {
-        let purge = Purge::open(&backend, destination.as_deref(), tracking_uri.as_deref()).await?;
+        let purge = Purge::open(&backend, destination.as_deref(), &purge::roots(), tracking_uri.as_deref()).await?;
         purge.check(&selection, &age).await?;
         let summary = purge.run(&selection, &mut purge::tell).await?;
         purge.close().await;

@@ -61,13 +61,14 @@ pub struct ServerArgs {
     #[arg(long, value_name = "URI", help_heading = "Storage")]
     default_artifact_root: Option<String>,
 
-    /// Where the server keeps the artifacts that go through it: a folder, s3://bucket/path, gs://bucket/path or
-    /// wasbs://container@account.blob.core.windows.net/path [env: MLFLOW_ARTIFACTS_DESTINATION] [default:
+    /// Where the server keeps the artifacts that go through it: a folder, s3://bucket/path, gs://bucket/path,
+    /// wasbs://container@account.blob.core.windows.net/path, sftp://user@host/path, hdfs://host/path,
+    /// webhdfs://host/path or webdavs://host/path [env: MLFLOW_ARTIFACTS_DESTINATION] [default:
     /// ./mlartifacts]
     #[arg(long, value_name = "URI", help_heading = "Storage")]
     artifacts_destination: Option<String>,
 
-    /// Further folders and places in buckets, with commas, whose artifacts this server shows to who asks by run or
+    /// Further folders, places in buckets and on servers, with commas, whose artifacts this server shows to who asks by run or
     /// model; what lies elsewhere it does not open [env: TRACKWAY_ARTIFACT_ROOTS]
     #[arg(long, value_name = "URIS", help_heading = "Storage")]
     artifact_roots: Option<String>,
@@ -327,7 +328,7 @@ fn announce(config: &Config, addresses: &[SocketAddr], format: Format, cwd: &Pat
         BackendStore::Postgres(config) => config.to_string(),
     };
     let artifacts = if config.serve_artifacts {
-        place_of(&config.artifacts_destination, cwd)
+        place_of(&trackway_server::artifacts::without_password(&config.artifacts_destination), cwd)
     } else {
         format!("{} (clients go there themselves)", config.artifact_root(cwd))
     };

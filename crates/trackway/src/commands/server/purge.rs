@@ -68,7 +68,7 @@ pub fn run(args: PurgeArgs) -> Result<(), Failure> {
     let destination = destination(args.artifacts_destination.as_deref()).or_else(usual_destination);
     let age = args.older_than.clone().unwrap_or_default();
     let failed = block_on(async {
-        let purge = Purge::open(&backend, destination.as_deref(), None).await?;
+        let purge = Purge::open(&backend, destination.as_deref(), &roots(), None).await?;
         purge.check(&selection, &age).await?;
         let failed = match args.dry_run {
             true => list(&purge, &selection, args.json).await?,
@@ -122,6 +122,13 @@ pub fn backend(given: Option<&str>) -> Result<BackendStore, Failure> {
 pub fn destination(given: Option<&str>) -> Option<String> {
     let given = given.map(str::to_owned).filter(|place| !place.is_empty());
     given.or_else(|| variable("MLFLOW_ARTIFACTS_DESTINATION"))
+}
+
+/// Where the clients of servers started with the same words keep artifacts themselves.
+pub fn roots() -> Vec<String> {
+    let listed = variable("TRACKWAY_ARTIFACT_ROOTS").unwrap_or_default();
+    let listed = listed.split(',').map(|root| root.trim().to_owned());
+    listed.chain(variable("MLFLOW_DEFAULT_ARTIFACT_ROOT")).filter(|root| !root.is_empty()).collect()
 }
 
 /// Where a server that was started here without a word keeps them.

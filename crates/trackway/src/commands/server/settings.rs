@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use trackway_server::artifacts::without_password as without_place_password;
 use trackway_server::config::{BackendStore, Config, ConfigError, XFrameOptions, has_scheme, without_password};
 use trackway_server::security::{AllowedHosts, AllowedOrigins};
 use trackway_server::ui;
@@ -82,6 +83,7 @@ impl Settings {
         if let Some(roots) = text(&args.artifact_roots, "TRACKWAY_ARTIFACT_ROOTS") {
             config.artifact_roots = artifact_roots(&roots)?;
         }
+        note_passwords_of_places(&args, &config, &mut notes);
         if let Some(seconds) = variable("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS") {
             config.download_urls_valid_for = url_lifetime(&seconds)?;
         }
@@ -117,7 +119,7 @@ fn artifact_roots(list: &str) -> Result<Vec<String>, Failure> {
         .map(|root| match has_scheme(root) || root.starts_with('/') {
             true => Ok(root.to_owned()),
             false => usage(&format!(
-                "--artifact-roots takes absolute folders and places in buckets (s3://bucket/path), and not '{root}'."
+                "--artifact-roots takes absolute folders and places in buckets or on servers (s3://bucket/path, sftp://user@host/path), and not '{root}'."
             )),
         })
         .collect()
@@ -176,6 +178,26 @@ fn note_a_password_for_all_to_see(args: &ServerArgs, notes: &mut Vec<String>) {
         notes.push(
             "The database's password stands on the command line, where every user of this machine can read it. Set \
              MLFLOW_BACKEND_STORE_URI or PGPASSWORD instead, or keep the password in ~/.pgpass."
+                .to_owned(),
+        );
+    }
+}
+
+/// Passwords may stand in the URLs of servers that keep artifacts.
+fn note_passwords_of_places(args: &ServerArgs, config: &Config, notes: &mut Vec<String>) {
+    let has_password = |uri: &str| without_place_password(uri) != uri;
+    let given = [&args.artifacts_destination, &args.default_artifact_root, &args.artifact_roots];
+    if given.into_iter().flatten().flat_map(|places| places.split(',')).any(|place| has_password(place.trim())) {
+        notes.push(
+            "The password of a place for artifacts stands on the command line, where every user of this machine can read it. \
+             Set MLFLOW_ARTIFACTS_DESTINATION, MLFLOW_DEFAULT_ARTIFACT_ROOT or TRACKWAY_ARTIFACT_ROOTS instead."
+                .to_owned(),
+        );
+    }
+    if config.default_artifact_root.as_deref().is_some_and(has_password) {
+        notes.push(
+            "The password of the default artifact root is for this server alone: it is not written into the artifact URIs of \
+             runs, which everybody sees. Clients need a key of their own to write there."
                 .to_owned(),
         );
     }
@@ -373,6 +395,17 @@ mod tests {
         assert_eq!(config.download_urls_valid_for, Duration::from_secs(60));
         assert_eq!(ok(&["--artifact-roots", "s3://x"], &variables).config.artifact_roots, ["s3://x"]);
         assert!(read(&["--artifact-roots", "x/y"], &[]).unwrap_err().contains("'x/y'"));
+        let config = ok(&["--artifacts-destination", "sftp://u@h/p", "--artifact-roots", "hdfs:/a,webdavs://h/b"], &[]);
+        assert_eq!(config.config.artifact_roots, ["hdfs:/a", "webdavs://h/b"]);
+        assert_eq!(config.notes, Vec::<String>::new());
+        let secret = [
+            ("MLFLOW_ARTIFACTS_DESTINATION", "webdavs://u:pw@h/b"),
+            ("MLFLOW_DEFAULT_ARTIFACT_ROOT", "sftp://u:pw@h/b"),
+        ];
+        let notes = ok(&[], &secret).notes;
+        assert!(notes.len() == 1 && notes[0].contains("this server alone"), "{notes:?}");
+        let notes = ok(&["--artifact-roots", "/a, sftp://u:pw@h/b"], &[]).notes;
+        assert!(notes.len() == 1 && notes[0].contains("command line") && !notes[0].contains("pw"), "{notes:?}");
         let forever = [("MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "604801")];
         assert!(read(&[], &forever).unwrap_err().contains("seven days"));
     }
