@@ -25,6 +25,9 @@ pub(crate) struct Brought {
 /// A file, and where it stands in the folder that is brought.
 type Wanted = (Source, PathBuf);
 
+/// What has an object: the tracked repository, by its address, and the remote that its output names.
+type Owner<'a> = (*const Tracked, Option<&'a str>);
+
 impl Browser {
     /// Brings what `typed` names into a cache; files are on the disk when this returns.
     pub(crate) fn bring(
@@ -123,7 +126,7 @@ impl Browser {
         jobs: Option<usize>,
         progress: &dyn Progress,
     ) -> Result<usize> {
-        let mut missing: HashMap<(*const Tracked, Option<&str>), (&Arc<Tracked>, Vec<Oid>)> = HashMap::new();
+        let mut missing: HashMap<Owner, (&Arc<Tracked>, Vec<Oid>)> = HashMap::new();
         let mut seen = std::collections::HashSet::new();
         for (oid, source, _) in objects {
             let (Some(oid), Source::Object { tracked, remote, .. }) = (oid, source) else { continue };
