@@ -119,6 +119,9 @@ impl Table {
     }
 }
 
+/// Measures the rows of one kind.
+type Part = fn(&Run) -> Result<Vec<rows::Taken>>;
+
 /// What all scenes need to know.
 struct Run {
     table: Table,
@@ -243,7 +246,7 @@ fn run(table: Table, arguments: Arguments, base: &Path) -> Result<()> {
         only: arguments.only,
     };
     let mut record = Record::new(&run)?;
-    let parts: &[fn(&Run) -> Result<Vec<rows::Taken>>] = match table {
+    let parts: &[Part] = match table {
         Table::Data => {
             &[start::measure_all, folder::measure_all, exchange::measure_all, big::measure_all, many::measure_all]
         }

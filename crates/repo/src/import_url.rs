@@ -112,7 +112,13 @@ impl Repo {
         let mut stage = self.plan_import_to(&name, options.out.as_deref(), options.force, always_here, dep)?;
         let mut scm = ScmChanges::new(self);
         // What is wrong with the URL or its options is told before anything is done.
-        self.source_of(&stage)?;
+        let source = self.source_of(&stage)?;
+        if options.version_aware && matches!(source, Anywhere::There { .. }) {
+            return Err(Error::dvc(format!(
+                "'{url}' cannot be imported with its version here: --version-aware is not built yet for places that keep versions. \
+                 Leave it off to import what is there now, or use DVC's own `dvc`. Nothing was imported."
+            )));
+        }
         if options.to_remote {
             let remote = self.object_remote(options.remote.as_deref(), "import-url")?;
             let look = self.look_at_source(&stage, progress)?;
