@@ -135,7 +135,6 @@ def ssh(server) -> Remote:
         options={},
         private={"keyfile": str(server.key)},
         wrong={"keyfile": str(server.keys / "stranger")},
-        nowhere=f"ssh://{server.user}@127.0.0.1:{server.port}/proc/nowhere",
         address=f"127.0.0.1:{server.port}",
     )
 

@@ -139,3 +139,15 @@ def test_a_key_that_may_only_read(kind, remote, repository, ours):
     one.dvc("fetch", "f.dvc", "-r", "p")
     remote.log_in(one, "p", {**remote.private, "session_token": "expired"})
     assert one.dvc("status", "-c", "-r", "p", code=None).code is not None
+
+
+@pytest.mark.kinds("ssh")
+def test_a_folder_that_cannot_be_made(kind, remote, repository, ours):
+    one = repository("one", ours, remote)
+    one.write("f", b"file\n")
+    one.dvc("add", "-q", "f")
+    remote.configure(one, "p", "p")
+    # There every folder is said to be missing, however often it is made.
+    one.dvc("remote", "modify", "p", "url", f"{remote.url.partition(remote.address)[0]}{remote.address}/proc/nowhere")
+    done = one.dvc("push", "-r", "p", code=1)
+    assert "the folder '/proc/nowhere' cannot be made" in done.stderr, done

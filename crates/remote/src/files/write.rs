@@ -121,7 +121,12 @@ impl Inner {
                 }
                 Some(_) => return Err(Error::NotADirectory { path: path.to_string() }),
                 None if dir.is_root() => {
-                    self.make_dirs(&place).await.map_err(|fault| self.error(fault, path))?;
+                    self.make_dirs(&place).await.map_err(|fault| match fault {
+                        Fault::Missing => {
+                            self.error(Fault::Other(format!("the folder '{place}' cannot be made")), path)
+                        }
+                        fault => self.error(fault, path),
+                    })?;
                     return Ok(dir);
                 }
                 None => dir = dir.parent(),
@@ -141,6 +146,9 @@ impl Inner {
     /// Makes a folder and those above it that are missing. That somebody else does so too is no fault.
     async fn make_dirs(&self, place: &str) -> Result<(), Fault> {
         let mut missing = vec![place];
+        // Each once, and some more that others delete meanwhile. There are folders, as /proc, in which none can be made
+        // and which say so by the same word.
+        let mut most = place.matches('/').count() + MOST_FOLDERS_LOST as usize;
         while let Some(dir) = missing.last() {
             if self.known().contains(*dir) {
                 missing.pop();
@@ -152,7 +160,8 @@ impl Inner {
                     missing.pop();
                 }
                 Err(Fault::Missing) => match dir.rsplit_once('/') {
-                    Some((above, _)) if !above.is_empty() && missing.len() < 4096 => {
+                    Some((above, _)) if !above.is_empty() && most > 0 => {
+                        most -= 1;
                         self.known().remove(above);
                         missing.push(above);
                     }
