@@ -180,7 +180,10 @@ impl WebDav {
 
     pub async fn list(&self, dir: &str) -> Result<Vec<(String, Meta)>, Fault> {
         let url = self.dir_url(dir);
-        let found = self.describe(url, "1").await?;
+        let found = match self.describe(url, "1").await {
+            Err(Fault::Other(_)) if self.is_below_a_file(dir).await? => return Err(Fault::Missing),
+            found => found?,
+        };
         let dir = dir.trim_matches('/');
         let mut listed = Vec::with_capacity(found.len());
         for described in found {

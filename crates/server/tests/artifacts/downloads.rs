@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::stores::Bucket;
 use crate::{PROXY, Served, request};
 
 crate::on_every_store! {
@@ -31,10 +32,10 @@ async fn a_file_is_an_attachment_that_no_browser_runs(it: Served) {
     }
     assert!(answer.header("etag").starts_with('"') && answer.header("etag").ends_with('"'));
     assert!(httpdate::parse_http_date(answer.header("last-modified")).is_ok());
-    it.put("d/evil%22%0d%0aX-Evil:1.html", "<script>").await;
+    it.put("d/evil%22%0d%0aX-Evil=1.html", "<script>").await;
     it.put("d/%e6%97%a5.html", "<script>").await;
     for (file, disposition) in [
-        ("evil%22%0d%0aX-Evil:1.html", "attachment; filename=\"evil\\\"%0d%0aX-Evil:1.html\""),
+        ("evil%22%0d%0aX-Evil=1.html", "attachment; filename=\"evil\\\"%0d%0aX-Evil=1.html\""),
         ("%e6%97%a5.html", "attachment; filename=.html; filename*=UTF-8''%E6%97%A5.html"),
     ] {
         let answer = it.get(&format!("{PROXY}/d/{file}")).await;
@@ -79,8 +80,10 @@ async fn a_copy_that_is_still_good_is_not_sent_again(it: Served) {
     ] {
         assert_eq!(it.ask(request("GET", &uri, &headers, "")).await.status, 200, "{headers:?}");
     }
-    it.put("d/a.json", "9876543210").await;
-    assert_eq!(it.ask(request("GET", &uri, &[("if-none-match", &etag)], "")).await.text(), "9876543210");
+    // SFTP tells times in seconds: what is replaced within one is known by its length only.
+    let other = if matches!(it.bucket, Some(Bucket::Sftp(..))) { "98765432100" } else { "9876543210" };
+    it.put("d/a.json", other).await;
+    assert_eq!(it.ask(request("GET", &uri, &[("if-none-match", &etag)], "")).await.text(), other);
 }
 
 async fn ranges_are_cut(it: Served) {

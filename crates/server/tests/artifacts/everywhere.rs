@@ -89,7 +89,11 @@ async fn odd_names_are_kept(it: Served) {
         "que?ry",
         "trailing.",
     ];
-    if matches!(it.bucket, Some(Bucket::Hdfs(_))) {
+    if matches!(it.bucket, Some(Bucket::WebHdfs(_))) {
+        // Its DataNode of Hadoop 2.7 decodes a path twice.
+        names.retain(|name| !name.contains(['%', '+']));
+    }
+    if matches!(it.bucket, Some(Bucket::Hdfs(_) | Bucket::WebHdfs(_))) {
         // HDFS itself has no such name.
         names.retain(|name| !name.contains(':'));
         assert!(it.put(&format!("{RUN}/odd/co:lon"), "1").await.status.is_client_error());

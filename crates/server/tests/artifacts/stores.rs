@@ -16,6 +16,7 @@ pub enum Bucket {
     Sftp(sshd::Directory, tempfile::TempDir),
     WebDav(apache::Place),
     Hdfs(hdfs::Place),
+    WebHdfs(hdfs::Place),
 }
 
 /// Makes a test of each case on each kind of store.
@@ -140,7 +141,7 @@ pub async fn webhdfs() -> Served {
         environment: nothing(),
         ..Config::default()
     };
-    with_database(config, Some(Bucket::Hdfs(place))).await
+    with_database(config, Some(Bucket::WebHdfs(place))).await
 }
 
 /// Nothing of the developer's own.
