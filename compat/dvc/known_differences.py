@@ -290,6 +290,19 @@ KNOWN: list[Known] = [
         and only_paths("/.dvc/cache/")(args, where, stock, ours),
     ),
     Known(
+        "What an update cannot replace stays in the work tree; stock deletes it before it finds that the source is gone.",
+        lambda args, where, stock, ours: args[:1] == ["update"]
+        and where == "files"
+        and all("stock: is not there" in difference for difference in stock),
+    ),
+    Known(
+        "A folder of an import that was never recorded is one line; stock has another for files in folders of it.",
+        lambda args, where, stock, ours: args[:2] == ["data", "status"]
+        and where == "stdout"
+        and set(lines_of(ours)) < set(lines_of(stock))
+        and all(" added: " in line and line.count("/") > 1 for line in set(lines_of(stock)) - set(lines_of(ours))),
+    ),
+    Known(
         "A damaged list of a directory stays for `trackway fsck`, and the error names the file; stock deletes it.",
         lambda args, where, stock, ours: args[:1] == ["gc"]
         and (

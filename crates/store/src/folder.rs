@@ -251,9 +251,15 @@ impl Folder {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let Some(parent) = dir.parent().filter(|parent| !parent.exists()) else { return Err(failed(error)) };
-                self.make_dirs(parent)?;
-                return self.make_dirs(dir);
+                let Some(parent) = dir.parent() else { return Err(failed(error)) };
+                // Another thread may have made it meanwhile.
+                if !parent.exists() {
+                    self.make_dirs(parent)?;
+                }
+                match std::fs::create_dir(dir) {
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+                    made => made.map_err(failed)?,
+                }
             }
             Err(error) => return Err(failed(error)),
         }

@@ -35,9 +35,13 @@ async fn a_file_is_an_attachment_that_no_browser_runs(it: Served) {
     it.put("d/evil%22%0d%0aX-Evil=1.html", "<script>").await;
     it.put("d/%e6%97%a5.html", "<script>").await;
     for (file, disposition) in [
+        // A DataNode of Hadoop 2.7 cannot find names with a percent sign.
         ("evil%22%0d%0aX-Evil=1.html", "attachment; filename=\"evil\\\"%0d%0aX-Evil=1.html\""),
         ("%e6%97%a5.html", "attachment; filename=.html; filename*=UTF-8''%E6%97%A5.html"),
     ] {
+        if file.starts_with("evil") && matches!(it.bucket, Some(Bucket::WebHdfs(_))) {
+            continue;
+        }
         let answer = it.get(&format!("{PROXY}/d/{file}")).await;
         assert_eq!(answer.header("content-disposition"), disposition);
         assert_eq!(answer.header("content-type"), "text/html");

@@ -302,9 +302,10 @@ impl Distant {
     async fn begun_upload(&self, key: &RelPath, source: &Source<'_>) -> Result<Option<Begun>> {
         let uploads = match self.remote.list_uploads(key).await {
             Ok(uploads) => uploads,
-            // To list them is a right of its own, and not every store can.
+            // To list them is a right of its own, and not every store can: rclone's says that it knows none.
             Err(
                 RemoteError::Refused { .. }
+                | RemoteError::NoSuchUpload { .. }
                 | RemoteError::Unsupported { .. }
                 | RemoteError::Store { .. }
                 | RemoteError::NotFound { .. },
