@@ -386,7 +386,8 @@ impl Cache {
     /// Begins to write the object `expected`, whose bytes come from elsewhere.
     pub fn receive(&self, expected: &Oid) -> Result<Incoming<'_>> {
         let name = if expected.is_dir() { HashName::Md5 } else { self.hash_name() };
-        Ok(Incoming { temp: self.temp_for(expected)?, hasher: Hasher::new(name), expected: *expected })
+        let written = IncomingAny { temp: self.temp_for(expected)?, hasher: Hasher::new(name) };
+        Ok(Incoming { written, expected: *expected })
     }
 
     /// Deletes one object and forgets it; `false` if it was not there.
@@ -746,27 +747,24 @@ impl Drop for Temp<'_> {
 
 /// An object that is being written (a download): nothing is seen of it until `finish`; dropped, it is gone.
 pub struct Incoming<'a> {
-    temp: Temp<'a>,
-    hasher: Hasher,
+    written: IncomingAny<'a>,
     expected: Oid,
 }
 
 impl Write for Incoming<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let len = self.temp.file.write(bytes)?;
-        self.hasher.update(&bytes[..len]);
-        Ok(len)
+        self.written.write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        self.written.flush()
     }
 }
 
 impl Incoming<'_> {
     /// Puts the object in its place if its content is the expected one, else `Error::Corrupt`.
     pub fn finish(self) -> Result<()> {
-        let Incoming { temp, hasher, expected } = self;
+        let Incoming { written: IncomingAny { temp, hasher }, expected } = self;
         let actual = hasher.finish();
         if actual != *expected.bytes() {
             let actual = if expected.is_dir() { Oid::dir(actual) } else { Oid::file(actual) };

@@ -248,20 +248,13 @@ impl Hdfs {
     }
 
     pub async fn delete_file(&self, path: &str) -> Result<(), Fault> {
-        // HDFS deletes an empty folder likewise.
-        match self.stat(path).await? {
-            Some(meta) if !meta.is_dir => self.delete(path, false).await,
-            Some(_) => Err(Fault::Other("it is a folder".to_owned())),
-            None => Err(Fault::Missing),
-        }
+        expect(self.stat(path).await?, false)?;
+        self.delete(path, false).await
     }
 
     pub async fn delete_dir(&self, path: &str) -> Result<(), Fault> {
-        match self.stat(path).await? {
-            Some(meta) if meta.is_dir => self.delete(path, false).await,
-            Some(_) => Err(Fault::Other("it is a file".to_owned())),
-            None => Err(Fault::Missing),
-        }
+        expect(self.stat(path).await?, true)?;
+        self.delete(path, false).await
     }
 
     pub async fn delete_tree(&self, path: &str) -> Result<(), Fault> {
@@ -282,6 +275,15 @@ fn meta(status: &FileStatus) -> Meta {
         is_dir: status.isdir,
         modified: Some(time(status.modification_time)),
         etag: None,
+    }
+}
+
+/// HDFS deletes files and empty folders by one call, so that what it would delete is looked at before.
+pub(crate) fn expect(found: Option<Meta>, is_dir: bool) -> Result<(), Fault> {
+    match found {
+        Some(meta) if meta.is_dir == is_dir => Ok(()),
+        Some(meta) => Err(Fault::Other(format!("it is a {}", if meta.is_dir { "folder" } else { "file" }))),
+        None => Err(Fault::Missing),
     }
 }
 

@@ -17,6 +17,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::files::{Body, Files, Meta, Service};
+use crate::hdfs;
 use crate::http::{Answer, Client, NotSent, Request};
 use crate::location::Server;
 use crate::options::Options;
@@ -171,20 +172,13 @@ impl WebHdfs {
     }
 
     pub async fn delete_file(&self, path: &str) -> Result<(), Fault> {
-        // HDFS deletes an empty folder likewise.
-        match self.stat(path).await? {
-            Some(meta) if !meta.is_dir => self.delete(path, false).await,
-            Some(_) => Err(Fault::Other("it is a folder".to_owned())),
-            None => Err(Fault::Missing),
-        }
+        hdfs::expect(self.stat(path).await?, false)?;
+        self.delete(path, false).await
     }
 
     pub async fn delete_dir(&self, path: &str) -> Result<(), Fault> {
-        match self.stat(path).await? {
-            Some(meta) if meta.is_dir => self.delete(path, false).await,
-            Some(_) => Err(Fault::Other("it is a file".to_owned())),
-            None => Err(Fault::Missing),
-        }
+        hdfs::expect(self.stat(path).await?, true)?;
+        self.delete(path, false).await
     }
 
     pub async fn delete_tree(&self, path: &str) -> Result<(), Fault> {

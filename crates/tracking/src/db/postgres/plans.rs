@@ -52,7 +52,9 @@ impl Plans {
             }
             return Way::Text(text);
         };
-        let fits = |kinds: &[Type]| kinds.iter().eq(parameters.iter().map(Sql::kind).collect::<Vec<_>>().iter());
+        let fits = |kinds: &[Type]| {
+            kinds.len() == parameters.len() && kinds.iter().zip(parameters).all(|(kind, value)| *kind == value.kind())
+        };
         if let Some((_, statement)) = known.plans.iter().find(|(kinds, _)| fits(kinds)) {
             return Way::Planned(statement.clone());
         }
