@@ -13,10 +13,14 @@ pub struct Project {
     pub cache: PathBuf,
     /// CI is set: steps get a deadline, and what runs prints no colours.
     pub ci: bool,
+    /// This program, as it was called when it began: the builds that it starts may put another in its place, and a
+    /// program that was replaced is told that its file has been deleted.
+    pub program: PathBuf,
 }
 
 impl Project {
     pub fn find() -> Result<Self> {
+        let program = env::current_exe().context("The system does not say where this program lies")?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .ancestors()
             .nth(2)
@@ -29,7 +33,7 @@ impl Project {
             _ => bail!("Neither XDG_CACHE_HOME nor HOME is set; set one, to say where environments are kept"),
         };
         let ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0");
-        Ok(Self { root, target, cache: cache.join("trackway"), ci })
+        Ok(Self { root, target, cache: cache.join("trackway"), ci, program })
     }
 
     /// Cargo, to be run at the root.

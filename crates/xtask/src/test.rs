@@ -4,7 +4,6 @@
 //! tests, so the Python clients get it for nothing, whereas a release build would cost another
 //! full compilation; SQLite and the codec of metric points, where a debug build would be slow, are optimised in both.
 
-use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -124,7 +123,7 @@ fn compat(project: &Project, steps: &mut Steps, args: &[String]) {
             pytest.args(["-m", "pytest", "-ra", colour]).args(args);
             pytest.current_dir(project.root.join("compat")).envs(variables.iter().map(|(name, value)| (name, value)));
             // By which compat/services.py starts servers.
-            pytest.env("TRACKWAY_XTASK", env::current_exe()?);
+            pytest.env("TRACKWAY_XTASK", &project.program);
             // pytest ends with 5 when it ran no test, which is a failure here too.
             process::watch(&mut pytest, project.ci, is_pytest_summary, closing)
         })

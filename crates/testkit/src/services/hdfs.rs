@@ -234,6 +234,8 @@ fn java_options(conf: &str) -> Result<Vec<String>> {
     let mut options: Vec<String> = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"].map(Into::into).into();
     options.push(format!("-DHADOOP_USER_NAME={SUPERUSER}"));
     options.push("-Dhadoop.home.dir=/".to_owned());
+    // Jetty unpacks its pages there, and leaves them behind when it is killed.
+    options.push(format!("-Djava.io.tmpdir={conf}"));
     let opened = ["java.lang", "java.lang.reflect", "java.io", "java.net", "java.nio", "java.util", "sun.nio.ch"];
     let opened =
         opened.into_iter().chain(["sun.net.dns", "sun.security.action", "java.util.concurrent", "jdk.internal.ref"]);
