@@ -105,6 +105,7 @@ fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("data") => return data::main(data::Table::Data, words),
+        Some("load") => return data::loader::main(words),
         Some("remotes") => return data::main(data::Table::Remotes, words),
         Some(word) if company::knows(word) => return company::main(word, words),
         _ => {}

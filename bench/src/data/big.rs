@@ -137,7 +137,7 @@ pub fn measure_all(run: &Run) -> Result<Vec<Taken>> {
     must(Command::new("cp").arg("--reflink=auto").args([sides[0].file(), sides[1].file()]))?;
     // The bound works on DVC's file, which every row leaves in the work tree: a third one would need its place on disk.
     let (source, target, home) = (sides[0].file(), scene.join("copy"), sides[0].side.home.clone());
-    let mut bound = |name: &'static str| {
+    let mut bound = |name: &'static str, _: &[&str]| {
         let mut command = Command::new(name);
         if name == "cp" {
             // A file of this size was deleted just before each tool's run too, whose memory is taken again: on a virtual

@@ -1,27 +1,56 @@
-//! Push to and pull from a remote that is a folder of the same disk.
+//! A repository that pushes to a remote and pulls from it, and knows in which state both are.
+//!
+//! Each push goes to a place that is new, so that neither tool remembers anything of it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::data::Run;
-use crate::data::folder::Plain;
 use crate::data::material;
-use crate::data::rows::{Contender, Facts, Floor, Output, Row, Taken, Writes, take};
-use crate::data::tool::Side;
+use crate::data::rows::{Contender, Facts};
+use crate::data::stores::Store;
+use crate::data::tool::{Side, remove};
 
-struct Exchange {
+/// What goes to the remote and comes from it.
+#[derive(Clone, Copy)]
+pub enum Load {
+    /// So many small ones, in a folder.
+    Files(usize),
+    /// One of so many bytes. Cache and work tree share it by a hard link, or it would lie on the disk twice.
+    File(u64),
+}
+
+impl Load {
+    /// What is tracked.
+    pub fn name(self) -> &'static str {
+        match self {
+            Load::Files(_) => "data",
+            Load::File(_) => "large.bin",
+        }
+    }
+
+    /// Writes it.
+    pub fn fill(self, path: &Path) -> Result<()> {
+        match self {
+            Load::Files(files) => material::fill_folders(path, files),
+            Load::File(bytes) => material::big_file(path, bytes),
+        }
+    }
+}
+
+pub struct Exchange<'a> {
     side: Side,
-    files: usize,
+    store: &'a Store,
+    load: Load,
+    /// Number of the remote.
+    remote: usize,
     /// The cache and the work tree hold the data.
     added: bool,
-    /// Number of the remote; a new one has a new path, of which no index remembers anything.
-    remote: usize,
     pushed: bool,
 }
 
-impl Contender for Exchange {
+impl Contender for Exchange<'_> {
     fn side(&self) -> &Side {
         &self.side
     }
@@ -31,104 +60,100 @@ impl Contender for Exchange {
     }
 }
 
-const DATA: &str = "data";
-
-impl Exchange {
-    fn remote(&self) -> PathBuf {
-        self.side.path(&format!("../remote-{}", self.remote))
+impl<'a> Exchange<'a> {
+    pub fn new(side: Side, store: &'a Store, load: Load) -> Exchange<'a> {
+        Exchange { side, store, load, remote: 0, added: false, pushed: false }
     }
 
-    fn added(&mut self) -> Result<()> {
+    fn target(&self) -> PathBuf {
+        self.side.path(self.load.name())
+    }
+
+    /// The remote's name, which no other of this store has.
+    fn place(&self) -> String {
+        format!("{}-{}-{}", self.load.name(), self.side.who.name().to_lowercase(), self.remote)
+    }
+
+    /// Of this machine, if the store's remotes are.
+    fn folder(&self) -> Option<PathBuf> {
+        self.store.folder(&self.side, &self.place())
+    }
+
+    fn take_away(&self, path: &Path) -> Result<()> {
+        match self.load {
+            Load::Files(_) => self.side.disk.put_aside(path),
+            // It takes no time, and the place is needed.
+            Load::File(_) => remove(path),
+        }
+    }
+
+    pub fn added(&mut self) -> Result<()> {
         if !self.added {
-            self.side.remove_cache()?;
-            self.side.forget()?;
-            self.side.disk.put_aside(&self.side.path(DATA))?;
-            material::fill_folders(&self.side.path(DATA), self.files)?;
-            self.side.must(&["add", DATA])?;
+            self.without_data()?;
+            self.load.fill(&self.target())?;
+            self.side.must(&["add", self.load.name()])?;
             self.added = true;
         }
         Ok(())
     }
 
-    fn empty_remote(&mut self) -> Result<()> {
-        self.added()?;
-        self.side.disk.put_aside(&self.remote())?;
-        self.remote += 1;
-        self.pushed = false;
-        fs::create_dir_all(self.remote())?;
-        let name = format!("../../remote-{}", self.remote);
-        self.side.configure(&format!("[core]\n    remote = store\n['remote \"store\"']\n    url = {name}\n"))
+    fn without_data(&mut self) -> Result<()> {
+        self.added = false;
+        self.take_away(&self.side.path(".dvc/cache"))?;
+        self.side.forget()?;
+        self.take_away(&self.target())
     }
 
-    fn pushed(&mut self) -> Result<()> {
+    /// All is in the cache, and nothing in a remote of which nobody knows anything.
+    pub fn new_remote(&mut self) -> Result<()> {
+        let before = self.folder();
+        self.remote += 1;
+        self.pushed = false;
+        let place = self.store.make_ready(&self.side, &self.place())?;
+        let links = if let Load::File(_) = self.load { "[cache]\n    type = hardlink\n" } else { "" };
+        self.side.configure(&format!("[core]\n    remote = store\n{links}['remote \"store\"']\n{place}"))?;
+        if let Some(before) = before {
+            self.take_away(&before)?;
+        }
+        self.added()
+    }
+
+    pub fn pushed(&mut self) -> Result<()> {
         if !self.pushed {
-            self.empty_remote()?;
+            self.new_remote()?;
             self.side.must(&["push"])?;
             self.pushed = true;
         }
         Ok(())
     }
 
-    /// As a fresh clone: nothing but `data.dvc`, and no memory.
-    fn clone_of_it(&mut self) -> Result<()> {
+    /// As a fresh clone: nothing but the `.dvc` file, and no memory.
+    pub fn clone_of_it(&mut self) -> Result<()> {
         self.pushed()?;
-        self.side.remove_cache()?;
-        self.side.forget()?;
-        self.added = false;
-        self.side.disk.put_aside(&self.side.path(DATA))
+        self.without_data()
     }
 
-    fn has_pushed(&mut self) -> Result<Facts> {
-        self.pushed = true;
-        self.side.object_facts("the remote", &self.remote())
-    }
-
-    fn has_pulled(&mut self) -> Result<Facts> {
-        self.added = true;
-        self.side.facts(DATA)
-    }
-
-    fn pulled(&mut self) -> Result<()> {
+    pub fn pulled(&mut self) -> Result<()> {
         self.pushed()?;
         self.added()
     }
-}
 
-const fn row(
-    name: &'static str,
-    args: &'static [&'static str],
-    part: f64,
-    bounds: &'static [&'static str],
-    before: fn(&mut Exchange) -> Result<()>,
-    after: fn(&mut Exchange) -> Result<Facts>,
-) -> Row<Exchange> {
-    let group = "local remote";
-    let writes = if bounds.is_empty() { Writes::Little } else { Writes::Creates };
-    Row { group, name, args, floor: Floor::OfDvc(part), bounds, before, after, output: Output::Same, writes, repeat: 1 }
-}
-
-const ROWS: [Row<Exchange>; 4] = [
-    row("push", &["push"], 4.0, &["cp -r"], Exchange::empty_remote, Exchange::has_pushed),
-    row("push, nothing to do", &["push"], 30.0, &[], Exchange::pushed, Exchange::has_pushed),
-    row("pull", &["pull"], 6.0, &["cp -r"], Exchange::clone_of_it, Exchange::has_pulled),
-    row("pull, nothing to do", &["pull"], 30.0, &[], Exchange::pulled, Exchange::has_pulled),
-];
-
-pub fn measure_all(run: &Run) -> Result<Vec<Taken>> {
-    let wanted = run.wanted();
-    if !ROWS.iter().any(|r| wanted(r.group, r.name)) {
-        return Ok(Vec::new());
+    pub fn has_pushed(&mut self) -> Result<Facts> {
+        self.pushed = true;
+        match self.folder() {
+            Some(folder) => self.side.object_facts("the remote", &folder),
+            None => Ok(Facts::new()),
+        }
     }
-    let scene = run.scene("exchange")?;
-    let plain = Plain::new(&scene, run.scale.exchanged, false, &run.disk)?;
-    let mut sides = run.sides(&scene, |side| Exchange {
-        side,
-        files: run.scale.exchanged,
-        added: false,
-        remote: 0,
-        pushed: false,
-    })?;
-    let taken = take(&ROWS, &mut sides, &mut |name| plain.bound(name), run.rounds, &wanted);
-    run.clear(&scene)?;
-    taken
+
+    pub fn has_pulled(&mut self) -> Result<Facts> {
+        self.added = true;
+        self.side.facts(self.load.name())
+    }
+
+    /// Whether anything was left over is what the tools say.
+    pub fn has_looked(&mut self) -> Result<Facts> {
+        fs::metadata(self.target())?;
+        Ok(Facts::new())
+    }
 }

@@ -528,7 +528,7 @@ pub fn measure_all(run: &Run) -> Result<Vec<Taken>> {
     }
     let plain = Plain::new(&scene, run.scale.files, tracked, &run.disk)?;
     let mut sides = run.sides(&scene, |side| Folder::new(side, run.scale.files))?;
-    let taken = take(&rows, &mut sides, &mut |name| plain.bound(name), run.rounds, &wanted);
+    let taken = take(&rows, &mut sides, &mut |name, _| plain.bound(name), run.rounds, &wanted);
     run.clear(&scene)?;
     taken
 }

@@ -41,7 +41,7 @@ const ROWS: [Row<Many>; 1] = [Row {
     group: "a million files",
     name: "status, nothing changed",
     args: &["status"],
-    floor: Floor::SecondsAndMemory(2.0, 500e6),
+    floor: Floor::All(&[Floor::Seconds(2.0), Floor::Memory(500e6)]),
     bounds: &["find"],
     before: Many::seen,
     after: |_| Ok(Facts::new()),
@@ -74,7 +74,7 @@ pub fn measure_all(run: &Run) -> Result<Vec<Taken>> {
     }
     let home = sides[0].side.home.clone();
     // One lstat of every file and nothing else.
-    let mut bound = |_: &'static str| {
+    let mut bound = |_: &'static str, _: &[&str]| {
         let mut find = Command::new("find");
         measure(clean(find.args(["data", "-size", "+1G"]), &home).current_dir(&root))
     };

@@ -16,13 +16,18 @@ pub struct Scale {
     pub small: bool,
     pub files: usize,
     pub big: u64,
+    /// Files of the rows about remotes.
     pub exchanged: usize,
+    /// Bytes of the large file of the rows about remotes.
+    pub large: u64,
     pub many: usize,
 }
 
 impl Scale {
-    pub const FULL: Scale = Scale { small: false, files: 100_000, big: 4 << 30, exchanged: 20_000, many: 1_000_000 };
-    pub const SMALL: Scale = Scale { small: true, files: 5_000, big: 256 << 20, exchanged: 1_000, many: 50_000 };
+    pub const FULL: Scale =
+        Scale { small: false, files: 100_000, big: 4 << 30, exchanged: 20_000, large: 4 << 30, many: 1_000_000 };
+    pub const SMALL: Scale =
+        Scale { small: true, files: 5_000, big: 256 << 20, exchanged: 1_000, large: 256 << 20, many: 50_000 };
 }
 
 /// Files in each folder.
@@ -54,6 +59,11 @@ pub fn fill(folder: &Path, count: usize, in_folder: usize, bytes: usize) -> Resu
         fs::write(&path, content(number, 0, bytes)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Where [`fill_folders`] puts a numbered file.
+pub fn place(number: usize) -> String {
+    name(number, IN_FOLDER)
 }
 
 pub fn fill_folders(folder: &Path, count: usize) -> Result<()> {

@@ -3,20 +3,24 @@
 //! - [`tool`] holds the two programs, a repository of each, and takes wall time, CPU and memory of one command.
 //! - [`rows`] runs a row: brings both repositories into the state it begins with, runs both tools and the bounds in
 //!   turns, and compares what the tools said and left behind.
-//! - [`start`], [`folder`], [`exchange`], [`big`] and [`many`] are the rows, each with its own data from [`material`].
-//! - [`remotes`] are the rows of `trackway-bench remotes`: the same commands with servers of every kind.
+//! - [`start`], [`folder`], [`local_remote`], [`big`] and [`many`] are the rows, each with its own data from [`material`].
+//! - [`remotes`] are the rows of `trackway-bench remotes`: push and pull ([`exchange`]) with servers of every kind
+//!   ([`stores`]), beside rclone or a bare [`loader`].
 //! - [`disk`] keeps deletions away from what is measured, and [`record`] prints the table and writes it to `bench/results/`.
 
 mod big;
 mod disk;
 mod exchange;
 mod folder;
+pub mod loader;
+mod local_remote;
 mod many;
 mod material;
 mod record;
 mod remotes;
 mod rows;
 mod start;
+mod stores;
 mod tool;
 
 use std::fs::{self, File, TryLockError};
@@ -35,12 +39,14 @@ use crate::{servers, world};
 
 const USAGE: &str = "\
 Usage: trackway-bench data [OPTIONS]      folders and caches
-       trackway-bench remotes [OPTIONS]   push and pull with S3, SSH, WebDAV, Azure and Google servers
+       trackway-bench remotes [OPTIONS]   push and pull with S3, SSH, WebDAV, Azure, Google and HDFS servers
 
   --rounds N     interleaved rounds of each row (default: 3; with --scale small 1)
   --only TEXT    only rows with TEXT in their name or group; may be given several times
-  --scale small  5,000 files and 256 MiB instead of 100,000 and 4 GiB, 50,000 instead of a million: for a first look
-  --files N      files in the folder of the rows about many files (default: 100000)
+  --scale small  5,000 files and 256 MiB instead of 100,000 and 4 GiB, 50,000 instead of a million; of remotes 1,000 and
+                 256 MiB instead of 20,000 and 4 GiB: for a first look
+  --files N      files in the folder of the rows about many files (default: 100000; of remotes 20000)
+  --large MIB    size of the large file in the rows about remotes (default: 4096)
   --ours PATH    Trackway's program (default: $TRACKWAY_BIN, or the one beside this program)
   --stock PATH   DVC's program (default: the `dvc` beside $TRACKWAY_PYTHON_DVC_3_67)
   --no-write     print the record, do not write it to bench/results/ (small runs are never written, partial ones
@@ -58,7 +64,7 @@ struct Arguments {
     strict: bool,
 }
 
-fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
+fn arguments(table: Table, words: impl Iterator<Item = String>) -> Result<Arguments> {
     let mut parsed = Arguments {
         rounds: None,
         only: Vec::new(),
@@ -68,7 +74,7 @@ fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
         write: true,
         strict: false,
     };
-    let mut files = None;
+    let (mut files, mut large) = (None, None);
     let mut words = words;
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -83,6 +89,7 @@ fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
                 }
             }
             "--files" => files = Some(value()?.parse().context("--files takes a number")?),
+            "--large" => large = Some(value()?.parse::<u64>().context("--large takes a number")?),
             "--ours" => parsed.ours = Some(value()?.into()),
             "--stock" => parsed.stock = Some(value()?.into()),
             "--no-write" => parsed.write = false,
@@ -96,7 +103,14 @@ fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
     }
     if let Some(files) = files {
         ensure!(files > 0, "--files takes a number above 0");
-        parsed.scale.files = files;
+        match table {
+            Table::Data => parsed.scale.files = files,
+            Table::Remotes => parsed.scale.exchanged = files,
+        }
+    }
+    if let Some(large) = large {
+        ensure!(large > 0, "--large takes a number above 0");
+        parsed.scale.large = large << 20;
     }
     ensure!(parsed.rounds != Some(0), "--rounds takes a number above 0");
     Ok(parsed)
@@ -151,8 +165,11 @@ impl Run {
 
     /// A repository of each tool.
     fn sides<S>(&self, scene: &Path, make: impl Fn(Side) -> S) -> Result<[S; 2]> {
-        let side = |who| Side::new(who, scene, &self.tools, &self.disk);
-        Ok([make(side(Who::Stock)?), make(side(Who::Ours)?)])
+        Ok([make(self.side(Who::Stock, scene)?), make(self.side(Who::Ours, scene)?)])
+    }
+
+    fn side(&self, who: Who, scene: &Path) -> Result<Side> {
+        Side::new(who, scene, &self.tools, &self.disk)
     }
 
     fn wanted(&self) -> impl Fn(&str, &str) -> bool {
@@ -203,7 +220,7 @@ fn ours(given: Option<PathBuf>) -> Result<PathBuf> {
 }
 
 pub fn main(table: Table, words: impl Iterator<Item = String>) -> Result<()> {
-    let arguments = arguments(words)?;
+    let arguments = arguments(table, words)?;
     let base = world::cache_base()?.join("data");
     fs::create_dir_all(base.parent().context("the cache has a parent")?)?;
     let lock = File::create(base.with_extension("lock"))?;
@@ -248,7 +265,7 @@ fn run(table: Table, arguments: Arguments, base: &Path) -> Result<()> {
     let mut record = Record::new(&run)?;
     let parts: &[Part] = match table {
         Table::Data => {
-            &[start::measure_all, folder::measure_all, exchange::measure_all, big::measure_all, many::measure_all]
+            &[start::measure_all, folder::measure_all, local_remote::measure_all, big::measure_all, many::measure_all]
         }
         Table::Remotes => &[remotes::measure_all],
     };

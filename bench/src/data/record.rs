@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::data::disk::{discards, is_ext4_without_journal};
 use crate::data::material::{FILE_BYTES, Scale};
-use crate::data::rows::{Figure, Floor, Taken};
+use crate::data::rows::{Figure, Taken};
 use crate::data::tool::{Who, clean, must};
 use crate::data::{Run, Table};
 use crate::report::{date, file_system, machine, number};
@@ -111,7 +111,7 @@ impl Record {
     }
 
     fn material(&self) -> String {
-        let Scale { files, exchanged, big, many, .. } = self.scale;
+        let Scale { files, exchanged, big, large, many, .. } = self.scale;
         match self.table {
             Table::Data => format!(
                 "Folder: {files} files of {FILE_BYTES} bytes, 100 to a folder; local remote: {exchanged}; large file: {} MiB; many: \
@@ -119,11 +119,12 @@ impl Record {
                 big >> 20
             ),
             Table::Remotes => format!(
-                "S3 (SeaweedFS): {exchanged} files of {FILE_BYTES} bytes and one of {} MiB; SSH (OpenSSH), WebDAV (Apache), Azure (Azurite) \
-                 and Google (fake-gcs-server): {} files and one of {} MiB. All servers run on the same machine, and their CPU is nobody's.",
-                big >> 20,
+                "S3 (SeaweedFS): {exchanged} files of {FILE_BYTES} bytes and one of {} MiB; SSH (OpenSSH), WebDAV (Apache), Azure (Azurite), \
+                 Google (fake-gcs-server) and HDFS (Hadoop): {} files and one of {} MiB, which cache and work tree share by a hard link. All \
+                 servers run on the same machine, and their CPU is nobody's.",
+                large >> 20,
                 exchanged / 10,
-                big >> 22
+                large >> 22
             ),
         }
     }
@@ -132,7 +133,7 @@ impl Record {
         let _ = writeln!(
             out,
             "## Against the floors\n\nWall time. \"Used\" is what Trackway took of what the floor allows: 100 % is just enough.\n\n\
-             | | | DVC | Trackway | bounds | times faster | floor | used | |\n|---|---|--:|--:|---|--:|---|--:|---|"
+             | | | DVC | Trackway | bounds | times faster | times less CPU | floor | used | |\n|---|---|--:|--:|---|--:|--:|---|--:|---|"
         );
         for row in &self.rows {
             let seconds = |value: Option<f64>| value.map_or("–".to_owned(), time);
@@ -149,17 +150,18 @@ impl Record {
                 None => "",
             };
             let mut ours = seconds(row.median(|r| Some(r.ours?.wall)));
-            if let (Floor::SecondsAndMemory(..), Some(bytes)) = (row.floor, row.median(|r| Some(r.ours?.memory))) {
+            if let (true, Some(bytes)) = (row.floor.is_of_memory(), row.median(|r| Some(r.ours?.memory))) {
                 ours += &format!(", {} MB", number(bytes / 1e6));
             }
             let _ = writeln!(
                 out,
-                "| {} | {} | {} | {ours} | {} | {} | {} | {} | {verdict} |",
+                "| {} | {} | {} | {ours} | {} | {} | {} | {} | {} | {verdict} |",
                 row.group,
                 row.name,
                 seconds(row.median(|r| Some(r.stock?.wall))),
                 bounds.join(", "),
                 row.ratio().map_or("–".to_owned(), number),
+                row.cpu_ratio().map_or("–".to_owned(), number),
                 row.floor.text(),
                 row.used().map_or("–".to_owned(), |used| format!("{:.0} %", used * 100.0)),
             );
@@ -245,7 +247,7 @@ impl Record {
         };
         json!({
             "date": date(), "machine": self.machine, "links": self.links, "dvc": self.versions[0], "commit": self.commit,
-            "files": self.scale.files, "exchanged": self.scale.exchanged, "big_bytes": self.scale.big, "many": self.scale.many,
+            "files": self.scale.files, "exchanged": self.scale.exchanged, "large_bytes": self.scale.large, "big_bytes": self.scale.big, "many": self.scale.many,
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
         })
     }
@@ -281,8 +283,14 @@ const BOUNDS: &[(&str, &str)] = &[
     ),
     ("cp -as", "one symlink() for each file by one thread."),
     (
-        "rclone copy",
-        "rclone with 32 transfers at once, from a plain folder to the same server and back; it hashes nothing that it need not.",
+        "rclone",
+        "`rclone copy` with 32 transfers at once, or `rclone copyto` with 6 parts of 8 MiB at once, from plain files to the same server and \
+         back; it hashes nothing that it need not.",
+    ),
+    (
+        crate::data::loader::NAME,
+        "a loop over the requests that store or read the same bodies, 32 small ones or 6 parts at once, and nothing else: no hash, no \
+         cache, no look at what is there; what comes down is written to files once.",
     ),
     ("rm -rf", "one unlink() for each file of a plain copy by one thread."),
     ("cp", "copying the large file once."),

@@ -13,14 +13,14 @@ pub enum Floor {
     Milliseconds(f64),
     /// At most this part of DVC's time: 20.0 is a twentieth.
     OfDvc(f64),
-    /// At most these parts of DVC's time and of its CPU time.
-    OfDvcWithCpu(f64, f64),
-    /// The same, and no more time than a bound.
-    OfDvcAndBound(f64, f64, &'static str),
+    /// At most this part of DVC's CPU time.
+    CpuOfDvc(f64),
     /// At most so many times the bound, plus another bound's time.
     OfBound(f64, &'static str, Option<&'static str>),
-    /// Seconds, and bytes of memory.
-    SecondsAndMemory(f64, f64),
+    Seconds(f64),
+    /// Bytes, of the largest process.
+    Memory(f64),
+    All(&'static [Floor]),
 }
 
 impl Floor {
@@ -28,11 +28,20 @@ impl Floor {
         match self {
             Floor::Milliseconds(ms) => format!("≤ {ms} ms"),
             Floor::OfDvc(part) => format!("≤ 1/{part} of DVC"),
-            Floor::OfDvcWithCpu(part, cpu) => format!("≤ 1/{part} of DVC, CPU ≤ 1/{cpu}"),
-            Floor::OfDvcAndBound(part, cpu, bound) => format!("≤ 1/{part} of DVC, CPU ≤ 1/{cpu}, ≤ `{bound}`"),
+            Floor::CpuOfDvc(part) => format!("CPU ≤ 1/{part} of DVC"),
             Floor::OfBound(times, bound, None) => format!("≤ {times}× `{bound}`"),
             Floor::OfBound(times, bound, Some(plus)) => format!("≤ {times}× `{bound}` + `{plus}`"),
-            Floor::SecondsAndMemory(seconds, bytes) => format!("≤ {seconds} s, ≤ {} MB", bytes / 1e6),
+            Floor::Seconds(seconds) => format!("≤ {seconds} s"),
+            Floor::Memory(bytes) => format!("≤ {} MB", bytes / 1e6),
+            Floor::All(floors) => floors.iter().map(|floor| floor.text()).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    pub fn is_of_memory(self) -> bool {
+        match self {
+            Floor::Memory(_) => true,
+            Floor::All(floors) => floors.iter().any(|floor| floor.is_of_memory()),
+            _ => false,
         }
     }
 }
@@ -113,14 +122,7 @@ impl Round {
         Some(match floor {
             Floor::Milliseconds(ms) => ours.wall * 1e3 / ms,
             Floor::OfDvc(part) => ours.wall * part / self.stock?.wall,
-            Floor::OfDvcWithCpu(part, cpu) => {
-                let stock = self.stock?;
-                (ours.wall * part / stock.wall).max(ours.cpu * cpu / stock.cpu)
-            }
-            Floor::OfDvcAndBound(part, cpu, name) => {
-                let stock = self.stock?;
-                (ours.wall * part / stock.wall).max(ours.cpu * cpu / stock.cpu).max(ours.wall / bound(name)?)
-            }
+            Floor::CpuOfDvc(part) => ours.cpu * part / self.stock?.cpu,
             Floor::OfBound(times, name, plus) => {
                 let more = match plus {
                     Some(plus) => bound(plus)?,
@@ -128,7 +130,12 @@ impl Round {
                 };
                 ours.wall / (times * bound(name)? + more)
             }
-            Floor::SecondsAndMemory(seconds, bytes) => (ours.wall / seconds).max(ours.memory / bytes),
+            Floor::Seconds(seconds) => ours.wall / seconds,
+            Floor::Memory(bytes) => ours.memory / bytes,
+            Floor::All(floors) => {
+                let used: Option<Vec<f64>> = floors.iter().map(|floor| self.used(*floor)).collect();
+                used?.into_iter().fold(0.0, f64::max)
+            }
         })
     }
 }
@@ -143,7 +150,7 @@ pub struct Taken {
     pub rounds: Vec<Round>,
     /// In what the two tools' answers differ.
     pub differences: Vec<String>,
-    /// Why Trackway could not be measured.
+    /// Why it could not be measured.
     pub failure: Option<String>,
 }
 
@@ -159,6 +166,11 @@ impl Taken {
         self.median(|r| Some(r.stock?.wall / r.ours?.wall))
     }
 
+    /// How many times less CPU than DVC.
+    pub fn cpu_ratio(&self) -> Option<f64> {
+        self.median(|r| Some(r.stock?.cpu / r.ours?.cpu))
+    }
+
     /// What Trackway used of what the floor allows; the median over the rounds.
     pub fn used(&self) -> Option<f64> {
         self.median(|r| r.used(self.floor))
@@ -172,11 +184,14 @@ impl Taken {
     }
 }
 
-/// Measures rows in interleaved rounds: all rows in their order, in each of them both tools and the bounds.
+/// Runs a bound, which may depend on the command that it is a bound of.
+pub type Bound<'a> = dyn FnMut(&'static str, &'static [&'static str]) -> Result<Measured> + 'a;
+
+/// Measures rows in interleaved rounds: all rows in their order, in each of them the tools and the bounds.
 pub fn take<S: Contender>(
     rows: &[Row<S>],
-    sides: &mut [S; 2],
-    bound: &mut dyn FnMut(&'static str) -> Result<Measured>,
+    sides: &mut [S],
+    bound: &mut Bound,
     rounds: usize,
     wanted: &dyn Fn(&str, &str) -> bool,
 ) -> Result<Vec<Taken>> {
@@ -228,33 +243,36 @@ fn line(taken: &Taken, round: &Round) -> String {
 
 fn once<S: Contender>(
     row: &Row<S>,
-    sides: &mut [S; 2],
-    bound: &mut dyn FnMut(&'static str) -> Result<Measured>,
+    sides: &mut [S],
+    bound: &mut Bound,
     turn: usize,
     taken: &mut Taken,
 ) -> Result<Round> {
     let mut round = Round::default();
     let mut answers: [Option<Facts>; 2] = [None, None];
     // Who goes first changes, so that neither always runs on the disk that the other left.
-    for i in if turn.is_multiple_of(2) { [0, 1] } else { [1, 0] } {
+    let mut order: Vec<usize> = (0..sides.len()).collect();
+    if !turn.is_multiple_of(2) {
+        order.reverse();
+    }
+    for i in order {
         let contender = &mut sides[i];
         let who = contender.side().who;
-        if who == Who::Ours && taken.failure.is_some() {
+        if taken.failure.is_some() {
             continue;
         }
         match run(row, contender) {
             Ok((figure, facts)) => {
-                answers[i] = Some(facts);
-                match who {
-                    Who::Stock => round.stock = Some(figure),
-                    Who::Ours => round.ours = Some(figure),
-                }
+                let (answer, measured) = match who {
+                    Who::Stock => (&mut answers[0], &mut round.stock),
+                    Who::Ours => (&mut answers[1], &mut round.ours),
+                };
+                (*answer, *measured) = (Some(facts), Some(figure));
             }
-            Err(error) if who == Who::Ours => {
-                taken.failure = Some(format!("{error:#}"));
+            Err(error) => {
+                taken.failure = Some(format!("{}: {error:#}", who.name()));
                 contender.lost();
             }
-            Err(error) => return Err(error.context(format!("{}: {}", row.group, row.name))),
         }
     }
     if let [Some(stock), Some(ours)] = &answers
@@ -268,7 +286,7 @@ fn once<S: Contender>(
         }
         // What the one before wrote shall be on the disk.
         nix::unistd::sync();
-        let done = bound(name)?;
+        let done = bound(name, row.args)?;
         if let Some(failure) = done.failure() {
             bail!("the bound {name} of {}: {} failed with {failure}", row.group, row.name);
         }
@@ -368,7 +386,10 @@ mod tests {
             assert_eq!(short.passes(), Some(false), "{}", floor.text());
         }
         // Fast enough, with too much memory.
-        assert_eq!(taken(Floor::SecondsAndMemory(2.0, 500e6), 20.0, 1.0, 0.0).passes(), Some(false));
+        assert_eq!(
+            taken(Floor::All(&[Floor::Seconds(2.0), Floor::Memory(500e6)]), 20.0, 1.0, 0.0).passes(),
+            Some(false)
+        );
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn measure_all(run: &Run) -> Result<Vec<Taken>> {
     let scene = run.scene("start")?;
     let mut sides = run.sides(&scene, |side| Tiny { side, files: 0 })?;
     let (home, root) = (sides[0].side.home.clone(), sides[0].side.root.clone());
-    let mut bound = |name: &'static str| {
+    let mut bound = |name: &'static str, _: &[&str]| {
         let arg = if name == "git --version" { "--version" } else { "status" };
         measure(clean(Command::new("git").arg(arg), &home).current_dir(&root))
     };

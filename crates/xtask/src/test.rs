@@ -171,7 +171,7 @@ pub fn bench(project: &Project, steps: &mut Steps, args: &[String]) -> Result<()
         None => vec![PYTEST.to_owned(), FASTTRACKML.to_owned()],
         Some("data") => vec![DVC.to_owned()],
         Some("remotes") => {
-            let servers = ["seaweedfs", "rclone", "sshd", "apache", "azurite", "fake-gcs"];
+            let servers = ["seaweedfs", "rclone", "sshd", "apache", "azurite", "fake-gcs", "hdfs"];
             services::install(project, &servers.map(str::to_owned))?;
             debian::ensure("curl", "--version", &["curl"], project.ci)?;
             vec![DVC.to_owned()]
