@@ -26,6 +26,7 @@ import pytest
 
 import places
 from buckets import Bucket
+from environments import python_of
 from rest_api import Api
 from servers import RUNNING, Server, clean_environment, running
 
@@ -187,13 +188,7 @@ def experiment(tracking, unique):
 @pytest.fixture(scope="session")
 def old_python() -> str:
     """The Python of the environment that holds the MLflow 2.9 client."""
-    path = os.environ.get("TRACKWAY_PYTHON_MLFLOW_2_9")
-    if not path or not pathlib.Path(path).exists():
-        message = f"TRACKWAY_PYTHON_MLFLOW_2_9 is {path or 'not set'}: the environment of the old client is missing."
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return python_of("mlflow-2.9")
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import subprocess
 
 import pytest
 
+from dvc.elsewhere import Elsewhere
 from dvc.pair import Pair
 from dvc.runners import Binary, Stock, environment, prepare_home
+from environments import python_of
 
 if importlib.util.find_spec("dvc.cli"):
     raise RuntimeError("Stock DVC is installed in this Python: run these tests with the one of requirements/mlflow-3.17.txt")
@@ -18,13 +20,7 @@ if importlib.util.find_spec("dvc.cli"):
 @pytest.fixture(scope="session")
 def dvc_python() -> str:
     """The Python of the environment that holds stock DVC."""
-    path = os.environ.get("TRACKWAY_PYTHON_DVC_3_67")
-    if not path or not pathlib.Path(path).exists():
-        message = f"TRACKWAY_PYTHON_DVC_3_67 is {path or 'not set'}: the environment of stock DVC is missing."
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return python_of("dvc-3.67")
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +90,9 @@ def pair(stock, ours, templates, tmp_path, pytestconfig):
 @pytest.fixture
 def play(pair):
     return pair.play
+
+
+@pytest.fixture
+def elsewhere(stock, templates, tmp_path_factory):
+    """A repository elsewhere, with `d`, `f` and `g`."""
+    return Elsewhere(stock, tmp_path_factory.mktemp("elsewhere"), templates("dvc"))

@@ -208,7 +208,19 @@ def path_behind_options(args, where, stock, ours) -> bool:
     return args[:1] in (["list"], ["ls"], ["du"]) and bool(behind) and words.get(where, "\0") in str(stock)
 
 
+GITS_PROGRESS = re.compile(
+    r"^(Compressing|Counting|Enumerating|Receiving) objects: .*|^Total \d+ \(delta .*|.*(copying|copied|generating) (pack|index|\d).*|^remote: .*"
+)
+
+
+def but_for_gits_progress(args, where, stock, ours) -> bool:
+    if where != "stderr" or args[:1] != ["update"]:
+        return False
+    return [line for line in lines_of(stock) if not GITS_PROGRESS.match(line)] == lines_of(ours) != lines_of(stock)
+
+
 KNOWN: list[Known] = [
+    Known("nothing is drawn while git fetches where no terminal is", but_for_gits_progress),
     Known("status changes no modes: stock's takes the executable bit from objects of the cache, and so from files linked to them",
           keeps_the_executable_bit),
     Known("a checkout that fails leaves what is there and what could be made; stock removes the whole output", keeps_what_stock_removes),

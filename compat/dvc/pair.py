@@ -221,9 +221,16 @@ class Pair:
             self.faults.append(f"{told}\n    {where} differs\n    stock:\n        | {left}\n    ours:\n        | {right}")
 
     def play(self, case: Case) -> None:
-        """Plays all lines, up to the first after which the two are not alike."""
         lines = list(case.lines)
         self.begin(lines.pop(0)[2:] if lines[0].startswith("@ ") else "dvc")
+        self._play(lines)
+
+    def play_lines(self, text: str) -> None:
+        """More, after `begin`."""
+        self._play([line.strip() for line in text.strip().split("\n")])
+
+    def _play(self, lines: list[str]) -> None:
+        """Plays all lines, up to the first after which the two are not alike."""
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "$":
@@ -239,7 +246,7 @@ class Pair:
                 name, given, value = rest.partition("=")
                 self.env[name] = value if given else None
             else:
-                raise AssertionError(f"{case.name}: what is `{line}`?")
+                raise AssertionError(f"what is `{line}`?")
             if self.faults or self.diverged:
                 break
         self.done()

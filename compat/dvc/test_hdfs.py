@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from dvc.runners import environment, prepare_home
+from environments import python_of
 
 CLIENT = pathlib.Path(__file__).with_name("hdfs_client.py")
 
@@ -18,13 +19,7 @@ CLIENT = pathlib.Path(__file__).with_name("hdfs_client.py")
 @pytest.fixture(scope="session")
 def hdfs_python() -> str:
     """The Python of the environment that holds another client of HDFS."""
-    path = os.environ.get("TRACKWAY_PYTHON_HDFS")
-    if not path or not pathlib.Path(path).exists():
-        message = f"TRACKWAY_PYTHON_HDFS is {path or 'not set'}: the environment of requirements/hdfs.txt is missing."
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return python_of("hdfs")
 
 
 @pytest.fixture

@@ -1,25 +1,24 @@
 """`import` from other repositories, and what other commands make of such imports: `update`, `status`, `fetch`, `pull`."""
 
-import subprocess
-
 import pytest
-from dvc.pair import cases
-from dvc.runners import environment
 
-# Another repository beside the one of the case.
-OTHER = (
-    "$ git clone -q . ../other; cd ../other; mkdir -p d/s g; echo 1 > d/a; echo 22 > d/s/b; echo f > f; chmod +x f; "
-    "echo git > g/x; echo t > t; chmod +x t"
-)
+from dvc.pair import cases
+
+# Another repository beside the one of the case: data `d` and `f`, and git's own `g` and `t`.
+OTHER = """
+    $ git clone -q . ../other; cd ../other; mkdir -p d/s g; echo 1 > d/a; echo 22 > d/s/b; echo f > f; chmod +x f
+    $ cd ../other; echo git > g/x; echo t > t; chmod +x t
+    cd ../other
+    > add -q d f
+    $ git add -A; git commit -qm one
+    cd .
+"""
 
 CASES = cases(
     rf"""
     # files and folders, of DVC and of git
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one; git tag v1
-    cd .
+    $ git -C ../other tag v1
     > import ../other d
     > import ../other f
     > import ../other t
@@ -52,9 +51,7 @@ CASES = cases(
     > import ../other t -o quiet -q
     # from a folder inside
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one; mkdir -p ../repo/sub/deep
+    $ mkdir -p sub/deep
     cd sub
     > import ../../other d
     > import ../../other f -o deep/f
@@ -64,8 +61,7 @@ CASES = cases(
     # revisions
     {OTHER}
     cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one; git tag v1; git branch b; echo 3 > d/c; rm d/a; echo ff > f; echo gg > g/x
+    $ git tag v1; git branch b; echo 3 > d/c; rm d/a; echo ff > f; echo gg > g/x
     > add -q d f
     $ git add -A; git commit -qm two
     cd .
@@ -84,10 +80,6 @@ CASES = cases(
     > update latest.dvc
     # the other one moves on
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d
     > import -q ../other f
     > import -q ../other g
@@ -114,10 +106,6 @@ CASES = cases(
     > update d.dvc --remote r
     # modified by hand
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d
     > import -q ../other f
     $ echo mine > d/mine; rm f
@@ -136,7 +124,6 @@ CASES = cases(
     # settings of the other repository
     {OTHER}
     cd ../other
-    > add -q d f
     > remote add -q store ../store
     > push -q -r store
     $ git add -A; git commit -qm one; rm -rf .dvc/cache
@@ -154,10 +141,6 @@ CASES = cases(
     > status
     # the cache is gone
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d
     > import -q ../other f
     > import -q ../other g
@@ -173,10 +156,6 @@ CASES = cases(
     > checkout
     # part of it
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d
     > import -q ../other f
     $ rm -rf .dvc/cache d f
@@ -188,10 +167,6 @@ CASES = cases(
     > diff
     # never downloaded
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d --no-download
     > import -q ../other f --no-exec
     > status
@@ -204,10 +179,6 @@ CASES = cases(
     > status
     # the other one is gone
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > import -q ../other d
     $ mv ../other ../away
     > status
@@ -263,10 +234,6 @@ CASES = cases(
     > import ../plain a -o b
     # links
     {OTHER}
-    cd ../other
-    > add -q d f
-    $ git add -A; git commit -qm one
-    cd .
     > config cache.type symlink
     > import ../other d
     > import ../other f
@@ -286,90 +253,44 @@ def test_import(case, play):
     play(case)
 
 
-class Other:
-    """A repository that both sides reach at one URL; its data is in a remote."""
-
-    def __init__(self, stock, folder, template):
-        self.stock = stock
-        self.root = folder / "other"
-        subprocess.run(["cp", "-r", template, self.root], check=True)
-        self.env = environment(folder / "home")
-        self.dvc("remote", "add", "-q", "-d", "store", str(folder / "store"))
-        for name, text in {"d/a": "1\n", "d/s/b": "22\n", "f": "f\n", "g/x": "git\n"}.items():
-            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / name).write_text(text)
-        self.dvc("add", "-q", "d", "f")
-        self.commit("one")
-
-    @property
-    def url(self) -> str:
-        return f"file://{self.root}"
-
-    def dvc(self, *args: str) -> None:
-        done = self.stock.run(list(args), self.root, self.env)
-        assert done.code == 0, done
-
-    def git(self, *args: str) -> None:
-        subprocess.run(["git", *args], cwd=self.root, env=self.env, check=True)
-
-    def commit(self, message: str) -> None:
-        self.dvc("push", "-q")
-        self.git("add", "-A")
-        self.git("commit", "-qm", message)
-
-
-@pytest.fixture
-def other(stock, templates, tmp_path_factory):
-    return Other(stock, tmp_path_factory.mktemp("url"), templates("dvc"))
-
-
-def play_lines(pair, text: str) -> None:
-    for line in text.strip().split("\n"):
-        kind, _, rest = line.strip().partition(" ")
-        pair.dvc(rest.split()) if kind == ">" else pair.shell(rest)
-    pair.done()
-
-
-def test_at_a_url(pair, other):
+def test_at_a_url(pair, elsewhere):
     """Everything through a clone: nothing of the other repository but its URL is at hand."""
-    other.git("tag", "-a", "v1", "-m", "v1")
-    (other.root / "f").write_text("ff\n")
-    other.dvc("add", "-q", "f")
-    other.commit("two")
-    other.git("branch", "b")
+    elsewhere.git("tag", "-a", "v1", "-m", "v1")
+    (elsewhere.root / "f").write_text("ff\n")
+    elsewhere.dvc("add", "-q", "f")
+    elsewhere.commit("two")
+    elsewhere.git("branch", "b")
     pair.begin("dvc")
-    play_lines(
-        pair,
+    pair.play_lines(
         f"""
-        > import {other.url} d
-        > import {other.url} f
-        > import {other.url} d/s -o s
-        > import {other.url} f -o f1 --rev v1
-        > import {other.url} f -o f2 --rev b
-        > import {other.url} g -o g1 --rev HEAD~1
-        > import {other.url} f -o f3 --rev nope
-        > import {other.url} nope -o f3
-        > import {other.url}-not-there f -o f4
-        > import {other.url} f -o lazy --no-download
+        > import {elsewhere.url} d
+        > import {elsewhere.url} f
+        > import {elsewhere.url} d/s -o s
+        > import {elsewhere.url} f -o f1 --rev v1
+        > import {elsewhere.url} f -o f2 --rev b
+        > import {elsewhere.url} g -o g1 --rev HEAD~1
+        > import {elsewhere.url} f -o f3 --rev nope
+        > import {elsewhere.url} nope -o f3
+        > import {elsewhere.url}-not-there f -o f4
+        > import {elsewhere.url} f -o lazy --no-download
         $ git add -A; git commit -qm imports
         > status
         > status f1.dvc
-        > get {other.url} d -o gotten
-        > get {other.url} f -o gotten1 --rev v1
-        > get {other.url} f --show-url
-        > get {other.url} d/a --show-url --rev v1
-        > list {other.url}
-        > list {other.url} d -R --rev v1
-        > list {other.url} --json --size
+        > get {elsewhere.url} d -o gotten
+        > get {elsewhere.url} f -o gotten1 --rev v1
+        > get {elsewhere.url} f --show-url
+        > get {elsewhere.url} d/a --show-url --rev v1
+        > list {elsewhere.url}
+        > list {elsewhere.url} d -R --rev v1
+        > list {elsewhere.url} --json --size
         $ rm -rf .dvc/cache d f f1 f2 g1 s
         > pull d.dvc f.dvc f1.dvc f2.dvc g1.dvc s.dvc
         """,
     )
-    (other.root / "f").write_text("fff\n")
-    other.dvc("add", "-q", "f")
-    other.commit("three")
-    play_lines(
-        pair,
+    (elsewhere.root / "f").write_text("fff\n")
+    elsewhere.dvc("add", "-q", "f")
+    elsewhere.commit("three")
+    pair.play_lines(
         """
         > status
         > update f.dvc

@@ -2,7 +2,8 @@
 //!
 //! A clone is bare and holds single commits as long as names are asked for that the other side knows; for `v1~3` or the
 //! beginning of a hash it gets the whole history. All talking is done by the `git` program, so that its credential
-//! helpers, ssh's agent and `GIT_TERMINAL_PROMPT` work as the person is used to. Nothing of a URL is kept in a clone.
+//! helpers, ssh's agent and `GIT_TERMINAL_PROMPT` work as the person is used to. Nothing of a URL is kept in a clone. Where
+//! nobody is there to answer ([`Clones::asking`]) neither git nor ssh waits for an answer.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -31,13 +32,19 @@ const EVERYTHING: [&str; 5] = [
 #[derive(Clone, Debug)]
 pub struct Clones {
     base: PathBuf,
+    asking: bool,
 }
 
 impl Clones {
     /// `base` is made when it is needed, and only for this user: clones may be private, and git runs what their
     /// configuration says.
     pub fn at(base: impl Into<PathBuf>) -> Clones {
-        Clones { base: base.into() }
+        Clones { base: base.into(), asking: false }
+    }
+
+    /// Whether git and ssh may ask for passwords on the terminal.
+    pub fn asking(self, asking: bool) -> Clones {
+        Clones { asking, ..self }
     }
 
     /// Where the clone of a URL lies.
@@ -54,7 +61,7 @@ impl Clones {
         let place = self.place(url);
         let _lock = self.prepare(&place)?;
         if !place.join("HEAD").is_file() {
-            run(url, None, &["init", "--quiet", "--bare", "--template="], &[&place.to_string_lossy()])?;
+            self.run(url, None, &["init", "--quiet", "--bare", "--template="], &[&place.to_string_lossy()])?;
         }
         let open = || {
             Git::discover(&place)?.ok_or_else(|| Error::Open {
@@ -72,7 +79,7 @@ impl Clones {
         // A name that git could take for a pattern or for several refs is resolved here, among all of them.
         if rev.is_none_or(|rev| rev.chars().all(|c| c.is_ascii_alphanumeric() || "-_./+".contains(c))) {
             let refspec = format!("+{}:{TIP}", rev.unwrap_or("HEAD"));
-            match fetch(url, &place, &["--depth=1", "--no-tags"], &[&refspec]) {
+            match self.fetch(url, &place, &["--depth=1", "--no-tags"], &[&refspec]) {
                 Ok(()) => {
                     let git = open()?;
                     let commit = git.resolve(TIP)?;
@@ -84,7 +91,7 @@ impl Clones {
             }
         }
         let unshallow: &[&str] = if place.join("shallow").exists() { &["--unshallow"] } else { &[] };
-        fetch(url, &place, &[&["--prune", "--no-tags"], unshallow].concat(), &EVERYTHING)?;
+        self.fetch(url, &place, &[&["--prune", "--no-tags"], unshallow].concat(), &EVERYTHING)?;
         match rev {
             Some(rev) => {
                 let git = open()?;
@@ -97,7 +104,7 @@ impl Clones {
                 Ok((git, commit))
             }
             None => {
-                fetch(url, &place, &["--no-tags"], &[&format!("+HEAD:{TIP}")])?;
+                self.fetch(url, &place, &["--no-tags"], &[&format!("+HEAD:{TIP}")])?;
                 let git = open()?;
                 let commit = git.resolve(TIP)?;
                 Ok((git, commit))
@@ -113,7 +120,7 @@ impl Clones {
             return Ok(None);
         }
         let names = [rev.to_owned(), format!("{rev}^{{}}")];
-        let output = run(url, None, &["ls-remote"], &["--", url, &names[0], &names[1]])?;
+        let output = self.run(url, None, &["ls-remote"], &["--", url, &names[0], &names[1]])?;
         let answer = String::from_utf8_lossy(&output.stdout);
         let lines: Vec<(&str, &str)> = answer.lines().filter_map(|line| line.split_once('\t')).collect();
         // ls-remote takes a name for the end of a ref's; of those that are, git prefers tags.
@@ -169,6 +176,56 @@ impl Clones {
             }
         }
     }
+
+    fn fetch(&self, url: &str, place: &Path, options: &[&str], refspecs: &[&str]) -> Result<()> {
+        let arguments = [
+            &[
+                "fetch",
+                "--quiet",
+                "--force",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+                "--no-auto-maintenance",
+            ],
+            options,
+        ];
+        self.run(url, Some(place), &arguments.concat(), &[&["--", url], refspecs].concat()).map(drop)
+    }
+
+    /// Runs `git` without a shell, its words as they are given. It may ask on the terminal, if that is allowed, and nowhere else.
+    fn run(&self, url: &str, git_dir: Option<&Path>, options: &[&str], arguments: &[&str]) -> Result<Output> {
+        let shown = without_password(url);
+        let failed = |reason: String| Error::Program {
+            command: format!("{} {shown}", options.first().copied().unwrap_or_default()),
+            // What git says may hold the URL.
+            reason: reason.replace(url, &shown),
+        };
+        let mut command = Command::new("git");
+        for name in OF_ANOTHER_REPOSITORY {
+            command.env_remove(name);
+        }
+        if !self.asking {
+            command.env("GIT_TERMINAL_PROMPT", "0");
+            // Ssh asks at the terminal whatever its input is, unless a program is to be asked. Git would ask that one too.
+            if !is_web(url) && std::env::var_os("SSH_ASKPASS").is_none() {
+                command.env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
+            }
+        }
+        if let Some(dir) = git_dir {
+            command.arg("--git-dir").arg(dir);
+        }
+        command.args(["-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]);
+        command.args(options).args(arguments);
+        command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        match output.status.success() {
+            true => Ok(output),
+            false => {
+                let said = in_one_line(&String::from_utf8_lossy(&output.stderr));
+                Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
+            }
+        }
+    }
 }
 
 /// All forty digits of a commit.
@@ -176,9 +233,9 @@ pub fn is_hash(rev: &str) -> bool {
     rev.len() == 40 && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A URL without the password that may stand in it, for messages.
+/// A URL without the password or token that may stand in it, for messages.
 pub fn without_password(url: &str) -> String {
-    match password(url) {
+    match password(url).or_else(|| token(url)) {
         Some((start, end)) => format!("{}***{}", &url[..start], &url[end..]),
         None => url.to_owned(),
     }
@@ -186,9 +243,15 @@ pub fn without_password(url: &str) -> String {
 
 /// Whether anybody who reads the URL could use it in this user's place: it has a password, or a token for a name.
 pub fn has_secret(url: &str) -> bool {
+    password(url).is_some() || token(url).is_some()
+}
+
+/// Where a token stands that is given instead of a name.
+fn token(url: &str) -> Option<(usize, usize)> {
     const TOKENS: [&str; 8] = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "ATBB"];
-    let user = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()?.rsplit_once('@'));
-    password(url).is_some() || user.is_some_and(|(user, _)| TOKENS.iter().any(|token| user.starts_with(token)))
+    let start = url.find("://")? + 3;
+    let (user, _) = url[start..].split(['/', '?', '#']).next()?.rsplit_once('@')?;
+    TOKENS.iter().any(|token| user.starts_with(token)).then_some((start, start + user.len()))
 }
 
 /// Where the password stands.
@@ -198,6 +261,13 @@ fn password(url: &str) -> Option<(usize, usize)> {
     let (user, _) = host.rsplit_once('@')?;
     let colon = user.find(':').filter(|colon| colon + 1 < user.len())?;
     Some((start + colon + 1, start + user.len()))
+}
+
+/// Whether git itself talks to the server, and not ssh.
+fn is_web(url: &str) -> bool {
+    ["http", "https", "ftp", "ftps"]
+        .iter()
+        .any(|scheme| url.split_once("://").is_some_and(|(found, _)| found.eq_ignore_ascii_case(scheme)))
 }
 
 /// No URL and no revision may become an option or a program.
@@ -237,39 +307,24 @@ fn may_be_there_otherwise(reason: &str) -> bool {
         .any(|words| reason.contains(words))
 }
 
-fn fetch(url: &str, place: &Path, options: &[&str], refspecs: &[&str]) -> Result<()> {
-    let arguments = [
-        &["fetch", "--quiet", "--force", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance"],
-        options,
+/// What git and ssh said, in one line: the reason without the advice below it.
+fn in_one_line(said: &str) -> String {
+    const ADVICE: [&str; 5] = [
+        "fatal: Could not read from remote repository.",
+        "Please make sure you have the correct access rights",
+        "and the repository exists.",
+        "Warning: Permanently added ",
+        "error: unable to read askpass response",
     ];
-    run(url, Some(place), &arguments.concat(), &[&["--", url], refspecs].concat()).map(drop)
-}
-
-/// Runs `git` without a shell, its words as they are given. It may ask on the terminal, if that is allowed, and nowhere else.
-fn run(url: &str, git_dir: Option<&Path>, options: &[&str], arguments: &[&str]) -> Result<Output> {
-    let shown = without_password(url);
-    let failed = |reason: String| Error::Program {
-        command: format!("{} {shown}", options.first().copied().unwrap_or_default()),
-        // What git says may hold the URL.
-        reason: reason.replace(url, &shown),
-    };
-    let mut command = Command::new("git");
-    for name in OF_ANOTHER_REPOSITORY {
-        command.env_remove(name);
-    }
-    if let Some(dir) = git_dir {
-        command.arg("--git-dir").arg(dir);
-    }
-    command.args(["-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]);
-    command.args(options).args(arguments);
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = command.output().map_err(|error| failed(error.to_string()))?;
-    match output.status.success() {
-        true => Ok(output),
-        false => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
-        }
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let reasons = || lines().filter(|line| !ADVICE.iter().any(|advice| line.starts_with(advice)));
+    let mut kept: Vec<&str> = if reasons().next().is_some() { reasons().collect() } else { lines().collect() };
+    kept.dedup();
+    // A banner may hold anything.
+    let line: String = kept.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match ["could not read Username", "could not read Password"].iter().any(|asked| line.contains(asked)) {
+        true => format!("{line}; the server asks who you are, and git's credential helpers do not know"),
+        false => line,
     }
 }
 
@@ -301,10 +356,23 @@ mod tests {
     }
 
     #[test]
+    fn what_git_says_is_one_line() {
+        let ssh = "me@host: Permission denied (publickey).\r\nfatal: Could not read from remote repository.\n\nPlease make sure \
+                   you have the correct access rights\nand the repository exists.\n";
+        assert_eq!(in_one_line(ssh), "me@host: Permission denied (publickey).");
+        assert_eq!(
+            in_one_line("fatal: Could not read from remote repository.\n"),
+            "fatal: Could not read from remote repository."
+        );
+        assert_eq!(in_one_line("remote: no\x1b[2J\nfatal: no\n"), "remote: no [2J; fatal: no");
+    }
+
+    #[test]
     fn passwords_are_not_shown() {
         assert_eq!(without_password("https://me:p@ss@h/x@y"), "https://me:***@h/x@y");
         assert_eq!(without_password("https://me@h/x:y@z"), "https://me@h/x:y@z");
         assert_eq!(without_password("git@h:x"), "git@h:x");
+        assert_eq!(without_password("https://glpat-12@h/x"), "https://***@h/x");
         assert!(has_secret("https://ghp_1234@h/x") && has_secret("https://a:b@h") && !has_secret("ssh://git@h:22/x"));
     }
 }

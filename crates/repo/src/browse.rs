@@ -116,7 +116,7 @@ impl Browser {
         if elsewhere.depth > DEEPEST {
             return Err(Error::dvc(format!(
                 "the imports of '{}' lead from repository to repository more than {DEEPEST} times; they may go in a circle.",
-                elsewhere.url.display()
+                clones::without_password(&elsewhere.url.to_string_lossy())
             )));
         }
         let path = paths::absolute(&elsewhere.url, &environment.cwd);
@@ -413,7 +413,8 @@ fn cloned(url: &str, rev: Option<&str>, environment: &Environment) -> Result<(Gi
 /// Where clones are kept, by the settings of the person and the machine.
 pub(crate) fn clones_of(environment: &Environment) -> Result<Clones> {
     let base = Config::load(None, environment)?.site_cache_dir();
-    Ok(Clones::at(site_cache::clones_dir(&base).map_err(|error| Error::io(&base, error))?))
+    let clones = Clones::at(site_cache::clones_dir(&base).map_err(|error| Error::io(&base, error))?);
+    Ok(clones.asking(environment.is_attended))
 }
 
 /// The cache of the repository at `root`, as its own settings have it.

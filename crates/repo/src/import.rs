@@ -13,6 +13,7 @@ use crate::checkout::CheckoutOptions;
 use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::get::{own_name, resolve_output};
+use crate::import_url::is_secret_option;
 use crate::imports;
 use crate::index::Index;
 use crate::paths;
@@ -43,6 +44,7 @@ impl Repo {
     /// Imports `path` of the repository at `url`.
     pub fn import(&self, url: &str, path: &str, options: &ImportOptions, progress: &dyn Progress) -> Result<Added> {
         imports::refuse_secret(url)?;
+        options.refuse_secret()?;
         let dep = Dep { path: path.to_owned(), repo: Some(options.repo_dep(url)?), ..Dep::default() };
         let _working = self.working_lock()?;
         let mut stage = self.plan_import(&own_name(path), options.out.as_deref(), options.force, dep)?;
@@ -150,6 +152,17 @@ impl Repo {
 }
 
 impl ImportOptions {
+    /// Better than DVC 3.67, which writes it into the `.dvc` file.
+    fn refuse_secret(&self) -> Result<()> {
+        match self.remote_config.iter().find(|(name, _)| is_secret_option(name)) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::dvc(format!(
+                "'{name}' is a secret, and the .dvc file would show it to everybody who sees the repository. Write it into a file \
+                 of settings that git does not track and name that by `--config`. Nothing was imported."
+            ))),
+        }
+    }
+
     /// As DVC 3.67 writes where an import comes from.
     fn repo_dep(&self, url: &str) -> Result<RepoDep> {
         let mut dep = RepoDep { url: url.to_owned(), rev: self.rev.clone(), ..RepoDep::default() };

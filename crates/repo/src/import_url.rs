@@ -23,7 +23,11 @@ use crate::scm::ScmChanges;
 use crate::stage::Stage;
 use crate::update::UpdateOptions;
 
-/// Options of a URL that open what it leads to for whoever has them.
+/// Options of a remote or a URL that open what it leads to for whoever has them.
+pub fn is_secret_option(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
+
 const SECRETS: [&str; 12] = [
     "password",
     "access_key_id",
@@ -66,7 +70,7 @@ impl ImportUrlOptions {
         if !self.to_remote && self.remote.is_some() {
             return Err(Error::dvc("--remote can't be used without --to-remote"));
         }
-        if let Some((name, _)) = self.fs_config.iter().find(|(name, _)| SECRETS.contains(&name.as_str())) {
+        if let Some((name, _)) = self.fs_config.iter().find(|(name, _)| is_secret_option(name)) {
             // Better than DVC 3.67, which writes it into the `.dvc` file.
             return Err(Error::dvc(format!(
                 "'{name}' is a secret, and the .dvc file would show it to everybody who sees the repository. Give it to a remote \

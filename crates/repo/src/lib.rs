@@ -82,6 +82,7 @@ pub mod worktree;
 pub mod write;
 
 pub use error::{Error, Result};
+pub use import_url::is_secret_option;
 pub use index::Index;
 pub use output::Output;
 pub use repo::{Repo, find_root};

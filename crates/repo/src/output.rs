@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use trackway_dvcfile::{Annotations, Dep, FileEntry, Info, OutDecl, ParamsDep, Plot, params};
+use trackway_git::clones::without_password;
 use trackway_store::{Hash, HashName, Oid};
 use trackway_yaml::Map;
 
@@ -311,7 +312,7 @@ impl Dependency {
             Dependency::Data(out) | Dependency::Url { output: out, .. } => out.display(repo),
             Dependency::Params(params) => repo.show_from_cwd(&params.path),
             Dependency::Repo { def_path, dep } => match &dep.repo {
-                Some(other) => format!("{def_path} ({})", other.url),
+                Some(other) => format!("{def_path} ({})", without_password(&other.url)),
                 None => def_path.clone(),
             },
             Dependency::Db(dep) => dep.path.clone(),

@@ -16,16 +16,22 @@ pub struct Environment {
     pub cwd: PathBuf,
     /// Who is asked for the passwords of remotes.
     pub(crate) ask: Ask,
+    /// Whether a person is at a terminal, so that programs which we start may ask there.
+    pub(crate) is_attended: bool,
 }
 
 impl Environment {
     pub fn new(vars: impl IntoIterator<Item = (String, String)>, home: Option<PathBuf>, cwd: PathBuf) -> Environment {
-        Environment { vars: vars.into_iter().collect(), home, cwd, ask: Ask::default() }
+        Environment { vars: vars.into_iter().collect(), home, cwd, ask: Ask::default(), is_attended: false }
     }
 
     /// With a person at hand: `ask` shows a line, and gives what is typed.
     pub fn asking(self, ask: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Environment {
         Environment { ask: Ask::with(move |line| ask(line).map(Secret::new)), ..self }
+    }
+
+    pub fn attended(self, is_attended: bool) -> Environment {
+        Environment { is_attended, ..self }
     }
 
     /// A variable that is set and not empty.

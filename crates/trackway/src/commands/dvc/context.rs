@@ -1,11 +1,12 @@
 //! What a command is given beside its own arguments.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use trackway_repo::Repo;
 use trackway_repo::config::{Config, Environment, Levels};
 use trackway_repo::scm::ToCommit;
+use trackway_repo::{Repo, is_secret_option, shown_url};
 
 use crate::failure::Failure;
 use crate::terminal::{Terminal, password};
@@ -49,7 +50,8 @@ impl Context {
     pub fn environment(&self) -> Environment {
         let vars =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Environment::new(vars, std::env::home_dir(), self.folder.clone()).asking(password::ask)
+        let is_attended = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Environment::new(vars, std::env::home_dir(), self.folder.clone()).asking(password::ask).attended(is_attended)
     }
 
     /// The repository around the current folder. In our own manner a busy lock is waited for.
@@ -122,8 +124,33 @@ impl Context {
     }
 }
 
-/// As other tools are told that we work here.
+/// As other tools are told that we work here, and `-v` tells. Others may read both.
 pub(super) fn command_line() -> String {
-    let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    words.join(" ")
+    without_secrets(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
+}
+
+fn without_secrets(words: impl Iterator<Item = String>) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    // `remote modify NAME password …` and `--remote-config password=…`
+    let mut after_secret = false;
+    for word in words {
+        shown.push(match word.split_once('=') {
+            _ if std::mem::take(&mut after_secret) => "***".to_owned(),
+            Some((name, _)) if is_secret_option(name) => format!("{name}=***"),
+            _ => shown_url(&word),
+        });
+        after_secret = is_secret_option(&word);
+    }
+    shown.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn secrets_of_the_command_line_are_not_told() {
+        let shown = |line: &str| super::without_secrets(line.split(' ').map(str::to_owned));
+        assert_eq!(shown("dvc get https://me:p@h/x f -v"), "dvc get https://me:***@h/x f -v");
+        assert_eq!(shown("dvc remote modify --local r password p"), "dvc remote modify --local r password ***");
+        assert_eq!(shown("dvc get u f --remote-config token=t url=v"), "dvc get u f --remote-config token=*** url=v");
+    }
 }

@@ -45,11 +45,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
         context.terminal.always(args.elsewhere.open(&args.url, context)?.object_url(&path)?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let shown = trackway_repo::shown_url(&args.url.to_string_lossy());
     let caught = |failure: Failure| match &failure {
         Failure::Repo(error) if matches!(**error, Error::Clone(_)) => {
             failure.caught(&format!("failed to get '{path}'"))
         }
-        _ => failure.caught(&format!("failed to get '{path}' from '{}'", args.url.to_string_lossy())),
+        _ => failure.caught(&format!("failed to get '{path}' from '{shown}'")),
     };
     let out = args.out.flatten().map(PathBuf::from);
     let to = get::destination(&path, out.as_deref(), args.force, &context.folder);

@@ -64,7 +64,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     }
     let path = context.targets(args.path.as_slice())?.pop().unwrap_or_default();
     let options = ListOptions { recursive: args.recursive, dvc_only: args.dvc_only, depth: args.level };
-    let caught = |failure: Failure| failure.caught(&format!("failed to list '{}'", args.url.to_string_lossy()));
+    let shown = trackway_repo::shown_url(&args.url.to_string_lossy());
+    let caught = |failure: Failure| failure.caught(&format!("failed to list '{shown}'"));
     let browser = args.elsewhere.open(&args.url, context).map_err(|failure| match failure {
         // As DVC 3.67, which tells that there is no such file without saying who asked: here `--config`.
         Failure::Repo(error) => match *error {
