@@ -29,7 +29,7 @@ def fill(one: Repository) -> None:
 
 def whole(remote) -> int:
     """All that lies there is what it is called, and a folder's list has all of its files; gives how many objects."""
-    keys = [key for key in remote.objects.keys("p/") if key.startswith("p/files/md5/")]
+    keys = [key for key in remote.objects.keys("p/") if key.startswith("p/files/md5/") and "/.trackway-" not in key]
     left = set(remote.objects.keys("p/")) - set(keys)
     assert not [key for key in left if ".tmp" not in key], f"what is {left}?"
     for key in keys:

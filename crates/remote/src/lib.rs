@@ -295,6 +295,13 @@ impl Remote {
         }
     }
 
+    /// Waits until nothing is left of bodies whose `put` was dropped. A process that ends sooner leaves temporary files.
+    pub async fn settle(&self) {
+        if let Kind::Files(files) = &*self.kind {
+            files.settle().await;
+        }
+    }
+
     /// Stores a body at `path`, replacing what is there in one step once all of it has arrived. If the
     /// body fails, or if this future is dropped, nothing is left behind.
     pub async fn put<S, E>(&self, path: &RelPath, body: S, options: PutOptions) -> Result<Stat>

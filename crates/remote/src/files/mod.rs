@@ -12,6 +12,8 @@ mod write;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinSet;
+
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::multipart::Capabilities;
@@ -34,13 +36,22 @@ pub(crate) struct Inner {
     attempts: u32,
     /// Folders that were there when we last looked, with the root.
     known: Mutex<HashSet<String>>,
+    /// Of temporary files whose bodies were given up.
+    removals: Mutex<JoinSet<()>>,
 }
 
 impl Files {
     /// `root` is the remote's folder, absolute in the store.
     pub fn new(service: Service, location: String, root: &str, attempts: u32) -> Files {
         let root = root.trim_end_matches('/').to_owned();
-        Files(Arc::new(Inner { service, location, root, attempts: attempts.max(1), known: Mutex::default() }))
+        Files(Arc::new(Inner {
+            service,
+            location,
+            root,
+            attempts: attempts.max(1),
+            known: Mutex::default(),
+            removals: Mutex::default(),
+        }))
     }
 
     pub fn capabilities(&self) -> Capabilities {

@@ -370,12 +370,23 @@ impl Temporary {
     }
 }
 
+impl Files {
+    /// Waits until the temporary files of bodies that were given up are gone.
+    pub async fn settle(&self) {
+        let removals = std::mem::take(&mut *self.0.removals.lock().unwrap_or_else(PoisonError::into_inner));
+        removals.join_all().await;
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         let (false, Ok(runtime)) = (self.gone, tokio::runtime::Handle::try_current()) else { return };
         let (files, place) = (Arc::clone(&self.files), std::mem::take(&mut self.place));
-        runtime.spawn(async move {
+        let removal = async move {
             let _ = files.service.delete_file(&place).await;
-        });
+        };
+        let mut removals = self.files.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        while removals.try_join_next().is_some() {}
+        removals.spawn_on(removal, &runtime);
     }
 }

@@ -54,14 +54,13 @@ impl Distant {
                 let ranges = std::iter::successors(Some(partial.len()), |at| Some(at + PART));
                 let ranges = ranges.take_while(|at| *at < stat.size).map(|at| at..(at + PART).min(stat.size));
                 let at_once = if self.remote.capabilities().listing == Listing::Pages { AT_ONCE } else { 1 };
-                let ranges = futures_util::stream::iter(ranges.map(|range| self.range(key, &stat, range)));
+                let ranges =
+                    futures_util::stream::iter(ranges.map(|range| self.range(key, &stat, range, moved, progress)));
                 let mut pieces = ranges.buffered(at_once);
                 while let Some(piece) = pieces.next().await {
                     let (bytes, _room) = piece?;
                     stop_if_cancelled(progress)?;
                     partial.write(&bytes)?;
-                    moved.add(bytes.len() as u64);
-                    progress.add(0, bytes.len() as u64);
                 }
                 Ok(())
             });
@@ -78,7 +77,14 @@ impl Distant {
         }
     }
 
-    async fn range(&self, key: &RelPath, stat: &Stat, range: std::ops::Range<u64>) -> Result<(Bytes, Room)> {
+    async fn range(
+        &self,
+        key: &RelPath,
+        stat: &Stat,
+        range: std::ops::Range<u64>,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<(Bytes, Room)> {
         let room = self.room(range.end - range.start).await?;
         let length = (range.end - range.start) as usize;
         let object = match self.remote.known(key, stat)? {
@@ -94,7 +100,11 @@ impl Distant {
         let mut pieces = object.stream(range);
         let mut bytes = Vec::with_capacity(length);
         while let Some(piece) = pieces.next().await {
-            bytes.extend_from_slice(&piece?);
+            let piece = piece?;
+            bytes.extend_from_slice(&piece);
+            // As it comes, for a part may take a minute.
+            moved.add(piece.len() as u64);
+            progress.add(0, piece.len() as u64);
         }
         match bytes.len() == length {
             true => Ok((bytes.into(), room)),

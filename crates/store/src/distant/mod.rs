@@ -40,6 +40,8 @@ const MEMORY: u32 = 56;
 const QUESTIONS: usize = 64;
 /// How often it is looked whether the person has interrupted.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a person who has interrupted waits for what was begun to be cleared away.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// A part of the memory that bodies may have.
 type Room = OwnedSemaphorePermit;
@@ -127,7 +129,12 @@ impl Distant {
         progress: &dyn Progress,
         work: &(dyn Fn(&T, &Moved) -> Result<()> + Sync),
     ) -> Result<()> {
-        pace::each(items, self.jobs, &|| self.remote.pushed_back(), progress, work)
+        let outcome = pace::each(items, self.jobs, &|| self.remote.pushed_back(), progress, work);
+        if progress.cancelled() {
+            // The process is about to end.
+            let _ = self.runtime.block_on(async { tokio::time::timeout(SETTLING, self.remote.settle()).await });
+        }
+        outcome
     }
 
     /// On a thread of the runtime: answers are long, and taken apart side by side.

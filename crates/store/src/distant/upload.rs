@@ -176,10 +176,11 @@ impl Distant {
             }))
         });
         let options = self.options(source.oid, source.size);
-        let sent = self.runtime.block_on(self.remote.put(key, futures_util::stream::iter(pieces), options));
+        let put = async { Ok(self.remote.put(key, futures_util::stream::iter(pieces), options).await?) };
+        let sent = self.wait(progress, put);
         match refused {
             Some(error) => Err(error),
-            None => Ok(sent?),
+            None => sent,
         }
     }
 

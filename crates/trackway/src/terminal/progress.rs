@@ -12,6 +12,8 @@ use super::{Terminal, interrupt};
 /// A step that is over sooner is not worth a flicker.
 const PATIENCE: Duration = Duration::from_millis(300);
 const REDRAWS_A_SECOND: u8 = 10;
+/// Time goes on where nothing else does.
+const TICK: Duration = Duration::from_millis(500);
 
 /// On stderr, so that results can be piped on while the person watches.
 pub struct Bars {
@@ -27,7 +29,9 @@ struct Step {
     total_bytes: Option<u64>,
     items: u64,
     bytes: u64,
-    bar: Option<ProgressBar>,
+    /// Hidden at first: it learns the rate from the beginning.
+    bar: ProgressBar,
+    drawn: bool,
 }
 
 impl Terminal {
@@ -46,8 +50,8 @@ impl Bars {
 impl Progress for Bars {
     fn start(&self, what: &'static str, total_items: Option<u64>, total_bytes: Option<u64>) {
         if self.shown {
-            let began = Instant::now();
-            self.steps().push(Step { what, began, total_items, total_bytes, items: 0, bytes: 0, bar: None });
+            let (began, bar) = (Instant::now(), ProgressBar::hidden());
+            self.steps().push(Step { what, began, total_items, total_bytes, items: 0, bytes: 0, bar, drawn: false });
         }
     }
 
@@ -59,11 +63,9 @@ impl Progress for Bars {
         let Some(step) = steps.last_mut() else { return };
         step.items += items;
         step.bytes += bytes;
-        if step.bar.is_none() && step.began.elapsed() > PATIENCE {
-            step.bar = Some(step.draw());
-        }
-        if let Some(bar) = &step.bar {
-            bar.set_position(step.position());
+        step.bar.set_position(step.position());
+        if !step.drawn && step.began.elapsed() > PATIENCE {
+            step.draw();
         }
     }
 
@@ -71,8 +73,8 @@ impl Progress for Bars {
         if !self.shown {
             return;
         }
-        if let Some(bar) = self.steps().pop().and_then(|step| step.bar) {
-            bar.finish_and_clear();
+        if let Some(step) = self.steps().pop() {
+            step.bar.finish_and_clear();
         }
     }
 
@@ -91,7 +93,8 @@ impl Step {
         if self.counts_bytes() { self.bytes } else { self.items }
     }
 
-    fn draw(&self) -> ProgressBar {
+    fn draw(&mut self) {
+        self.drawn = true;
         let total = if self.counts_bytes() { self.total_bytes } else { self.total_items };
         let template = match (self.counts_bytes(), total) {
             (true, Some(_)) => {
@@ -103,21 +106,23 @@ impl Step {
             (true, None) => "{msg} {binary_bytes} [{elapsed}, {binary_bytes_per_sec}]",
             (false, None) => "{msg} {human_pos} files [{elapsed}, {per_sec}]",
         };
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND))
-            .with_message(self.what)
-            .with_elapsed(self.began.elapsed());
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        if let Some(total) = total {
+            self.bar.set_length(total);
         }
-        bar
+        self.bar.set_message(self.what);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND));
+        self.bar.enable_steady_tick(TICK);
     }
 }
 
 impl Drop for Bars {
     /// Work that ended with an error leaves no bar behind.
     fn drop(&mut self) {
-        for bar in self.steps().drain(..).filter_map(|step| step.bar) {
-            bar.finish_and_clear();
+        for step in self.steps().drain(..) {
+            step.bar.finish_and_clear();
         }
     }
 }
