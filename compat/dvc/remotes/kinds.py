@@ -30,7 +30,10 @@ class Folder:
         return (self.root / key).read_bytes()
 
     def write(self, key: str, content: bytes) -> None:
-        # In place: it stays the server's.
+        # In place: it stays the server's, which may add to what is made here.
+        for folder in reversed([folder for folder in (self.root / key).parents if not folder.exists()]):
+            folder.mkdir()
+            folder.chmod(0o777)
         with open(self.root / key, "r+b" if (self.root / key).exists() else "wb") as file:
             file.truncate()
             file.write(content)

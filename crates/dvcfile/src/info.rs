@@ -31,8 +31,8 @@ pub struct FileEntry {
 /// The key under which the identity of what lies at `path` is kept. As DVC 3.67: by the scheme of its URL.
 pub(crate) fn hash_key(path: &str) -> &'static str {
     match scheme(path) {
-        Some("http" | "https" | "hdfs" | "webhdfs" | "webdav" | "webdavs" | "gdrive") => "checksum",
-        Some("s3" | "gs" | "gcs" | "azure" | "abfs" | "abfss" | "adl" | "oss") => "etag",
+        Some("http" | "https" | "hdfs" | "webhdfs" | "gdrive") => "checksum",
+        Some("webdav" | "webdavs" | "s3" | "gs" | "gcs" | "azure" | "abfs" | "abfss" | "adl" | "oss") => "etag",
         _ => "md5",
     }
 }
@@ -168,7 +168,9 @@ impl FileEntry {
     pub(crate) fn to_map(&self) -> Map {
         let mut map = Map::new();
         map.insert("relpath", self.relpath.as_str());
-        self.info.write("md5", &mut map);
+        // A file in a place that keeps versions is known by its etag; its MD5 is that of an output.
+        let key = if self.info.md5.is_none() && self.info.cloud.is_none() { "etag" } else { "md5" };
+        self.info.write(key, &mut map);
         map
     }
 }

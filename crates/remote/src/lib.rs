@@ -40,6 +40,7 @@ mod path;
 mod s3;
 mod site;
 mod ssh;
+mod task;
 mod through_server;
 mod walk;
 mod web;
@@ -72,9 +73,10 @@ pub use options::{
 };
 pub use path::RelPath;
 pub use through_server::ThroughServer;
+pub use web::Described as HttpDescribed;
 
 /// What is known of a stored thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
     pub size: u64,
     pub is_dir: bool,
@@ -83,6 +85,8 @@ pub struct Stat {
     pub etag: Option<String>,
     /// What a store that keeps the versions of a file calls this one.
     pub version: Option<String>,
+    /// On Google's, whose `etag` here is the generation: the etag that its JSON tells. Not known of what is being read.
+    pub json_etag: Option<String>,
 }
 
 /// One line of a listing.
@@ -102,6 +106,10 @@ pub struct Found {
     pub size: u64,
     pub etag: Option<String>,
     pub modified: Option<SystemTime>,
+    /// The newest version, where listings tell it (Google's).
+    pub version: Option<String>,
+    /// As in [`Stat`].
+    pub json_etag: Option<String>,
 }
 
 /// How a body is stored.
@@ -243,6 +251,14 @@ impl Remote {
         match &*self.kind {
             Kind::Bucket(bucket) => bucket.get_version(path, version).await,
             _ => Err(Error::Unsupported { what: "versions of files", kind: "what is no bucket" }),
+        }
+    }
+
+    /// What an HTTP server says of a file. Other stores say nothing more than [`Remote::stat`] tells.
+    pub async fn describe(&self, path: &RelPath) -> Result<Option<HttpDescribed>> {
+        match &*self.kind {
+            Kind::Web(web) => web.describe(path).await.map(Some),
+            _ => Ok(None),
         }
     }
 

@@ -32,7 +32,14 @@ impl Walk {
             while let Some(path) = self.files.pop_front() {
                 match self.remote.stat(&path).await {
                     Ok(stat) if !stat.is_dir => {
-                        return Ok(Some(Found { path, size: stat.size, etag: stat.etag, modified: stat.modified }));
+                        return Ok(Some(Found {
+                            path,
+                            size: stat.size,
+                            etag: stat.etag,
+                            modified: stat.modified,
+                            version: None,
+                            json_etag: None,
+                        }));
                     }
                     // Deleted while we looked.
                     Ok(_) | Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => {}

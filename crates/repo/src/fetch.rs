@@ -107,6 +107,11 @@ impl Repo {
                 self.fetch_import(need, dep, (&mut sources, &mut trees), jobs, &mut done, progress)?;
                 continue;
             }
+            if let Some(import) = &need.versioned_import
+                && self.fetch_imported_versions(need, import, &mut trees, jobs, &mut done, progress)?
+            {
+                continue;
+            }
             let remote = match self.remote(need.remote.as_deref().or(default), "<command>") {
                 Ok(remote) => remote,
                 Err(error) => {

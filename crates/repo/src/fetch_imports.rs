@@ -77,6 +77,37 @@ impl Repo {
         Ok(())
     }
 
+    /// What an import from a URL needs, in the versions that it has recorded. As DVC 3.67 it comes from there and not from the
+    /// remote; better than there, what is gone may still come from the remote: `false` says to look.
+    pub(crate) fn fetch_imported_versions(
+        &self,
+        need: &Need,
+        import: &Stage,
+        trees: &mut Trees,
+        jobs: Option<usize>,
+        done: &mut Moved,
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        if all_in_cache(self, need, trees)? {
+            return Ok(true);
+        }
+        let reason = match self.bring_from_outside(import, jobs, progress) {
+            Ok(brought) if brought.hash.oid == need.hash.oid => {
+                done.objects += brought.new;
+                return Ok(true);
+            }
+            Ok(_) => "what is at its origin has other content".to_owned(),
+            Err(error @ Error::Interrupted) => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        if need.can_push {
+            self.warn(format!("'{}' cannot be had from where it was imported: {reason}", need.name));
+            return Ok(false);
+        }
+        done.failures.push(TransferFailure { oid: need.hash.oid, reason: format!("'{}': {reason}", need.name) });
+        Ok(true)
+    }
+
     /// What was never downloaded. Which object it is is remembered, and `checkout` makes it; as in DVC 3.67 the `.dvc` file says no
     /// more than before.
     pub(crate) fn fetch_partial(

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::get::{own_name, resolve_output};
 use crate::imports;
 use crate::output::{Dependency, is_url};
-use crate::outside::Look;
+use crate::outside::{Identity, Look};
 use crate::paths;
-use crate::remotes::anywhere::Anywhere;
+use crate::remotes::anywhere::{Anywhere, asked_version};
 use crate::repo::Repo;
 use crate::scm::ScmChanges;
 use crate::stage::Stage;
@@ -117,12 +117,6 @@ impl Repo {
         let mut scm = ScmChanges::new(self);
         // What is wrong with the URL or its options is told before anything is done.
         let source = self.source_of(&stage)?;
-        if options.version_aware && matches!(source, Anywhere::There { .. }) {
-            return Err(Error::dvc(format!(
-                "'{url}' cannot be imported with its version here: --version-aware is not built yet for places that keep versions. \
-                 Leave it off to import what is there now, or use DVC's own `dvc`. Nothing was imported."
-            )));
-        }
         if options.to_remote {
             let remote = self.object_remote(options.remote.as_deref(), "import-url")?;
             let look = self.look_at_source(&stage, progress)?;
@@ -132,6 +126,8 @@ impl Repo {
             self.set_identity(&mut stage, look.identity(progress)?);
             stage.record_md5();
         } else if !options.no_exec {
+            // As DVC 3.67: the origin keeps what was imported, so no remote has to.
+            stage.outs[0].can_push = !matches!(&source, Anywhere::There(there) if there.version_aware);
             self.note_import(&stage);
             let look = self.look_at_source(&stage, progress)?;
             self.take_from_outside(&mut stage, &look, options.no_download, options.jobs, progress)?;
@@ -144,35 +140,55 @@ impl Repo {
         Ok(Added { files: vec![self.show_from_cwd(&stage.path)], link_failures: Vec::new(), to_commit: scm.finish()? })
     }
 
+    /// An import from a URL at which versions are kept and looked at.
+    pub(crate) fn is_versioned_import(&self, stage: &Stage) -> bool {
+        match &stage.deps[..] {
+            _ if stage.imports_versions() => true,
+            [Dependency::Url { output, .. }] if stage.is_import() => {
+                let config = self.config().remote_at(&output.def_path, &source_options(stage));
+                config.is_ok_and(|config| config.version_aware() || asked_version(&config, &output.def_path).is_some())
+            }
+            _ => false,
+        }
+    }
+
     /// Where an import comes from, opened.
     pub(crate) fn source_of(&self, stage: &Stage) -> Result<Anywhere> {
-        let fs_config = stage.dependency().and_then(|dep| dep.fs_config.clone()).unwrap_or_default();
-        let option = |value: &Value| match value {
-            Value::Bool(flag) => ConfigValue::Bool(*flag),
-            Value::Int(number) => ConfigValue::Int(*number),
-            other => ConfigValue::Text(other.as_str().map_or_else(|| format!("{other:?}"), str::to_owned)),
-        };
-        let options: Table =
-            fs_config.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), option(value)))).collect();
+        let options = source_options(stage);
         match &stage.deps[0] {
             Dependency::Data(out) => {
                 // As DVC 3.67, options are checked, though a place of this machine has no use for them.
                 self.config().remote_at(&paths::show(&out.path), &options)?;
                 Ok(Anywhere::Here(out.path.clone()))
             }
-            Dependency::Url { output, .. } => self.anywhere(&output.def_path, &options),
+            Dependency::Url { output, .. } => {
+                let mut source = self.anywhere(&output.def_path, &options)?;
+                if let Anywhere::There(there) = &mut source {
+                    // As DVC 3.67: of what has a recorded version versions are looked at, whatever the options say.
+                    there.version_aware |= output.info.version_id.is_some() || output.files.is_some();
+                }
+                Ok(source)
+            }
             other => Err(Error::dvc(format!("'{}' is not imported from a URL", other.display(self)))),
         }
     }
 
     fn look_at_source(&self, stage: &Stage, progress: &dyn Progress) -> Result<Look> {
-        let missing = || Error::Missing(format!("dependency '{}' does not exist", stage.deps[0].display(self)));
-        self.look(self.source_of(stage)?, progress)?.ok_or_else(missing)
+        self.look_at(stage, self.source_of(stage)?, progress)
     }
 
-    fn set_identity(&self, stage: &mut Stage, info: Info) {
+    fn look_at(&self, stage: &Stage, source: Anywhere, progress: &dyn Progress) -> Result<Look> {
+        let missing = || Error::Missing(format!("dependency '{}' does not exist", stage.deps[0].display(self)));
+        let mut look = self.look(source, progress)?.ok_or_else(missing)?;
+        if let Look::There { there, seen } = &mut look {
+            there.pin(seen, progress)?;
+        }
+        Ok(look)
+    }
+
+    fn set_identity(&self, stage: &mut Stage, identity: Identity) {
         if let Some(mut dep) = stage.dependency().cloned() {
-            dep.info = info;
+            (dep.info, dep.files) = (identity.info, identity.files);
             stage.set_dependency(self, dep);
         }
     }
@@ -203,17 +219,28 @@ impl Repo {
         Ok(())
     }
 
-    /// What an import of which only the origin is recorded has there now, brought into the cache.
+    /// What an import has recorded of its origin, brought into the cache: in the recorded versions where there are such, and else
+    /// as it is there now, if that is the same.
     pub(crate) fn bring_from_outside(
         &self,
         stage: &Stage,
         jobs: Option<usize>,
         progress: &dyn Progress,
     ) -> Result<Brought> {
-        let look = self.look_at_source(stage, progress)?;
-        let recorded = stage.dependency().and_then(|dep| dep.info.identity(&dep.path).map(str::to_owned));
-        if let (Some(recorded), Some(dep)) = (recorded, stage.dependency())
-            && look.identity(progress)?.identity(&dep.path) != Some(&*recorded)
+        let source = self.source_of(stage)?;
+        let look = match (source, stage.dependency()) {
+            (Anywhere::There(there), Some(dep)) => match there.recorded(dep, progress)? {
+                Some(seen) => {
+                    let look = Look::There { there: Box::new(there), seen };
+                    return look.bring(self.cache(HashName::Md5)?, jobs, progress);
+                }
+                None => self.look_at(stage, Anywhere::There(there), progress)?,
+            },
+            (source, _) => self.look_at(stage, source, progress)?,
+        };
+        if let Some(dep) = stage.dependency()
+            && (dep.files.is_some() || dep.info.identity(&dep.path).is_some())
+            && Identity::of(dep).change(&look.identity(progress)?, &dep.path).is_some()
         {
             return Err(Error::dvc(format!(
                 "what is at '{}' was changed since it was imported; `update` takes what is there now",
@@ -226,12 +253,10 @@ impl Repo {
     /// `deleted`, `modified` or `new`; `None` if it is as recorded.
     pub(crate) fn url_change(&self, stage: &Stage, progress: &dyn Progress) -> Result<Option<&'static str>> {
         let Some(look) = self.look(self.source_of(stage)?, progress)? else { return Ok(Some("deleted")) };
-        let path = &stage.dependency().map(|dep| dep.path.clone()).unwrap_or_default();
-        let recorded = stage.dependency().and_then(|dep| dep.info.identity(path));
         let now = look.identity(progress)?;
-        Ok(match recorded {
-            Some(recorded) if now.identity(path) == Some(recorded) => None,
-            _ => Some("modified"),
+        Ok(match stage.dependency() {
+            Some(dep) => Identity::of(dep).change(&now, &dep.path),
+            None => Some("modified"),
         })
     }
 
@@ -241,10 +266,22 @@ impl Repo {
         options: &UpdateOptions,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let change = self.url_change(stage, progress)?;
+        let newest = |stage: &Stage| -> Result<Look> {
+            let mut source = self.source_of(stage)?;
+            if let (Some(rev), Anywhere::There(there)) = (&options.rev, &mut source)
+                && there.version_aware
+            {
+                there.version = Some(rev.clone());
+            }
+            self.look_at(stage, source, progress)
+        };
+        let change = match options.rev {
+            Some(_) => Some("modified"),
+            None => self.url_change(stage, progress)?,
+        };
         let is_same = change.is_none() && !stage.checksum_changed();
         if options.to_remote {
-            let look = self.look_at_source(stage, progress)?;
+            let look = newest(stage)?;
             let remote = self.object_remote(options.remote.as_deref(), "update")?;
             let depot = remote.with_jobs(options.jobs).depot(HashName::Md5)?;
             let sent = look.send(self, &depot, options.jobs, progress)?;
@@ -262,7 +299,7 @@ impl Repo {
             let out = stage.outs[0].clone();
             return self.check_out_new(&out, CheckoutOptions { force: true, ..CheckoutOptions::default() }, progress);
         }
-        let look = self.look_at_source(stage, progress)?;
+        let look = newest(stage)?;
         if options.no_download {
             crate::remove::delete(&stage.outs[0].path)?;
         }
@@ -292,6 +329,17 @@ impl Repo {
         }
         self.plan_import_at(name, out, force, always_here, dep)
     }
+}
+
+/// What `fs_config:` of an import says.
+fn source_options(stage: &Stage) -> Table {
+    let fs_config = stage.dependency().and_then(|dep| dep.fs_config.clone()).unwrap_or_default();
+    let option = |value: &Value| match value {
+        Value::Bool(flag) => ConfigValue::Bool(*flag),
+        Value::Int(number) => ConfigValue::Int(*number),
+        other => ConfigValue::Text(other.as_str().map_or_else(|| format!("{other:?}"), str::to_owned)),
+    };
+    fs_config.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), option(value)))).collect()
 }
 
 fn set_out(stage: &mut Stage, brought: &Brought) {

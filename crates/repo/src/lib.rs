@@ -76,6 +76,7 @@ pub mod target;
 pub mod tidy;
 pub mod unprotect;
 pub mod update;
+mod update_worktree;
 pub mod used;
 pub(crate) mod versions;
 pub mod worktree;

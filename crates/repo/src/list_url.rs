@@ -39,7 +39,13 @@ pub fn list_url(config: &Config, environment: &Environment, url: &str, options: 
         Anywhere::There(there) => {
             let missing = || Error::dvc(format!("The path '{}' does not exist", there.url));
             let seen = there.look()?.ok_or_else(missing)?;
-            let name = there.url.split_once("://").map_or(&*there.url, |(_, rest)| rest).to_owned();
+            let rest = there.url.split_once("://").map_or(&*there.url, |(_, rest)| rest);
+            // As DVC 3.67, where a bucket is part of a name, and a host is not.
+            let name = match there.config.scheme.as_str() {
+                "ssh" | "sftp" | "hdfs" | "webhdfs" => rest.find('/').map_or("/", |at| &rest[at..]),
+                _ => rest,
+            };
+            let name = name.to_owned();
             Ok(UrlListing { url: url.to_owned(), entries: seen.is_dir.then(|| folders(&seen)), name })
         }
     }

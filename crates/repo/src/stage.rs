@@ -128,6 +128,13 @@ impl Stage {
         self.is_import() && matches!(self.deps[0], Dependency::Repo { .. })
     }
 
+    /// An import from a URL of which the versions are recorded.
+    pub(crate) fn imports_versions(&self) -> bool {
+        self.is_import()
+            && matches!(&self.deps[0], Dependency::Url { output, .. }
+                if output.info.version_id.is_some() || output.files.is_some())
+    }
+
     pub fn is_db_import(&self) -> bool {
         self.is_import() && matches!(self.deps[0], Dependency::Db(_))
     }

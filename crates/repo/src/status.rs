@@ -52,7 +52,7 @@ impl Repo {
         let index = self.index()?;
         let selected = index.select_all(targets, options.follow)?;
         for Selected { stage, .. } in &selected {
-            if stage.frozen && !stage.is_repo_import() {
+            if stage.frozen && !stage.is_repo_import() && !self.is_versioned_import(stage) {
                 self.warn(format!(
                     "{} is frozen. Its dependencies are not going to be shown in the status output.",
                     stage.display(self)
@@ -85,7 +85,7 @@ impl Repo {
 fn stage_status(tree: &WorkTree<'_>, selected: &Selected, check_updates: bool) -> Result<Vec<Change>> {
     let stage = &selected.stage;
     let mut changes = Vec::new();
-    let shows_import = check_updates && stage.is_repo_import();
+    let shows_import = check_updates && (stage.is_repo_import() || tree.repo.is_versioned_import(stage));
     if !stage.frozen || shows_import {
         let mut deps = Vec::new();
         for dep in &stage.deps {

@@ -58,7 +58,7 @@ impl Repo {
         }
         match others.is_empty() {
             true => Ok(()),
-            false => self.update_versioned(&others, options),
+            false => self.update_from_worktree(&others, options, progress),
         }
     }
 
@@ -111,41 +111,5 @@ impl Repo {
     /// Whether the work tree is as recorded.
     pub(crate) fn is_as_recorded(&self, stage: &Stage, progress: &dyn Progress) -> Result<bool> {
         Ok(self.work_tree(progress)?.status(&stage.outs[0])?.is_none())
-    }
-
-    /// Outputs in remotes that keep versions of files.
-    fn update_versioned(&self, selected: &[Selected], options: &UpdateOptions) -> Result<()> {
-        let refused = [
-            (options.rev.is_some(), "--rev"),
-            (options.no_download, "--no-download"),
-            (options.to_remote, "--to-remote"),
-        ];
-        if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
-            return Err(Error::dvc(format!("{option} can't be used with worktree update")));
-        }
-        for one in selected {
-            for out in one.stage.outs_at(one.filter.as_deref()).filter(|out| out.use_cache && out.is_in_repo()) {
-                if !out.can_push {
-                    continue;
-                }
-                let Some(name) = out.remote.as_deref().or(out.info.cloud.as_deref()) else {
-                    self.warn(format!("Could not update '{}', it was never pushed to a remote", out.display(self)));
-                    continue;
-                };
-                let remote = self.remote(Some(name), "update")?;
-                if !remote.config.worktree() {
-                    return Err(Error::dvc(format!(
-                        "update is not supported for '{}' that is not an import.",
-                        one.stage.address(self)
-                    )));
-                }
-                return Err(Error::dvc(format!(
-                    "'{}' is in the worktree remote '{name}', and this build of Trackway does not take its newest version from there yet.\n\
-                     Nothing was changed.",
-                    out.display(self)
-                )));
-            }
-        }
-        Ok(())
     }
 }

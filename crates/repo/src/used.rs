@@ -27,6 +27,8 @@ pub struct Need {
     pub is_in_repo: bool,
     /// Its data is another repository's: where it comes from.
     pub import: Option<Arc<Dep>>,
+    /// It was imported from a URL in versions that the `.dvc` file names: the import.
+    pub(crate) versioned_import: Option<Arc<Stage>>,
     pub size: Option<u64>,
     /// Of a folder whose files the `.dvc` itself lists.
     listed: Option<Arc<Tree>>,
@@ -99,6 +101,7 @@ impl Need {
             can_push: out.can_push,
             is_in_repo: out.is_in_repo(),
             import: stage.dependency().filter(|_| stage.is_repo_import()).map(|dep| Arc::new(dep.clone())),
+            versioned_import: stage.imports_versions().then(|| Arc::new(stage.clone())),
             size: out.info.size,
             listed,
             path: out.path.clone(),

@@ -18,7 +18,7 @@ use crate::fetch::{Moved, TransferFailure};
 use crate::index::Selected;
 use crate::output::{Output, Recorded};
 use crate::paths;
-use crate::remotes::{Remote, runtime, without_password};
+use crate::remotes::{Remote, runtime, without_password, written_etag};
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::used::{self, Need, Trees};
@@ -107,11 +107,9 @@ impl Remote {
         if self.folder().is_some() {
             return refused(format!("support for versioning could not be detected: '{}' is a folder", self.config.url));
         }
-        if !matches!(self.config.scheme.as_str(), "s3" | "azure") {
-            return refused(match self.config.scheme.as_str() {
-                "gs" => "this build of Trackway keeps versions in S3 and Azure only".to_owned(),
-                other => format!("support for versioning could not be detected: {other} keeps no versions"),
-            });
+        if !matches!(self.config.scheme.as_str(), "s3" | "azure" | "gs") {
+            let scheme = &self.config.scheme;
+            return refused(format!("support for versioning could not be detected: {scheme} keeps no versions"));
         }
         let url = without_password(&self.config.url);
         Ok(Distant::named(self.open()?.clone(), runtime()?.handle().clone(), &url, hash_name, self.jobs()))
@@ -123,21 +121,13 @@ impl Remote {
         info.version_id.as_deref().filter(|_| own)
     }
 
-    /// An `etag` as DVC writes it.
-    fn etag(&self, etag: &str) -> String {
-        match self.config.scheme.as_str() {
-            "azure" => format!("\"{etag}\""),
-            _ => etag.to_owned(),
-        }
-    }
-
     fn written(&self, item: &Item, stat: &Stat) -> Info {
         Info {
             hash: item.info.hash.clone(),
             md5: Some(item.oid.to_string()),
             size: Some(stat.size),
             isexec: item.info.isexec,
-            etag: stat.etag.as_deref().map(|etag| self.etag(etag)),
+            etag: written_etag(&self.config.scheme, stat.etag.as_deref(), stat.json_etag.as_deref()),
             version_id: stat.version.clone(),
             cloud: Some(self.config.name.clone()),
             ..Info::default()
@@ -289,7 +279,7 @@ impl Repo {
         Ok(Some(items))
     }
 
-    fn path_in_remote(&self, path: &Path) -> Result<RelPath> {
+    pub(crate) fn path_in_remote(&self, path: &Path) -> Result<RelPath> {
         let inner = paths::show(path.strip_prefix(self.root()).unwrap_or(path));
         Ok(RelPath::new(inner).map_err(trackway_store::Error::from)?)
     }
@@ -311,8 +301,10 @@ impl Repo {
             let folder = self.path_in_remote(&one.stage.outs[one.out].path)?;
             let newest = distant.newest(&folder, progress)?;
             asked.retain(|at| {
-                let found = newest.get(&items[*at].inner).and_then(|found| found.etag.as_deref());
-                let is_newest = found.is_some_and(|etag| items[*at].info.etag == Some(one.remote.etag(etag)));
+                let (found, scheme) = (newest.get(&items[*at].inner), &one.remote.config.scheme);
+                let etag =
+                    found.and_then(|found| written_etag(scheme, found.etag.as_deref(), found.json_etag.as_deref()));
+                let is_newest = etag.is_some() && items[*at].info.etag == etag;
                 if is_newest {
                     there.insert(*at);
                 }

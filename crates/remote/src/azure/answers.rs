@@ -50,6 +50,7 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
         modified: answer.header("last-modified").and_then(date),
         version: version(answer),
         sum: sum.map(Sum::Md5),
+        json_etag: None,
     }
 }
 
@@ -76,6 +77,7 @@ pub(super) fn page(root: &Element) -> Option<Page> {
             size: properties.text_of("Content-Length").parse().ok()?,
             etag: properties.child("Etag").map(|etag| unquoted(&etag.text)),
             modified: date(properties.text_of("Last-Modified")),
+            ..Listed::default()
         });
     }
     for prefix in blobs.all("BlobPrefix") {

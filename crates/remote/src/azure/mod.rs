@@ -135,7 +135,7 @@ impl Azure {
     pub async fn put(&self, key: &str, content: Bytes, how: How) -> Result<Stored, Fault> {
         let call = Call::new(Method::PUT, Some(key)).header("x-ms-blob-type", "BlockBlob");
         let answer = self.create(call.body(content), how).await?;
-        Ok(Stored { etag: answer.header("etag").map(unquoted), version: answers::version(&answer) })
+        Ok(Stored { etag: answer.header("etag").map(unquoted), version: answers::version(&answer), json_etag: None })
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {

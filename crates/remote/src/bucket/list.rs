@@ -106,7 +106,8 @@ impl Walk {
 fn found(bucket: &Inner, file: Listed) -> Option<Found> {
     let below = file.key.strip_prefix(&bucket.prefix);
     let path = below.and_then(|key| RelPath::new(key).ok()).filter(|path| !path.is_root())?;
-    Some(Found { path, size: file.size, etag: file.etag, modified: file.modified })
+    let Listed { size, etag, modified, version, json_etag, .. } = file;
+    Some(Found { path, size, etag, modified, version, json_etag })
 }
 
 /// The one name behind `prefix`, if it is one that can be asked for.

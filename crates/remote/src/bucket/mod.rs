@@ -177,11 +177,12 @@ fn stat(head: &Head) -> Stat {
         modified: head.modified,
         etag: head.etag.clone(),
         version: head.version.clone(),
+        json_etag: head.json_etag.clone(),
     }
 }
 
 fn directory() -> Stat {
-    Stat { size: 0, is_dir: true, modified: None, etag: None, version: None }
+    Stat { is_dir: true, ..Stat::default() }
 }
 
 /// Sixteen characters that nobody else has.

@@ -54,7 +54,7 @@ pub(super) async fn get(bucket: &Arc<Inner>, path: &RelPath, version: Option<&st
 /// An object of which all but its bytes is known.
 pub(super) fn known(bucket: &Arc<Inner>, path: &RelPath, stat: &Stat) -> Result<Object> {
     let key = bucket.key(path)?;
-    let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, version: None, sum: None };
+    let head = Head { size: stat.size, etag: stat.etag.clone(), modified: stat.modified, ..Head::default() };
     let object =
         BucketObject { bucket: Arc::clone(bucket), path: path.clone(), key, version: None, head, first: Bytes::new() };
     Ok(Object { stat: stat.clone(), source: Source::Bucket(object) })

@@ -20,13 +20,15 @@ pub(crate) enum Service {
 }
 
 /// What a store says of an object without sending it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Head {
     pub size: u64,
     pub etag: Option<String>,
     pub modified: Option<SystemTime>,
     /// What a store that keeps versions calls this one.
     pub version: Option<String>,
+    /// As in [`crate::Stat`].
+    pub json_etag: Option<String>,
     pub sum: Option<Sum>,
 }
 
@@ -35,6 +37,7 @@ pub(crate) struct Head {
 pub(crate) struct Stored {
     pub etag: Option<String>,
     pub version: Option<String>,
+    pub json_etag: Option<String>,
 }
 
 /// A checksum of a whole object.
@@ -94,12 +97,14 @@ pub(crate) struct Page {
     pub next: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Listed {
     pub key: String,
     pub size: u64,
     pub etag: Option<String>,
     pub modified: Option<SystemTime>,
+    pub version: Option<String>,
+    pub json_etag: Option<String>,
 }
 
 /// What is asked of a page.

@@ -66,11 +66,12 @@ async fn put_whole(bucket: &Inner, path: &RelPath, key: &str, content: Bytes, ho
             if !ours || head.size != size {
                 return Err(Error::AlreadyExists { path: path.to_string() });
             }
-            Stored { etag: head.etag, version: head.version }
+            Stored { etag: head.etag, version: head.version, json_etag: head.json_etag }
         }
         Err(fault) => return Err(bucket.error(fault, path)),
     };
-    Ok(Stat { size, is_dir: false, modified: None, etag: stored.etag, version: stored.version })
+    let Stored { etag, version, json_etag } = stored;
+    Ok(Stat { size, etag, version, json_etag, ..Stat::default() })
 }
 
 async fn put_in_parts<S, E>(

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 
 use super::{Files, Inner, Meta, is_temporary};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::path::RelPath;
+use crate::task::Task;
 use crate::{Entry, Found};
 
 /// How many folders are looked into at once.
@@ -75,7 +75,7 @@ impl Inner {
     }
 }
 
-type Looking = BoxFuture<'static, (RelPath, Result<Vec<(String, Meta)>, Fault>)>;
+type Looking = Task<(RelPath, Result<Vec<(String, Meta)>, Fault>)>;
 
 struct Walk {
     files: Arc<Inner>,
@@ -94,7 +94,7 @@ impl Walk {
                 && let Some(dir) = self.dirs.pop()
             {
                 let files = Arc::clone(&self.files);
-                self.looking.push(Box::pin(async move {
+                self.looking.push(Task::begin(async move {
                     let listed = files.service.list(&files.place(&dir)).await;
                     (dir, listed)
                 }));
@@ -123,7 +123,14 @@ impl Walk {
                     Ok(path) if meta.is_dir => self.dirs.push(path),
                     Ok(path) => {
                         let etag = Some(meta.version());
-                        self.ready.push_back(Found { path, size: meta.size, etag, modified: meta.modified });
+                        self.ready.push_back(Found {
+                            path,
+                            size: meta.size,
+                            etag,
+                            modified: meta.modified,
+                            version: None,
+                            json_etag: None,
+                        });
                     }
                 }
             }

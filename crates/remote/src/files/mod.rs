@@ -75,7 +75,7 @@ impl Files {
         match self.0.look(path).await? {
             Some(meta) => Ok(stat(&meta)),
             // Made when something is stored; until then it is empty.
-            None if path.is_root() => Ok(Stat { size: 0, is_dir: true, modified: None, etag: None, version: None }),
+            None if path.is_root() => Ok(Stat { is_dir: true, ..Stat::default() }),
             None => Err(Error::NotFound { path: path.to_string() }),
         }
     }
@@ -136,9 +136,9 @@ fn refuse_root(path: &RelPath) -> Result<()> {
 
 fn stat(meta: &Meta) -> Stat {
     if meta.is_dir {
-        return Stat { size: 0, is_dir: true, modified: meta.modified, etag: None, version: None };
+        return Stat { is_dir: true, modified: meta.modified, ..Stat::default() };
     }
-    Stat { size: meta.size, is_dir: false, modified: meta.modified, etag: Some(meta.version()), version: None }
+    Stat { size: meta.size, modified: meta.modified, etag: Some(meta.version()), ..Stat::default() }
 }
 
 /// Whether a file is one of ours that is still being written, or whose writer has died.

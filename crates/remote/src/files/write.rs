@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use futures_util::future::BoxFuture;
 
 use super::{Files, Inner, TEMPORARY, refuse_root, stat};
 use crate::bucket::random_id;
@@ -17,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::http::back_off;
 use crate::path::RelPath;
+use crate::task::Task;
 use crate::{PutOptions, Stat};
 
 /// Sent before anybody would miss having been told that it cannot be stored.
@@ -61,9 +61,12 @@ impl Files {
             let temporary = Temporary::new(files, &dir);
             // Learns before gigabytes have been sent what renaming would say at the end.
             let is_small = options.length.is_some_and(|length| length <= SMALL) && !options.if_absent;
-            let checking: Option<BoxFuture<'_, _>> = match is_small && files.service.is_told_by_renaming() {
+            let checking = match is_small && files.service.is_told_by_renaming() {
                 true => None,
-                false => Some(Box::pin(files.may_be_stored(path, options))),
+                false => {
+                    let (files, path) = (Arc::clone(files), path.clone());
+                    Some(Task::begin(async move { files.may_be_stored(&path, options).await }))
+                }
             };
             let watched = Watched {
                 body: body.as_mut(),
@@ -199,7 +202,7 @@ impl Inner {
             let fault = match outcome {
                 // Some change the time when they rename.
                 Ok(()) if !self.service.is_told_by_renaming() => return self.check_length(&place, path, size).await,
-                Ok(()) => return Ok(Stat { size, is_dir: false, modified: None, etag: None, version: None }),
+                Ok(()) => return Ok(Stat { size, ..Stat::default() }),
                 Err(fault) => fault,
             };
             // Whether a connection broke before or after it was done shows in where the file is now.
@@ -278,7 +281,7 @@ struct Watched<'a, S> {
     path: &'a RelPath,
     announced: Option<u64>,
     at_end: bool,
-    checking: Option<BoxFuture<'a, Result<()>>>,
+    checking: Option<Task<Result<()>>>,
 }
 
 impl<S, E> Stream for Watched<'_, S>
@@ -290,7 +293,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(checking) = &mut self.checking
-            && let Poll::Ready(checked) = checking.as_mut().poll(cx)
+            && let Poll::Ready(checked) = Pin::new(checking).poll(cx)
         {
             self.checking = None;
             if let Err(error) = checked {

@@ -18,12 +18,19 @@ pub(super) struct Described {
     generation: String,
     updated: String,
     crc32c: String,
+    etag: String,
 }
 
 impl Described {
     /// What tells one version from another.
     pub fn generation(&self) -> Option<String> {
         Some(self.generation.clone()).filter(|generation| !generation.is_empty())
+    }
+
+    /// As fsspec and DVC write it: what its letters stand for, in hexadecimal digits.
+    pub fn json_etag(&self) -> Option<String> {
+        let bytes = encode::from_base64(&self.etag).filter(|bytes| !bytes.is_empty())?;
+        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub fn crc32c(&self) -> Option<u32> {
@@ -36,6 +43,7 @@ impl Described {
             etag: self.generation(),
             modified: time(&self.updated),
             version: self.generation(),
+            json_etag: self.json_etag(),
             sum: self.crc32c().map(Sum::Crc32c),
         })
     }
@@ -57,6 +65,7 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
         size,
         etag: answer.header("x-goog-generation").map(str::to_owned),
         version: answer.header("x-goog-generation").map(str::to_owned),
+        json_etag: None,
         modified: answer.header("last-modified").and_then(|text| httpdate::parse_http_date(text).ok()),
         sum: sum.filter(|_| is_as_stored).and_then(crc32c).map(Sum::Crc32c),
     }
@@ -79,7 +88,8 @@ pub(super) fn page(told: &[u8]) -> Result<Page, Fault> {
     let listing: Listing = serde_json::from_slice(told).map_err(|_| nonsense())?;
     let files = listing.items.into_iter().map(|item| {
         let (size, modified): (u64, Option<SystemTime>) = (item.size.parse().ok()?, time(&item.updated));
-        Some(Listed { etag: item.generation(), key: item.name, size, modified })
+        let (etag, version, json_etag) = (item.generation(), item.generation(), item.json_etag());
+        Some(Listed { key: item.name, size, etag, modified, version, json_etag })
     });
     Ok(Page {
         files: files.collect::<Option<_>>().ok_or_else(nonsense)?,

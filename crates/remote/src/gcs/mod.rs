@@ -112,7 +112,7 @@ impl Gcs {
 
     pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Head, Fault> {
         let call = Call::new(Method::GET, self.object_path(key)).version(version);
-        let answer = self.call(&call.query("fields", "name,size,generation,updated,crc32c")).await?;
+        let answer = self.call(&call.query("fields", "name,size,generation,updated,crc32c,etag")).await?;
         let described = answers::described(answer).await?;
         described.head().ok_or_else(|| Fault::Other("its answer makes no sense".to_owned()))
     }
@@ -184,7 +184,8 @@ impl Gcs {
             let _ = self.delete(key).await;
             return Err(Fault::Other("what it stored has another checksum than what was sent".to_owned()));
         }
-        Ok(Stored { etag: described.generation(), version: described.generation() })
+        let (etag, version) = (described.generation(), described.generation());
+        Ok(Stored { etag, version, json_etag: described.json_etag() })
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {
@@ -194,7 +195,7 @@ impl Gcs {
     pub async fn list(&self, ask: Ask<'_>) -> Result<Page, Fault> {
         let mut call = Call::new(Method::GET, format!("/storage/v1/b/{}/o", encode::strict(&self.bucket)))
             .query("maxResults", ask.most.to_string())
-            .query("fields", "items(name,size,generation,updated),prefixes,nextPageToken");
+            .query("fields", "items(name,size,generation,updated,etag),prefixes,nextPageToken");
         if !ask.prefix.is_empty() {
             call = call.query("prefix", ask.prefix);
         }

@@ -165,7 +165,7 @@ fn to_stat(stat: &rustix::fs::Stat, path: &str) -> Result<Stat> {
         modified: u64::try_from(seconds).ok().map(|seconds| UNIX_EPOCH + Duration::new(seconds, nanos as u32)),
         // Every write makes a new file, so the inode tells apart what was written within one clock tick.
         etag: (!is_dir).then(|| format!("{seconds:x}.{nanos:x}-{size:x}-{:x}", stat.st_ino)),
-        version: None,
+        ..Stat::default()
     })
 }
 

@@ -60,7 +60,7 @@ pub(super) fn head(answer: &Answer, size: u64) -> Head {
     let modified = answer.header("last-modified").and_then(|time| httpdate::parse_http_date(time).ok());
     // Of an object of parts it is a checksum of checksums, marked by a dash.
     let sum = answer.header("x-amz-checksum-crc32").filter(|sum| !sum.contains('-')).and_then(sum);
-    Head { size, etag: answer.header("etag").map(unquoted), modified, version: version(answer), sum }
+    Head { size, etag: answer.header("etag").map(unquoted), modified, version: version(answer), sum, json_etag: None }
 }
 
 /// What was stored before versions were kept, or while they are not, is called "null".
@@ -87,6 +87,7 @@ pub(super) fn page(root: &Element) -> Option<Page> {
             size: file.text_of("Size").parse().ok()?,
             etag: file.child("ETag").map(|etag| unquoted(&etag.text)),
             modified: time(file.text_of("LastModified")),
+            ..Listed::default()
         });
     }
     for dir in root.all("CommonPrefixes") {

@@ -147,7 +147,7 @@ impl S3 {
             match self.call_unsorted(&call).await? {
                 answer if answer.status.is_success() => {
                     let (etag, version) = (answer.header("etag").map(unquoted), answers::version(&answer));
-                    return Ok(Stored { etag, version });
+                    return Ok(Stored { etag, version, json_etag: None });
                 }
                 answer if answer.status.as_u16() == 412 && how.if_absent => {
                     let repeated = answer.repeated || attempt > 1;

@@ -4,6 +4,7 @@
 //! what it does with half of one is its own business: there is no name to write to first. A small body is
 //! sent when all of it is at hand; a large one ends with the connection if it breaks off.
 
+mod describe;
 mod read;
 mod write;
 
@@ -18,6 +19,7 @@ use crate::options::{Options, Secret, Upload, WebAuth};
 use crate::path::RelPath;
 use crate::site::{Login, Site, password};
 
+pub use describe::Described;
 pub(crate) use read::{WebObject, WebStream};
 
 #[derive(Clone)]

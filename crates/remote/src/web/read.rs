@@ -66,7 +66,7 @@ impl Web {
 }
 
 impl Inner {
-    fn call(&self, method: Method, path: &RelPath) -> Call {
+    pub(super) fn call(&self, method: Method, path: &RelPath) -> Call {
         Call::new(method, self.url(path)).header("accept-encoding", "identity")
     }
 
@@ -90,7 +90,7 @@ impl Inner {
     }
 
     /// The body from `start` on, or all of it where the server knows no ranges.
-    async fn get(&self, path: &RelPath, wanted: Option<Range<u64>>) -> Result<Answer, Fault> {
+    pub(super) async fn get(&self, path: &RelPath, wanted: Option<Range<u64>>) -> Result<Answer, Fault> {
         let mut call = self.call(Method::GET, path);
         if let Some(wanted) = wanted {
             call = call.header("range", &format!("bytes={}-{}", wanted.start, wanted.end.saturating_sub(1)));
@@ -120,7 +120,7 @@ impl Head {
             is_dir: false,
             modified: modified.and_then(|time| httpdate::parse_http_date(time).ok()),
             etag: etag.clone(),
-            version: None,
+            ..Stat::default()
         };
         Head { size, version: etag.or_else(|| modified.map(str::to_owned)), stat }
     }

@@ -90,7 +90,7 @@ impl Web {
         match answer.status.as_u16() {
             200..=299 => {
                 let _ = answer.bytes(1 << 20).await;
-                Ok(Stat { size, is_dir: false, modified: None, etag: None, version: None })
+                Ok(Stat { size, ..Stat::default() })
             }
             405 | 501 => {
                 let (used, other) = match web.upload {

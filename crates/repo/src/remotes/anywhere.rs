@@ -27,8 +27,10 @@ pub struct There {
     pub remote: Remote,
     /// What is meant in it; the root, if it is all of it.
     pub path: RelPath,
-    /// The version that the URL asks for.
+    /// The version that is asked for, by the URL or otherwise.
     pub version: Option<String>,
+    /// Versions of files are looked up and recorded (`version_aware`, a URL that names one).
+    pub version_aware: bool,
     /// As it is shown: without a password, and without the version.
     pub url: String,
     /// Its options, those of a remote that it names among them.
@@ -53,7 +55,8 @@ pub fn open(config: &Config, environment: &Environment, location: &str, options:
         let path = config.url.strip_prefix("file://").unwrap_or(&config.url);
         return Ok(Anywhere::Here(paths::absolute(path.as_ref(), &environment.cwd)));
     }
-    let (place, version) = split_version(&config.scheme, &config.url);
+    let version = asked_version(&config, location);
+    let place = split_version(&config.scheme, &config.url).0;
     let url = without_password(&place);
     let (top, path) = match config.scheme.as_str() {
         "http" | "https" | "webdav" | "webdavs" => split_web(&place),
@@ -62,7 +65,8 @@ pub fn open(config: &Config, environment: &Environment, location: &str, options:
     let path = RelPath::new(path).map_err(trackway_store::Error::from)?;
     config.url = top;
     let remote = connect::open(&config, environment)?;
-    Ok(Anywhere::There(There { remote, path, version, url, config }))
+    let version_aware = config.version_aware() || version.is_some();
+    Ok(Anywhere::There(There { remote, path, version, version_aware, url, config }))
 }
 
 /// `scheme://host`, and the path in it without slashes around.
@@ -79,6 +83,11 @@ fn split_web(url: &str) -> (String, String) {
     let (top, path) = split_top(url);
     let path = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
     (format!("{top}{query}"), path)
+}
+
+/// The version that a URL asks for. The path behind `remote://name` loses it when it is resolved.
+pub(crate) fn asked_version(config: &RemoteConfig, location: &str) -> Option<String> {
+    split_version(&config.scheme, &config.url).1.or_else(|| split_version(&config.scheme, location).1)
 }
 
 /// As DVC 3.67: the version of an object stands behind its URL.

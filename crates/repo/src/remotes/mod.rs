@@ -202,6 +202,15 @@ pub(crate) fn all_in_cache(repo: &Repo, need: &Need, trees: &mut Trees) -> Resul
     Ok(true)
 }
 
+/// The etag of a file as DVC 3.67 writes it, where the store tells one.
+pub(crate) fn written_etag(scheme: &str, etag: Option<&str>, json_etag: Option<&str>) -> Option<String> {
+    match scheme {
+        "gs" => json_etag.map(str::to_owned),
+        "azure" | "webdav" | "webdavs" | "http" | "https" => etag.map(|etag| format!("\"{etag}\"")),
+        _ => etag.map(str::to_owned),
+    }
+}
+
 /// The hash as stock prints it: `md5: 0cc1…`.
 pub fn shown(hash: Hash) -> String {
     format!("{}: {}", hash.name, hash.oid)
