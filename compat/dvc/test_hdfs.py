@@ -89,3 +89,27 @@ def test_who_may_not_is_told(repository, client, hdfs):
     assert "Permission denied" in refused.stderr, refused
     run("remote", "modify", "r", "user", hdfs.variables["HADOOP_USER_NAME"], hdfs=hdfs)
     run("push", hdfs=hdfs, user="nobody")
+
+
+def test_imports_record_the_checksum_of_the_file(repository, client, hdfs):
+    """Over HDFS as over WebHDFS, which stock speaks, too: compat/dvc/remotes/test_urls.py."""
+    folder, run = repository
+    root = hdfs.folder()
+    client(root, write={"data/f": base64.b64encode(b"file\n").decode()})
+    for name, url in (("native", hdfs.url), ("web", hdfs.web_url)):
+        run("import-url", f"{url}{root}/data/f", name, hdfs=hdfs)
+        run("import-url", f"{url}{root}/data", f"{name}-all", hdfs=hdfs)
+        assert (folder / name).read_bytes() == b"file\n"
+        assert (folder / f"{name}-all/f").read_bytes() == b"file\n"
+
+    def recorded(name: str) -> list[str]:
+        lines = (folder / f"{name}.dvc").read_text().splitlines()
+        return [line for line in lines if line.startswith(("- checksum: ", "- md5: "))]
+
+    assert recorded("native") == recorded("web") and "checksum: 00000" in recorded("native")[0]
+    assert recorded("native-all") == recorded("web-all")
+    run("unfreeze", "native.dvc", hdfs=hdfs)
+    assert "up to date" in run("status", hdfs=hdfs).stdout
+    client(root, write={"data/g": base64.b64encode(b"more\n").decode()})
+    run("update", "native-all.dvc", hdfs=hdfs)
+    assert (folder / "native-all/g").read_bytes() == b"more\n"

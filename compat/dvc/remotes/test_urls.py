@@ -11,7 +11,7 @@ from dvc.remotes.repository import Repository
 from dvc.runners import Result
 
 # Stock cannot import from WebDAV: of a file it looks for one below it.
-pytestmark = pytest.mark.kinds("s3", "azure", "gs", "ssh")
+pytestmark = pytest.mark.kinds("s3", "azure", "gs", "ssh", "webhdfs")
 
 
 def told(result: Result) -> tuple[int, list[str]]:
@@ -116,6 +116,21 @@ def test_copies(both):
     both.dvc("add", "remote://r/data", "-o", "added2")
 
 
+@pytest.mark.kinds("http")
+def test_imports_over_http(both, remote):
+    both.dvc("import-url", "remote://r/f")
+    both.dvc("import-url", "remote://r/nope", code=1)
+    both.dvc("import-url", "remote://r/f", "lazy", "--no-download")
+    both.dvc("unfreeze", "f.dvc")
+    both.dvc("status")
+    remote.objects.write("in/f", b"another file\n")
+    both.dvc("status")
+    both.dvc("update", "f.dvc")
+    both.dvc("update", "lazy.dvc")
+    both.dvc("get-url", "remote://r/f", "copy")
+    both.dvc("status")
+
+
 @pytest.mark.kinds("webdav")
 def test_an_origin_on_webdav_is_recorded(both, remote):
     # Of what was just written Apache tells a weak etag, and later another one.
@@ -128,8 +143,8 @@ def test_an_origin_on_webdav_is_recorded(both, remote):
 def test_fetches_what_was_never_imported(both, kind):
     """Stock keeps it in a folder beside the objects, ours among them; the work tree is the same."""
     both.dvc("import-url", "remote://r/f", "--no-download")
-    # Over SSH stock brings nothing.
-    for side in (both.ours,) if kind == "ssh" else (both.stock, both.ours):
+    # Over SSH and WebHDFS stock brings nothing.
+    for side in (both.ours,) if kind in ("ssh", "webhdfs") else (both.stock, both.ours):
         side.dvc("pull")
         assert (side.path / "f").read_bytes() == b"file\n"
 

@@ -73,6 +73,27 @@ async fn both_protocols_see_the_same() {
     }
 }
 
+/// All of a client's calls take turns on one connection: one that stops in the middle of a turn would stop them all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_make_their_folders_do_not_wait_for_each_other() {
+    let place = hdfs::place().unwrap();
+    let large = content(1 << 21);
+    for round in 0..40 {
+        let below = format!("{}/round-{round}", place.url);
+        let remote = buckets::open(&below, native(&place.conf_dir, &place.user)).await;
+        let puts = ["a/b/small", "a/c/large", "a/d/empty"].map(|at| {
+            let (remote, large) = (remote.clone(), large.clone());
+            tokio::spawn(async move {
+                let bytes = if at.ends_with("large") { &large[..] } else { at.as_bytes() };
+                put(&remote, at, bytes).await
+            })
+        });
+        for put in puts {
+            put.await.unwrap().unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_may_not_is_refused() {
     let place = hdfs::place().unwrap();
