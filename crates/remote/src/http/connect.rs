@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::innermost;
 use super::tls::Trust;
 use crate::environment::Environment;
 use crate::options::HttpOptions;
@@ -69,12 +70,26 @@ impl Connector {
     async fn connect(self, uri: Uri) -> Result<Io, BoxError> {
         let secure = uri.scheme_str() == Some("https");
         let tls = match secure {
-            true => Some(self.trust.config().await?),
+            true => Some(Arc::clone(&self.trust).config().await?),
             false => None,
         };
         let Some(proxy) = self.proxies.intercept(&uri) else {
             return connect_over(self.direct, tls, uri, false).await;
         };
+        let shown = proxy.uri().authority().map(|at| at.as_str().rsplit('@').next().unwrap_or_default().to_owned());
+        let connected = self.connect_by(&proxy, tls, uri).await;
+        connected.map_err(|error| {
+            format!("by way of the proxy {}: {}", shown.unwrap_or_default(), innermost(&*error)).into()
+        })
+    }
+
+    async fn connect_by(
+        self,
+        proxy: &Intercept,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        uri: Uri,
+    ) -> Result<Io, BoxError> {
+        let secure = tls.is_some();
         match proxy.uri().scheme_str() {
             Some("socks5" | "socks5h") => {
                 let mut socks = SocksV5::new(proxy.uri().clone(), self.direct);
@@ -83,7 +98,7 @@ impl Connector {
                 }
                 connect_over(socks, tls, uri, false).await
             }
-            Some("http") if secure => connect_over(tunnel(&proxy, self.direct), tls, uri, false).await,
+            Some("http") if secure => connect_over(tunnel(proxy, self.direct), tls, uri, false).await,
             // A plain request is sent to the proxy itself, with the whole URL in its first line.
             Some("http") => connect_over(self.direct, None, proxy.uri().clone(), true).await,
             _ => Err("the proxy must be an http:// or a socks5:// URL".into()),
