@@ -116,6 +116,20 @@ def test_copies(both):
     both.dvc("add", "remote://r/data", "-o", "added2")
 
 
+@pytest.mark.kinds("s3", "azure", "ssh", "http")
+def test_what_a_stage_depends_on(both, remote):
+    for side in (both.stock, both.ours):
+        side.write("dvc.yaml", b"stages:\n  s:\n    cmd: echo done\n    deps:\n    - remote://r/f\n")
+    both.dvc("status")
+    both.stock.dvc("repro")
+    both.ours.write("dvc.lock", (both.stock.path / "dvc.lock").read_bytes())
+    both.dvc("status")
+    remote.objects.write("in/f", b"another file\n")
+    both.dvc("status")
+    remote.objects.delete("in/f")
+    both.dvc("status")
+
+
 @pytest.mark.kinds("http")
 def test_imports_over_http(both, remote):
     both.dvc("import-url", "remote://r/f")

@@ -14,7 +14,7 @@ use crate::dvc_file;
 use crate::error::{Error, Result};
 use crate::get::{own_name, resolve_output};
 use crate::imports;
-use crate::output::{Dependency, is_url};
+use crate::output::{Dependency, Output, is_url};
 use crate::outside::{Identity, Look};
 use crate::paths;
 use crate::remotes::anywhere::{Anywhere, asked_version};
@@ -258,6 +258,16 @@ impl Repo {
             Some(dep) => Identity::of(dep).change(&now, &dep.path),
             None => Some("modified"),
         })
+    }
+
+    /// The same of what a stage depends on.
+    pub(crate) fn url_output_change(&self, output: &Output, progress: &dyn Progress) -> Result<Option<&'static str>> {
+        let Some(look) = self.look(self.anywhere(&output.def_path, &Table::default())?, progress)? else {
+            return Ok(Some("deleted"));
+        };
+        // As DVC 3.67, one of which nothing is recorded is modified, not new.
+        let recorded = Identity { info: output.info.clone(), files: output.files.clone() };
+        Ok(recorded.change(&look.identity(progress)?, &output.def_path))
     }
 
     pub(crate) fn update_url_import(

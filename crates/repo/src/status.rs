@@ -129,8 +129,9 @@ pub(crate) fn dependency_status(tree: &WorkTree<'_>, dep: &Dependency) -> Result
         Dependency::Repo { dep, .. } => {
             imports::update_available(tree.repo, dep)?.then_some(State::Is("update available"))
         }
-        // Neither a URL's nor a database's state can be asked from here; a data set's is its entry in dvc.yaml.
-        Dependency::Url { .. } | Dependency::Db(_) | Dependency::Dataset(_) => None,
+        Dependency::Url { output, .. } => tree.repo.url_output_change(output, tree.progress)?.map(State::Is),
+        // A database's state cannot be asked from here; a data set's is its entry in dvc.yaml.
+        Dependency::Db(_) | Dependency::Dataset(_) => None,
     };
     Ok(state.map(|state| (dep.display(tree.repo), state)))
 }
