@@ -21,7 +21,7 @@ STORES = ("s3", "azure", "gcs")
 EVERYWHERE = (*USUAL, *STORES)
 # PgBouncer in transaction mode: for what holds on to a connection, or could.
 POOLED = (*USUAL, "pgbouncer")
-# Servers of files: only for what lies there, which is `compat/stores`.
+# Servers of files: only for what lies there, which is `compat/stores`, and for what is purged.
 SERVERS = ("sftp", "webdav", "hdfs")
 ALL = (*USUAL, "pgbouncer", *STORES, *SERVERS)
 
@@ -48,7 +48,8 @@ class Place:
         if self.store:
             settings.bucket = Bucket(self.store, self.store.bucket())
             settings.variables |= self.store.variables
-        if self.folder:
+        # Stock reaches servers of files by packages that are not installed here: it has a folder of its own.
+        if self.folder and kind != "stock":
             settings.bucket = self.folder()
             settings.variables |= settings.bucket.store.variables
         return settings

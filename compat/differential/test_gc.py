@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from mlflow.cli import gc as stock_gc
-from places import EVERYWHERE
+from places import EVERYWHERE, SERVERS
 from rest_api import Api
 from servers import Server, clean_environment, running, trackway_binary
 
@@ -196,6 +196,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.places(*EVERYWHERE, *SERVERS)
 @pytest.mark.timeout(300)
 def test_gc(sides, place, tmp_path):
     for side in sides:
