@@ -94,7 +94,7 @@ type State<'a> = fn(&mut Exchange<'a>) -> Result<()>;
 type After<'a> = fn(&mut Exchange<'a>) -> Result<Facts>;
 
 fn rows<'a>(kind: &Kind, is_large: bool) -> Vec<Row<Exchange<'a>>> {
-    let row = |name, args, floor, before: State<'a>, after: After<'a>| Row {
+    let row = |name, args: &'static [&'static str], floor, before: State<'a>, after: After<'a>| Row {
         group: kind.scheme,
         name,
         args,
@@ -103,11 +103,13 @@ fn rows<'a>(kind: &Kind, is_large: bool) -> Vec<Row<Exchange<'a>>> {
         before,
         after,
         output: Output::Same,
-        writes: Writes::Little,
+        // What comes down is written twice: into the cache and into the work tree.
+        writes: if args == ["pull"] { Writes::Creates } else { Writes::Little },
         repeat: 1,
     };
-    let idle = |name, args, before: State<'a>, after: After<'a>| Row {
+    let idle = |name, args: &'static [&'static str], before: State<'a>, after: After<'a>| Row {
         bounds: &[],
+        writes: Writes::Little,
         ..row(name, args, kind.idle, before, after)
     };
     if is_large {

@@ -59,6 +59,7 @@ use bucket::Bucket;
 use files::Files;
 use location::Location;
 
+pub use http::with_own_connections;
 pub use location::without_password;
 
 pub use environment::Environment;

@@ -3,7 +3,7 @@
 //! Children go before the list of their folder, so that work which is interrupted never looks complete, and can simply be
 //! done again. What enters the cache is hashed; what leaves it is hashed unless the cache's record knows it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::collect::Folder as Shard;
-use crate::distant::Distant;
+use crate::distant::{Distant, LIGHT};
 use crate::folder::Folder;
 use crate::hash::hash_stream;
 use crate::pace::Moved;
@@ -198,12 +198,13 @@ impl Depot {
         }
     }
 
-    /// Does it with all of them, in parallel. What fails is told at the end; what would fail for all others too ends it.
-    fn each(&self, oids: &[Oid], way: Way, cache: &Cache, progress: &dyn Progress) -> Result<Vec<Failed>> {
+    /// Does it with all of them, whose sizes are known, in parallel. What fails is told at the end; what would fail for all
+    /// others too ends it.
+    fn each(&self, oids: &[(Oid, u64)], way: Way, cache: &Cache, progress: &dyn Progress) -> Result<Vec<Failed>> {
         let failures = Failures::default();
         let again = WithoutBytes(progress);
         match self {
-            Depot::Folder(folder) => oids.par_iter().try_for_each(|oid| {
+            Depot::Folder(folder) => oids.par_iter().try_for_each(|(oid, _)| {
                 if progress.cancelled() {
                     return Err(Error::Cancelled);
                 }
@@ -214,23 +215,37 @@ impl Depot {
                 };
                 failures.take(oid, progress, outcome)
             })?,
-            Depot::Distant(distant) => distant.each(oids, progress, &|oid, moved| {
-                let outcome = match way {
-                    Way::Push => distant.store(oid, cache, moved, progress),
-                    Way::PushAndVerify => {
-                        let stored = distant.store(oid, cache, moved, progress);
-                        stored.and_then(|()| distant.verify(oid, moved, &again))
-                    }
-                    Way::Fetch => distant.load(oid, cache, moved, progress),
-                };
-                failures.take(oid, progress, outcome)
-            })?,
+            Depot::Distant(distant) => {
+                let is_light = |size: u64| way != Way::PushAndVerify && size <= LIGHT && distant.moves_lightly();
+                let (light, others): (Vec<_>, Vec<_>) = oids.iter().partition(|(_, size)| is_light(*size));
+                let moved = Moved::default();
+                distant.each_light(&light, &moved, progress, &|(oid, _)| {
+                    Box::pin(async {
+                        let outcome = match way {
+                            Way::Fetch => distant.load_light(oid, cache, &moved, progress).await,
+                            Way::Push | Way::PushAndVerify => distant.store_light(oid, cache, &moved, progress).await,
+                        };
+                        failures.take(oid, progress, outcome)
+                    })
+                })?;
+                distant.each(&others, progress, &|(oid, _), moved| {
+                    let outcome = match way {
+                        Way::Push => distant.store(oid, cache, moved, progress),
+                        Way::PushAndVerify => {
+                            let stored = distant.store(oid, cache, moved, progress);
+                            stored.and_then(|()| distant.verify(oid, moved, &again))
+                        }
+                        Way::Fetch => distant.load(oid, cache, moved, progress),
+                    };
+                    failures.take(oid, progress, outcome)
+                })?
+            }
         }
         Ok(failures.into_list())
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Way {
     Push,
     PushAndVerify,
@@ -352,14 +367,14 @@ pub fn with_jobs<T: Send>(jobs: Option<usize>, work: impl FnOnce() -> T + Send) 
 pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, verify: bool, progress: &dyn Progress) -> Result<Transferred> {
     let way = if verify { Way::PushAndVerify } else { Way::Push };
     let mut done = Transferred::default();
-    let (files, bytes) = lacking(cache, depot, &cargo.files, &mut done.missing, progress)?;
+    let files = lacking(cache, depot, &cargo.files, &mut done.missing, progress)?;
     let lists: Vec<Oid> = cargo.folders.iter().map(|folder| folder.oid).collect();
-    let (lists, list_bytes) = lacking(cache, depot, &lists, &mut done.missing, progress)?;
+    let lists = lacking(cache, depot, &lists, &mut done.missing, progress)?;
     if files.is_empty() && lists.is_empty() {
         return Ok(done);
     }
-    let lists: HashSet<Oid> = lists.into_iter().collect();
-    done.bytes = bytes + list_bytes;
+    let lists: HashMap<Oid, u64> = lists.into_iter().collect();
+    done.bytes = files.iter().map(|(_, size)| size).chain(lists.values()).sum();
     progress.start("pushing", Some((files.len() + lists.len()) as u64), Some(done.bytes));
     done.failed = depot.each(&files, way, cache, progress)?;
     if !files.is_empty() && !lists.is_empty() {
@@ -368,12 +383,13 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, verify: bool, progress:
     let failed: HashSet<Oid> = done.failed.iter().map(|failed| failed.oid).collect();
     let missing: HashSet<Oid> = done.missing.iter().copied().collect();
     let mut ready = Vec::new();
-    for folder in cargo.folders.iter().filter(|folder| lists.contains(&folder.oid)) {
+    for folder in &cargo.folders {
+        let Some(size) = lists.get(&folder.oid) else { continue };
         let holds = |oids: &HashSet<Oid>| !oids.is_empty() && folder.files().any(|oid| oids.contains(&oid));
         if holds(&failed) {
             done.failed.push(Failed { oid: folder.oid, error: None });
         } else if !holds(&missing) {
-            ready.push(folder.oid);
+            ready.push((folder.oid, *size));
         }
     }
     done.failed.extend(depot.each(&ready, way, cache, progress)?);
@@ -385,28 +401,25 @@ pub fn push(cache: &Cache, depot: &Depot, cargo: &Cargo, verify: bool, progress:
     Ok(done)
 }
 
-/// What of these the remote lacks and the cache has, and how many bytes that is.
+/// What of these the remote lacks and the cache has, with its sizes.
 fn lacking(
     cache: &Cache,
     depot: &Depot,
     oids: &[Oid],
     missing: &mut Vec<Oid>,
     progress: &dyn Progress,
-) -> Result<(Vec<Oid>, u64)> {
+) -> Result<Vec<(Oid, u64)>> {
     let there = depot.find(oids, progress)?;
     let absent: Vec<Oid> = oids.iter().zip(there).filter(|(_, there)| !there).map(|(oid, _)| *oid).collect();
     let sizes: Vec<Option<u64>> = absent.par_iter().map(|oid| cache.size(oid)).collect::<Result<_>>()?;
-    let (mut found, mut bytes) = (Vec::with_capacity(absent.len()), 0);
+    let mut found = Vec::with_capacity(absent.len());
     for (oid, size) in absent.into_iter().zip(sizes) {
         match size {
-            Some(size) => {
-                found.push(oid);
-                bytes += size;
-            }
+            Some(size) => found.push((oid, size)),
             None => missing.push(oid),
         }
     }
-    Ok((found, bytes))
+    Ok(found)
 }
 
 /// Copies into the cache what it lacks. A folder's list enters it when all files that were asked for are there.
@@ -419,7 +432,7 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
     for (oid, size) in wanted.into_iter().zip(sizes) {
         match size {
             Some(size) => {
-                found.push(oid);
+                found.push((oid, size));
                 done.bytes += size;
             }
             None => {
@@ -448,7 +461,7 @@ pub fn fetch(cache: &Cache, depot: &Depot, cargo: &Cargo, progress: &dyn Progres
     progress.start("fetching", Some(total as u64), Some(done.bytes));
     done.failed.extend(depot.each(&found, Way::Fetch, cache, progress)?);
     let failed: HashSet<Oid> = done.failed.iter().map(|failed| failed.oid).collect();
-    let mut loaded = found.iter().filter(|oid| !failed.contains(oid)).count();
+    let mut loaded = found.iter().filter(|(oid, _)| !failed.contains(oid)).count();
     for folder in &cargo.folders {
         let Some(bytes) = &folder.bytes else { continue };
         if !failed.is_empty() && folder.files().any(|oid| failed.contains(&oid)) {

@@ -13,6 +13,7 @@ mod tls;
 pub(crate) mod url;
 pub(crate) mod xml;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -33,8 +34,12 @@ pub(crate) use streamed::NotSent;
 /// What a store has to say is no longer than this.
 const LONGEST_TEXT: usize = 32 << 20;
 
+type Connections = Pool<Connector, Content>;
+
 pub(crate) struct Client {
-    pool: Pool<Connector, Content>,
+    /// Which of this process's clients it is.
+    number: u64,
+    pool: Connections,
     connector: Connector,
     options: HttpOptions,
     /// How often a store has asked us to slow down, or not answered in time.
@@ -81,11 +86,22 @@ pub(crate) struct Answer {
 impl Client {
     pub fn new(options: &HttpOptions, environment: &Environment) -> Result<Client, String> {
         let connector = Connector::new(options, environment)?;
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build(connector.clone());
-        Ok(Client { pool, connector, options: options.clone(), pushed_back: AtomicU64::new(0) })
+        static CLIENTS: AtomicU64 = AtomicU64::new(0);
+        let number = CLIENTS.fetch_add(1, Ordering::Relaxed);
+        let pool = pool(&connector);
+        Ok(Client { number, pool, connector, options: options.clone(), pushed_back: AtomicU64::new(0) })
+    }
+
+    fn connections(&self) -> Connections {
+        OWN.with_borrow_mut(|own| {
+            let Some(own) = own else { return self.pool.clone() };
+            if let Some((_, pool)) = own.iter().find(|(number, _)| *number == self.number) {
+                return pool.clone();
+            }
+            let pool = pool(&self.connector);
+            own.push((self.number, pool.clone()));
+            pool
+        })
     }
 
     pub fn options(&self) -> &HttpOptions {
@@ -140,7 +156,7 @@ impl Client {
         let deadline = idle + Duration::from_millis(request.body.len() as u64 / 100);
         let Request { method, url, headers, body } = request;
         let sent = self.prepare(method, url, headers, Content::Whole(body))?;
-        let answer = tokio::time::timeout(deadline, self.pool.request(sent)).await;
+        let answer = tokio::time::timeout(deadline, self.connections().request(sent)).await;
         let answer = answer.map_err(|_| Failure::Timeout(deadline.as_secs()))?;
         self.heard(answer)
     }
@@ -186,6 +202,27 @@ impl Client {
         let idle = self.options.idle_timeout;
         Ok(Answer { status: head.status, headers: head.headers, body, idle, repeated: false })
     }
+}
+
+thread_local! {
+    /// Of this thread alone, by the clients that they belong to.
+    static OWN: RefCell<Option<Vec<(u64, Connections)>>> = const { RefCell::new(None) };
+}
+
+/// For a thread that drives a runtime of its own within `work`: what it asks stores for goes over connections that live on that
+/// runtime, so that no other thread has to be woken for them.
+pub fn with_own_connections<T>(work: impl FnOnce() -> T) -> T {
+    let before = OWN.replace(Some(Vec::new()));
+    let done = work();
+    OWN.set(before);
+    done
+}
+
+fn pool(connector: &Connector) -> Connections {
+    Pool::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build(connector.clone())
 }
 
 /// What has been tried so far of one request.

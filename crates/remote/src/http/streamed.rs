@@ -32,7 +32,8 @@ impl Client {
         let (sender, pieces) = mpsc::channel(AHEAD);
         let content = Content::Streamed { pieces, left: length, ended: length == Some(0) };
         let sent = self.prepare(request.method, request.url, request.headers, content).map_err(NotSent::Failure)?;
-        let mut asked = pin!(self.pool.request(sent));
+        let connections = self.connections();
+        let mut asked = pin!(connections.request(sent));
         let mut body = pin!(body);
         let mut taken = 0;
         loop {

@@ -24,11 +24,33 @@ impl Distant {
             drop(object);
             return self.load_large(oid, &key, stat, cache, moved, progress);
         }
+        self.wait(progress, self.receive(oid, object, cache, moved, progress))
+    }
+
+    /// The same with a small object, as one of many that one thread has under way.
+    pub(crate) async fn load_light(
+        &self,
+        oid: &Oid,
+        cache: &Cache,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let object = self.get(oid, &self.key(oid)?).await?;
+        self.receive(oid, object, cache, moved, progress).await
+    }
+
+    async fn receive(
+        &self,
+        oid: &Oid,
+        object: Object,
+        cache: &Cache,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let mut incoming = cache.receive(oid)?;
-        let path = cache.path(oid);
-        self.stream(object, moved, progress, &mut |piece| {
-            incoming.write_all(piece).map_err(|error| Error::io("writing", &path, error))
-        })?;
+        let write =
+            &mut |piece: &[u8]| incoming.write_all(piece).map_err(|error| Error::io("writing", cache.path(oid), error));
+        pour(object, moved, progress, write).await?;
         match incoming.finish() {
             Err(Error::Corrupt { oid, actual, .. }) => Err(Error::Corrupt { oid, path: self.path(&oid), actual }),
             outcome => outcome,
@@ -139,17 +161,7 @@ impl Distant {
         progress: &dyn Progress,
         take: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        self.wait(progress, async {
-            let mut pieces = object.stream_all();
-            while let Some(piece) = pieces.next().await {
-                let piece = piece?;
-                stop_if_cancelled(progress)?;
-                take(&piece)?;
-                moved.add(piece.len() as u64);
-                progress.add(0, piece.len() as u64);
-            }
-            Ok(())
-        })
+        self.wait(progress, pour(object, moved, progress, take))
     }
 
     /// Reads an object again that was just stored. A wrong one is deleted: nobody is to take it for the data.
@@ -188,4 +200,21 @@ impl Distant {
         expect(oid, *hash_bytes(HashName::Md5, &bytes).bytes(), &self.path(oid))?;
         Ok(Some(bytes))
     }
+}
+
+async fn pour(
+    object: Object,
+    moved: &Moved,
+    progress: &dyn Progress,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut pieces = object.stream_all();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        stop_if_cancelled(progress)?;
+        take(&piece)?;
+        moved.add(piece.len() as u64);
+        progress.add(0, piece.len() as u64);
+    }
+    Ok(())
 }

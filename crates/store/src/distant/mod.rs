@@ -20,15 +20,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 pub use named::Named;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use trackway_remote::{RelPath, Remote};
+use trackway_remote::{Listing, RelPath, Remote};
 
 use crate::cache::Place;
 use crate::pace::{self, Moved};
 use crate::{Error, HashName, Layout, Oid, Progress, Result};
 
+/// Bodies up to this size are so light that a few threads move all of them.
+pub(crate) const LIGHT: u64 = 128 << 10;
 /// A body up to this size goes in one request, out of memory.
 const SMALL: u64 = 8 << 20;
 /// A larger one goes in parts of this size, so many at once.
@@ -106,6 +109,7 @@ impl Distant {
             let mut work = std::pin::pin!(work);
             loop {
                 tokio::select! {
+                    biased;
                     outcome = &mut work => return outcome,
                     () = tokio::time::sleep(LOOK) => if progress.cancelled() {
                         return Err(Error::Cancelled);
@@ -135,6 +139,22 @@ impl Distant {
             let _ = self.runtime.block_on(async { tokio::time::timeout(SETTLING, self.remote.settle()).await });
         }
         outcome
+    }
+
+    /// Whether objects of up to [`LIGHT`] bytes can be moved by [`Distant::each_light`]: where each is one request.
+    pub(crate) fn moves_lightly(&self) -> bool {
+        self.remote.capabilities().listing == Listing::Pages
+    }
+
+    /// Does it with every item of little work, as many at once as is good.
+    pub(crate) fn each_light<'a, T: Sync>(
+        &'a self,
+        items: &'a [T],
+        moved: &'a Moved,
+        progress: &'a dyn Progress,
+        work: &(dyn Fn(&'a T) -> LocalBoxFuture<'a, Result<()>> + Sync),
+    ) -> Result<()> {
+        pace::each_light(items, self.jobs, moved, &|| self.remote.pushed_back(), progress, work)
     }
 
     /// On a thread of the runtime: answers are long, and taken apart side by side.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -34,6 +33,32 @@ struct Source<'a> {
     known: bool,
 }
 
+impl<'a> Source<'a> {
+    /// An object of the cache, and how it looked when it was opened.
+    fn open(oid: &'a Oid, cache: &Cache, path: &'a Path) -> Result<(Source<'a>, Stamp)> {
+        let file = cache.open_object(oid)?;
+        let before = look(&file).map_err(|errno| Error::io("looking at", path, errno))?;
+        let known = cache.verified.get(oid).is_some_and(|known| known.same_but_ctime(&before));
+        Ok((Source { oid, file, size: before.size, path, known }, before))
+    }
+
+    /// Notes what sending it has told of it.
+    fn settle<T>(&self, cache: &Cache, before: Stamp, sent: Result<T>) -> Result<T> {
+        if let Err(Error::Corrupt { .. }) = sent {
+            cache.verified.forget(self.oid);
+        }
+        let sent = sent?;
+        if !self.known && look(&self.file).is_ok_and(|after| after == before) {
+            cache.note(self.oid, before);
+        }
+        Ok(sent)
+    }
+}
+
+fn look(file: &File) -> std::result::Result<Stamp, rustix::io::Errno> {
+    rustix::fs::fstat(file).map(|stat| Stamp::of(&stat))
+}
+
 impl Distant {
     /// Stores one object from the cache. It is hashed on the way unless the cache's record knows it as it is now.
     pub(crate) fn store(&self, oid: &Oid, cache: &Cache, moved: &Moved, progress: &dyn Progress) -> Result<()> {
@@ -56,23 +81,24 @@ impl Distant {
     }
 
     fn send_object<T>(&self, oid: &Oid, cache: &Cache, send: impl FnOnce(&mut Source<'_>) -> Result<T>) -> Result<T> {
-        let file = cache.open_object(oid)?;
         let path = cache.path(oid);
-        let look = |file: &File| rustix::fs::fstat(file).map(|stat| Stamp::of(&stat));
-        let before = look(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
-        let known = cache.verified.get(oid).is_some_and(|known| known.same_but_ctime(&before));
-        let mut source = Source { oid, file, size: before.size, path: &path, known };
-        let sent = match send(&mut source) {
-            Err(error @ Error::Corrupt { .. }) => {
-                cache.verified.forget(oid);
-                return Err(error);
-            }
-            outcome => outcome?,
-        };
-        if !known && look(&source.file).is_ok_and(|after| after == before) {
-            cache.note(oid, before);
-        }
-        Ok(sent)
+        let (mut source, before) = Source::open(oid, cache, &path)?;
+        let sent = send(&mut source);
+        source.settle(cache, before, sent)
+    }
+
+    /// Stores a small object, as one of many that one thread has under way.
+    pub(crate) async fn store_light(
+        &self,
+        oid: &Oid,
+        cache: &Cache,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let path = cache.path(oid);
+        let (source, before) = Source::open(oid, cache, &path)?;
+        let sent = self.put_whole(&self.key(oid)?, &source, moved, progress).await;
+        source.settle(cache, before, sent).map(drop)
     }
 
     /// Stores a file from anywhere, which must be the object `oid`.
@@ -130,17 +156,24 @@ impl Distant {
         moved: &Moved,
         progress: &dyn Progress,
     ) -> Result<Stat> {
-        let room = self.wait(progress, self.room(source.size))?;
-        let mut bytes = Vec::with_capacity(source.size as usize + 1);
-        source.file.read_to_end(&mut bytes).map_err(|error| Error::io("reading", source.path, error))?;
-        if bytes.len() as u64 != source.size {
-            return Err(Error::Changed { path: source.path.to_owned() });
-        }
+        self.wait(progress, async {
+            let _room = self.room(source.size).await?;
+            self.put_whole(key, source, moved, progress).await
+        })
+    }
+
+    async fn put_whole(
+        &self,
+        key: &RelPath,
+        source: &Source<'_>,
+        moved: &Moved,
+        progress: &dyn Progress,
+    ) -> Result<Stat> {
+        let bytes = read_at(source, 0, source.size as usize)?;
         if !source.known {
             expect(source.oid, *hash_bytes(self.hash_of(source.oid), &bytes).bytes(), source.path)?;
         }
-        let stat = self.wait(progress, self.put(key, source.oid, bytes.into()))?;
-        drop(room);
+        let stat = self.put(key, source.oid, bytes).await?;
         moved.add(source.size);
         progress.add(0, source.size);
         Ok(stat)
