@@ -34,11 +34,9 @@ pub(crate) fn query(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> String {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    // Some of these go into every request.
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {

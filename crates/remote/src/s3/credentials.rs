@@ -4,10 +4,11 @@
 //! program); the container's endpoint; the machine's metadata service. What expires is fetched anew five
 //! minutes before.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use ring::hmac;
 use serde::Deserialize;
 
 use super::profile::Profiles;
@@ -24,6 +25,22 @@ pub(super) struct Keys {
     pub secret_access_key: Secret,
     pub session_token: Option<Secret>,
     pub expires: Option<SystemTime>,
+    pub derived: Derived,
+}
+
+/// What was last made of the secret key, to sign with on one day in one region, and for which.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Derived(Arc<Mutex<Option<(String, hmac::Key)>>>);
+
+impl Derived {
+    /// The key for this scope, which is made if it is not the last one.
+    pub fn get(&self, scope: &str, make: impl FnOnce() -> hmac::Key) -> hmac::Key {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, key)) if of == scope => key.clone(),
+            _ => last.insert((scope.to_owned(), make())).1.clone(),
+        }
+    }
 }
 
 /// As containers, the metadata service and programs write keys.
@@ -44,6 +61,7 @@ impl From<JsonKeys> for Keys {
             secret_access_key: keys.secret_access_key.into(),
             session_token: keys.session_token.filter(|token| !token.is_empty()).map(Secret::new),
             expires: keys.expiration.as_deref().and_then(time),
+            derived: Derived::default(),
         }
     }
 }
@@ -54,7 +72,13 @@ pub(super) fn time(text: &str) -> Option<SystemTime> {
 
 impl Keys {
     fn new(access_key_id: String, secret: String, token: Option<String>) -> Keys {
-        Keys { access_key_id, secret_access_key: secret.into(), session_token: token.map(Secret::new), expires: None }
+        Keys {
+            access_key_id,
+            secret_access_key: secret.into(),
+            session_token: token.map(Secret::new),
+            expires: None,
+            derived: Derived::default(),
+        }
     }
 }
 

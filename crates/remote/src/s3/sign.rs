@@ -107,12 +107,17 @@ impl Signer<'_> {
         payload: &str,
     ) -> String {
         let canonical = format!("{method}\n{}\n{}\n{lines}\n{names}\n{payload}", target.path, target.query);
-        let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{}\n{}", self.scope(time), sha256(canonical.as_bytes()));
-        let mut key = hmac_sha256(format!("AWS4{}", self.keys.secret_access_key.expose()).as_bytes(), &time[..8]);
-        for step in [self.region, self.service, "aws4_request"] {
-            key = hmac_sha256(key.as_ref(), step);
-        }
-        encode::hex(hmac_sha256(key.as_ref(), &to_sign).as_ref())
+        let scope = self.scope(time);
+        let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
+        let key = self.keys.derived.get(&scope, || {
+            let secret = format!("AWS4{}", self.keys.secret_access_key.expose());
+            let mut key = hmac::sign(&hmac_key(secret.as_bytes()), &time.as_bytes()[..8]);
+            for step in [self.region, self.service, "aws4_request"] {
+                key = hmac::sign(&hmac_key(key.as_ref()), step.as_bytes());
+            }
+            hmac_key(key.as_ref())
+        });
+        encode::hex(hmac::sign(&key, to_sign.as_bytes()).as_ref())
     }
 
     fn scope(&self, time: &str) -> String {
@@ -124,8 +129,8 @@ impl Signer<'_> {
     }
 }
 
-fn hmac_sha256(key: &[u8], text: &str) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
+fn hmac_key(key: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
 /// The headers that a signature covers: those that change what a request means. A proxy may touch others.
@@ -171,6 +176,7 @@ mod tests {
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
             expires: None,
+            derived: Default::default(),
         };
         let signer =
             Signer { keys: &keys, region: "us-east-1", service: "s3", now: "2013-05-24T00:00:00Z".parse().unwrap() };

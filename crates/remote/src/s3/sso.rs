@@ -84,5 +84,6 @@ pub(super) async fn keys(search: &Search<'_>, profile: &str) -> Result<Keys, Str
         secret_access_key: keys.secret_access_key.into(),
         session_token: Some(Secret::new(keys.session_token)),
         expires: Some(UNIX_EPOCH + Duration::from_millis(keys.expiration)),
+        derived: Default::default(),
     })
 }

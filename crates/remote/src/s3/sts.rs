@@ -75,5 +75,6 @@ async fn call(search: &Search<'_>, body: String, keys: Option<&Keys>, role: &str
         secret_access_key: given.text_of("SecretAccessKey").into(),
         session_token: Some(Secret::new(given.text_of("SessionToken"))),
         expires: time(given.text_of("Expiration")),
+        derived: Default::default(),
     })
 }

@@ -3,12 +3,16 @@
 //! What has arrived of a large one stays when the work is interrupted (`partial.rs`), and the next run goes on behind it.
 
 use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Stat};
+use tokio::sync::Semaphore;
+use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Remote, Stat};
 
-use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent, stop_if_cancelled};
+use super::{AT_ONCE, Distant, LOOK, PART, Room, SMALL, expect, is_absent, room, stop_if_cancelled};
 use crate::pace::Moved;
 use crate::partial::Origin;
 use crate::tree::MAX_TREE_BYTES;
@@ -72,21 +76,42 @@ impl Distant {
             let origin = Origin { place: self.path(oid).to_string_lossy().into_owned(), etag, size: stat.size };
             let mut partial = cache.partial(oid, &origin, progress)?;
             let resumed = partial.len() > 0;
-            let arrived = self.wait(progress, async {
+            let arrived = Arc::new(AtomicU64::new(0));
+            let outcome = self.wait(progress, async {
                 let ranges = std::iter::successors(Some(partial.len()), |at| Some(at + PART));
                 let ranges = ranges.take_while(|at| *at < stat.size).map(|at| at..(at + PART).min(stat.size));
-                let at_once = if self.remote.capabilities().listing == Listing::Pages { AT_ONCE } else { 1 };
-                let ranges =
-                    futures_util::stream::iter(ranges.map(|range| self.range(key, &stat, range, moved, progress)));
+                // Of one connection, the next comes while the last is hashed.
+                let at_once = if self.remote.capabilities().listing == Listing::Pages { AT_ONCE } else { 2 };
+                let ranges = ranges.map(|wanted| {
+                    let (remote, memory) = (self.remote.clone(), Arc::clone(&self.memory));
+                    self.spawn(range(remote, memory, key.clone(), stat.clone(), wanted, Arc::clone(&arrived)))
+                });
+                let ranges = futures_util::stream::iter(ranges);
                 let mut pieces = ranges.buffered(at_once);
-                while let Some(piece) = pieces.next().await {
+                // As they come, for a part may take a minute.
+                let tell = || {
+                    let bytes = arrived.swap(0, Ordering::Relaxed);
+                    moved.add(bytes);
+                    progress.add(0, bytes);
+                };
+                loop {
+                    let piece = tokio::select! {
+                        biased;
+                        piece = pieces.next() => piece,
+                        () = tokio::time::sleep(LOOK) => {
+                            tell();
+                            continue;
+                        }
+                    };
+                    tell();
+                    let Some(piece) = piece else { break };
                     let (bytes, _room) = piece?;
                     stop_if_cancelled(progress)?;
                     partial.write(&bytes)?;
                 }
                 Ok(())
             });
-            match arrived.and_then(|()| partial.finish(&self.path(oid))) {
+            match outcome.and_then(|()| partial.finish(&self.path(oid))) {
                 // Once more from its beginning: what was there was of another version, or the disk has lost some of it.
                 Err(Error::Remote(RemoteError::Changed { .. })) if !is_second => {
                     let object = self.wait(progress, self.get(oid, key))?;
@@ -96,41 +121,6 @@ impl Distant {
                 outcome => return outcome,
             }
             is_second = true;
-        }
-    }
-
-    async fn range(
-        &self,
-        key: &RelPath,
-        stat: &Stat,
-        range: std::ops::Range<u64>,
-        moved: &Moved,
-        progress: &dyn Progress,
-    ) -> Result<(Bytes, Room)> {
-        let room = self.room(range.end - range.start).await?;
-        let length = (range.end - range.start) as usize;
-        let object = match self.remote.known(key, stat)? {
-            Some(object) => object,
-            None => {
-                let object = self.remote.get(key).await?;
-                if object.stat().size != stat.size || object.stat().etag != stat.etag {
-                    return Err(RemoteError::Changed { path: key.to_string() }.into());
-                }
-                object
-            }
-        };
-        let mut pieces = object.stream(range);
-        let mut bytes = Vec::with_capacity(length);
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            bytes.extend_from_slice(&piece);
-            // As it comes, for a part may take a minute.
-            moved.add(piece.len() as u64);
-            progress.add(0, piece.len() as u64);
-        }
-        match bytes.len() == length {
-            true => Ok((bytes.into(), room)),
-            false => Err(RemoteError::Changed { path: key.to_string() }.into()),
         }
     }
 
@@ -217,4 +207,38 @@ async fn pour(
         progress.add(0, piece.len() as u64);
     }
     Ok(())
+}
+
+async fn range(
+    remote: Remote,
+    memory: Arc<Semaphore>,
+    key: RelPath,
+    stat: Stat,
+    wanted: Range<u64>,
+    arrived: Arc<AtomicU64>,
+) -> Result<(Bytes, Room)> {
+    let length = (wanted.end - wanted.start) as usize;
+    let room = room(memory, length as u64).await?;
+    let changed = || RemoteError::Changed { path: key.to_string() };
+    let object = match remote.known(&key, &stat)? {
+        Some(object) => object,
+        None => {
+            let object = remote.get(&key).await?;
+            if object.stat().size != stat.size || object.stat().etag != stat.etag {
+                return Err(changed().into());
+            }
+            object
+        }
+    };
+    let mut pieces = object.stream(wanted);
+    let mut bytes = Vec::with_capacity(length);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        bytes.extend_from_slice(&piece);
+        arrived.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    }
+    match bytes.len() == length {
+        true => Ok((bytes.into(), room)),
+        false => Err(changed().into()),
+    }
 }

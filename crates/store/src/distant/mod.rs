@@ -121,9 +121,7 @@ impl Distant {
 
     /// Waits until a body of this size may be in memory.
     async fn room(&self, size: u64) -> Result<Room> {
-        let mebibytes = u32::try_from(size.div_ceil(1 << 20)).unwrap_or(MEMORY).clamp(1, MEMORY);
-        let room = Arc::clone(&self.memory).acquire_many_owned(mebibytes).await;
-        room.map_err(|closed| Error::io("making room for", &self.place, std::io::Error::other(closed)))
+        room(Arc::clone(&self.memory), size).await
     }
 
     /// Does it with every item, as many at once as is good.
@@ -172,6 +170,12 @@ impl Distant {
             }
         }
     }
+}
+
+async fn room(memory: Arc<Semaphore>, size: u64) -> Result<Room> {
+    let mebibytes = u32::try_from(size.div_ceil(1 << 20)).unwrap_or(MEMORY).clamp(1, MEMORY);
+    let room = memory.acquire_many_owned(mebibytes).await;
+    room.map_err(|closed| Error::io("making room", "for a transfer", std::io::Error::other(closed)))
 }
 
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
