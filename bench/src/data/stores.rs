@@ -2,7 +2,7 @@
 //! same for both tools.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -100,15 +100,7 @@ impl Store {
     }
 
     /// Runs a bound: brings what lies at `local` to a new place of the store, or what lies there back.
-    pub fn bound(
-        &self,
-        name: &str,
-        load: Load,
-        up: bool,
-        side: &Side,
-        local: &PathBuf,
-        place: &str,
-    ) -> Result<Measured> {
+    pub fn bound(&self, name: &str, load: Load, up: bool, side: &Side, local: &Path, place: &str) -> Result<Measured> {
         if name == loader::NAME {
             return self.bare(load, up, local, place)?.run();
         }
@@ -128,7 +120,7 @@ impl Store {
         measure(&mut command)
     }
 
-    fn bare(&self, load: Load, up: bool, local: &PathBuf, place: &str) -> Result<Bare> {
+    fn bare(&self, load: Load, up: bool, local: &Path, place: &str) -> Result<Bare> {
         let service = match self {
             Store::Azure(server) => Service::Azure {
                 url: format!("{}/{BUCKET}/{place}-", server.endpoint()),
@@ -144,7 +136,7 @@ impl Store {
         };
         let files = if let Load::Files(files) = load { Some(files) } else { None };
         let at_once = if files.is_some() { MANY_AT_ONCE } else { 6 };
-        Ok(Bare { service, up, local: local.clone(), files, at_once })
+        Ok(Bare { service, up, local: local.to_path_buf(), files, at_once })
     }
 }
 
