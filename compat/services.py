@@ -267,6 +267,12 @@ def fake_gcs():
 
 
 @pytest.fixture(scope="session")
+def fake_gcs_with_versions():
+    """The same, where buckets can keep the generations of objects."""
+    yield from shared(lambda: Store("fake-gcs", "versions=yes"))
+
+
+@pytest.fixture(scope="session")
 def hdfs():
     """HDFS for all tests, by `hdfs.url` and `hdfs.web_url`: take a folder of your own, `hdfs.folder()`."""
     yield from shared(Hdfs)

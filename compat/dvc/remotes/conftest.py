@@ -15,7 +15,7 @@ def pytest_generate_tests(metafunc):
     """A test that asks for `kind` runs with each, or with those of `@pytest.mark.kinds(…)`."""
     if "kind" in metafunc.fixturenames:
         marked = metafunc.definition.get_closest_marker("kinds")
-        metafunc.parametrize("kind", marked.args if marked else list(KINDS))
+        metafunc.parametrize("kind", marked.args if marked else [name for name, kind in KINDS.items() if not kind.on_demand])
 
 
 @pytest.fixture(scope="session")

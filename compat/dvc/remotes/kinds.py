@@ -191,6 +191,21 @@ def webhdfs(hdfs) -> Remote:
     )
 
 
+def keep_versions(remote: Remote) -> None:
+    """The bucket keeps versions from now on."""
+    bucket = remote.objects
+    if bucket.uri.startswith("s3:"):
+        bucket.s3().put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+        return
+    asked = urllib.request.Request(
+        f"{remote.options['endpointurl']}/storage/v1/b/{bucket.name}",
+        method="PATCH",
+        data=b'{"versioning": {"enabled": true}}',
+        headers={"content-type": "application/json"},
+    )
+    urllib.request.urlopen(asked).close()
+
+
 @dataclasses.dataclass
 class Kind:
     # The fixture of its server.
@@ -202,6 +217,8 @@ class Kind:
     stock_deletes: bool = True
     # Of an object that is missing, WebDAV's and HDFS's clients leave no empty file behind, over which stock stumbles.
     stock_misses: bool = True
+    # Only for tests that name it.
+    on_demand: bool = False
 
 
 KINDS = {
@@ -210,6 +227,7 @@ KINDS = {
     "s3-juicefs": Kind("juicefs", s3, stock_deletes=False),
     "azure": Kind("azurite", azure),
     "gs": Kind("fake_gcs", gs),
+    "gs-versions": Kind("fake_gcs_with_versions", gs, on_demand=True),
     "ssh": Kind("sshd", ssh),
     "webdav": Kind("apache", webdav, stock_misses=False),
     "webhdfs": Kind("hdfs", webhdfs, stock_deletes=False, stock_misses=False),

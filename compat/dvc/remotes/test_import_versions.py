@@ -4,21 +4,16 @@ them, recorded by one tool and read by the other.
 
 import pytest
 
+from dvc.remotes.kinds import keep_versions
 from dvc.remotes.test_urls import Both
 from dvc.remotes.test_versions import recorded
 
-pytestmark = pytest.mark.kinds("s3", "gs")
-
-
-def switch_versions_on(remote, kind: str) -> None:
-    if kind == "s3":
-        bucket = remote.objects
-        bucket.s3().put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+pytestmark = pytest.mark.kinds("s3", "gs-versions")
 
 
 @pytest.fixture
-def both(kind, remote, repository, stock, ours):
-    switch_versions_on(remote, kind)
+def both(remote, repository, stock, ours):
+    keep_versions(remote)
     made = Both(repository("theirs", stock, remote), repository("mine", ours, remote))
     for key, content in {"data/a": b"a1\n", "data/s/b": b"b1\n", "data/ü x": b"", "f": b"first\n"}.items():
         remote.objects.write(f"in/{key}", content)
@@ -27,7 +22,7 @@ def both(kind, remote, repository, stock, ours):
     return made
 
 
-def test_imports_of_versions(both, remote, kind):
+def test_imports_of_versions(both, remote):
     both.dvc("import-url", "--version-aware", "remote://r/f")
     both.dvc("import-url", "--version-aware", "remote://r/data")
     both.dvc("import-url", "--version-aware", "--no-download", "remote://r/f", "lazy")
@@ -39,14 +34,12 @@ def test_imports_of_versions(both, remote, kind):
         # Stock does not look at what is frozen, `update` thaws it.
         side.dvc("unfreeze", "f.dvc", "data.dvc")
     both.dvc("status")
-    if kind == "s3":
-        # fake-gcs keeps no former generations.
-        for side in (both.stock, both.ours):
-            side.forget()
-            side.dvc("pull")
-            assert side.data() == {
-                "f": b"first\n", "lazy": b"first\n", "data/a": b"a1\n", "data/s/b": b"b1\n", "data/ü x": b"",
-            }, side.tool  # fmt: skip
+    for side in (both.stock, both.ours):
+        side.forget()
+        side.dvc("pull")
+        assert side.data() == {
+            "f": b"first\n", "lazy": b"first\n", "data/a": b"a1\n", "data/s/b": b"b1\n", "data/ü x": b"",
+        }, side.tool  # fmt: skip
     both.dvc("update", "f.dvc")
     both.dvc("update", "data.dvc")
     assert both.ours.data()["data/a"] == b"a2\n" and both.ours.data()["f"] == b"second\n"
@@ -56,7 +49,6 @@ def test_imports_of_versions(both, remote, kind):
     both.dvc("status")
 
 
-@pytest.mark.kinds("s3")
 def test_each_pulls_the_versions_that_the_other_imported(both, remote, repository, stock, ours):
     for one, tool in ((both.stock, ours), (both.ours, stock)):
         one.dvc("import-url", "--version-aware", "remote://r/f")
@@ -98,9 +90,8 @@ def test_a_url_names_a_version(both, remote):
     assert "does not exist" in missing.stderr or "nvalid version" in missing.stderr, missing
 
 
-@pytest.mark.kinds("s3")
-def test_update_takes_the_newest_of_a_worktree(kind, remote, repository, stock, ours):
-    switch_versions_on(remote, kind)
+def test_update_takes_the_newest_of_a_worktree(remote, repository, stock, ours):
+    keep_versions(remote)
     made = []
     for name, tool, below in (("theirs", stock, "p"), ("mine", ours, "q")):
         one = repository(name, tool, remote)

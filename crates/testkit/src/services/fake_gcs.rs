@@ -10,27 +10,37 @@ use super::daemon::{Daemon, Launch};
 use super::folder::Folder;
 use super::ports::{self, Port};
 use super::seaweedfs::new_name;
-use super::{Service, host, none, programs};
+use super::{Service, host, programs, unknown};
 use crate::Result;
 use crate::client::Client;
 
 #[derive(Debug)]
 pub struct FakeGcs {
     server: Option<Daemon>,
+    /// In memory it can keep the generations of objects, and loses all when it ends.
+    in_memory: bool,
     port: Port,
     folder: Folder,
 }
 
 impl FakeGcs {
     pub fn start() -> Result<Self> {
-        let mut fake = Self { server: None, port: ports::reserve()?, folder: Folder::new("fake-gcs")? };
+        Self::launched(false)
+    }
+
+    fn launched(in_memory: bool) -> Result<Self> {
+        let mut fake = Self { server: None, in_memory, port: ports::reserve()?, folder: Folder::new("fake-gcs")? };
         fake.launch()?;
         Ok(fake)
     }
 
+    /// `versions=yes`: buckets of it may keep versions.
     pub(super) fn start_with(options: &[(&str, &str)]) -> Result<Self> {
-        none(options)?;
-        Self::start()
+        match options {
+            [] => Self::start(),
+            [("versions", "yes")] => Self::launched(true),
+            [(name, _), ..] => unknown(name),
+        }
     }
 
     /// `http://127.0.0.1:4443`
@@ -61,7 +71,8 @@ impl FakeGcs {
         let client = Client::new(&endpoint);
         let launch = Launch::new(&programs::linked("fake-gcs-server", "fake-gcs")?, &self.folder, false, "KILL")
             .args(["-scheme", "http", "-host", "127.0.0.1", "-port", &self.port.number.to_string()])
-            .args(["-backend", "filesystem", "-filesystem-root", "data", "-log-level", "warn"])
+            .args(["-backend", if self.in_memory { "memory" } else { "filesystem" }])
+            .args(["-filesystem-root", "data", "-log-level", "warn"])
             .args(["-public-host", &address, "-external-url", &endpoint]);
         let ready = || client.send("GET", "/storage/v1/b", &[], None).is_ok_and(|reply| reply.status == 200);
         self.server = Some(launch.start(ready)?);
