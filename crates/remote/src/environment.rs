@@ -28,7 +28,7 @@ impl Environment {
     }
 
     /// The value of a variable. One that is set but empty counts as not set.
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
+    pub fn get(&self, name: &str) -> Option<String> {
         let value = match &self.0 {
             Some(variables) => variables.get(name).cloned(),
             None => std::env::var(name).ok(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use trackway_repo::Error;
 use trackway_repo::config::ConfigError;
 
+use crate::commands::dvc::context::Style;
 use crate::terminal::interrupt;
 
 /// Exit codes follow the commands that are replaced: click, under `mlflow`, has 2 for a command line that is wrong and 1 for the
@@ -106,8 +107,19 @@ impl Failure {
                 if let Some(text) = lines(&error) {
                     return Failure::Lines { text, code: code::UNCAUGHT }.report(word, quiet);
                 }
+                // Under DVC's names nothing is said that stock does not say.
+                let nearest = match &*error {
+                    Error::Config(ConfigError::Invalid { nearest, .. }) if word == Style::Trackway.error_word() => {
+                        nearest.clone()
+                    }
+                    _ => None,
+                };
                 let (message, code) = of_repo(*error);
-                return Failure::Dvc { message, code }.report(word, quiet);
+                let code = Failure::Dvc { message, code }.report(word, quiet);
+                if let Some(nearest) = nearest.filter(|_| !quiet) {
+                    eprintln!("Did you mean '{nearest}'?");
+                }
+                return code;
             }
             Failure::Usage(message) => (message, 2),
             Failure::Failed(message) | Failure::NotBuilt(message) => (message, 1),

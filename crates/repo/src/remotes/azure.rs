@@ -3,7 +3,7 @@
 use trackway_ini::Ini;
 use trackway_remote::{Options, Secret};
 
-use super::seconds;
+use super::{seconds, wrong_option};
 use crate::config::{Environment, RemoteConfig};
 use crate::error::Result;
 
@@ -22,6 +22,14 @@ pub(super) fn options(config: &RemoteConfig, environment: &Environment, options:
         {
             options.environment.set_default(variable, value);
         }
+    }
+    let accounts = ["AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME"];
+    if text("connection_string").or_else(|| text("account_name")).is_none()
+        && accounts.iter().all(|variable| options.environment.get(variable).is_none())
+    {
+        let why = "is needed, for nothing else says which storage account has the container: not the option \
+                   'connection_string', nor AZURE_STORAGE_ACCOUNT or AZURE_STORAGE_CONNECTION_STRING";
+        return Err(wrong_option(config, "account_name", why));
     }
     let flag = |name| config.flag(name) == Some(true);
     let azure = &mut options.azure;
