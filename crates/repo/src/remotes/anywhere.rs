@@ -15,6 +15,7 @@ use crate::paths;
 use crate::repo::Repo;
 
 /// What a URL or a path leads to. It may not exist.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Anywhere {
     /// A file or folder of this machine, absolute.
     Here(PathBuf),
