@@ -165,7 +165,7 @@ impl Repo {
                 let mut source = self.anywhere(&output.def_path, &options)?;
                 if let Anywhere::There(there) = &mut source {
                     // As DVC 3.67: of what has a recorded version versions are looked at, whatever the options say.
-                    there.version_aware |= output.info.version_id.is_some() || output.files.is_some();
+                    there.version_aware |= output.is_versioned();
                 }
                 Ok(source)
             }

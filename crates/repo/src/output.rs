@@ -174,6 +174,11 @@ impl Output {
         self.oid().is_some_and(|oid| oid.is_dir()) || self.files.is_some() || self.info.nfiles.is_some()
     }
 
+    /// Whether versions of it, or of its files, are recorded.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.files.is_some() || self.info.version_id.is_some()
+    }
+
     /// Forgets what is recorded.
     pub(crate) fn clear(&mut self) {
         self.recorded = Recorded::Nothing;

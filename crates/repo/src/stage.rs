@@ -130,9 +130,7 @@ impl Stage {
 
     /// An import from a URL of which the versions are recorded.
     pub(crate) fn imports_versions(&self) -> bool {
-        self.is_import()
-            && matches!(&self.deps[0], Dependency::Url { output, .. }
-                if output.info.version_id.is_some() || output.files.is_some())
+        self.is_import() && matches!(&self.deps[0], Dependency::Url { output, .. } if output.is_versioned())
     }
 
     pub fn is_db_import(&self) -> bool {

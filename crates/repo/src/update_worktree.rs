@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::index::Selected;
 use crate::output::Output;
 use crate::outside::{Seen, SeenFile};
-use crate::remotes::Remote;
 use crate::remotes::anywhere::There;
+use crate::remotes::{Remote, without_password};
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::update::UpdateOptions;
@@ -76,7 +76,7 @@ impl Repo {
             path: self.path_in_remote(&out.path)?,
             version: None,
             version_aware: true,
-            url: remote.config.url.clone(),
+            url: without_password(&remote.config.url),
             config: remote.config.clone(),
         };
         let Some(mut seen) = there.look()? else {
@@ -92,18 +92,18 @@ impl Repo {
             None => HashMap::from([("", &out.info)]),
         };
         let cache = self.cache(HashName::Md5)?;
-        let is_known = |file: &SeenFile| -> Result<Option<&Info>> {
+        // Of what has not changed and is in the cache, what is recorded stays.
+        let keep = |file: &SeenFile| -> Result<Option<Info>> {
             let same =
                 known.get(file.inner.as_str()).filter(|info| info.etag.is_some() && info.etag == file.written_etag);
-            Ok(match same.and_then(|info| Oid::parse(info.md5.as_deref()?).ok().map(|oid| (info, oid))) {
-                Some((info, oid)) if cache.has(&oid)? => Some(info),
+            let Some(info) = same else { return Ok(None) };
+            let oid = info.md5.as_deref().and_then(|md5| Oid::parse(md5).ok());
+            Ok(match oid {
+                Some(oid) if cache.has(&oid)? => Some(Info::clone(info)),
                 _ => None,
             })
         };
-        let mut kept = Vec::with_capacity(seen.files.len());
-        for file in &seen.files {
-            kept.push(is_known(file)?.cloned());
-        }
+        let mut kept = seen.files.iter().map(keep).collect::<Result<Vec<_>>>()?;
         let unchanged = kept.iter().all(Option::is_some) && kept.len() == known.len();
         if unchanged && (seen.is_dir == out.files.is_some()) {
             return Ok(None);
@@ -116,13 +116,9 @@ impl Repo {
                 out.display(self)
             )));
         }
-        let (mut at_new, mut new) = (Vec::new(), Seen { is_dir: seen.is_dir, files: Vec::new() });
-        for (at, kept) in kept.iter().enumerate() {
-            if kept.is_none() {
-                at_new.push(at);
-                new.files.push(seen.files[at].clone());
-            }
-        }
+        let at_new: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].is_none()).collect();
+        let new = at_new.iter().map(|at| seen.files[*at].clone()).collect();
+        let mut new = Seen { is_dir: seen.is_dir, files: new };
         there.pin(&mut new, progress)?;
         let oids =
             there.each(&new, remote.jobs(), "downloading", progress, |file| there.bring(file, cache, progress))?;
@@ -132,9 +128,9 @@ impl Repo {
                 size: Some(file.size),
                 etag: file.written_etag.clone(),
                 version_id: file.version.clone(),
-                // What had these bytes before may be executed as before.
                 // Better than DVC 3.67, which forgets which remote has it: when all files of a folder are new, the next update finds none.
                 cloud: Some(remote.config.name.clone()),
+                // What bore the name before may be executed as before.
                 isexec: known.get(file.inner.as_str()).is_some_and(|info| info.isexec),
                 ..Info::default()
             });

@@ -54,8 +54,7 @@ impl Output {
     }
 
     pub(crate) fn before(&self) -> Option<Before> {
-        let is_versioned = self.files.is_some() || self.info.version_id.is_some();
-        is_versioned.then(|| Before {
+        self.is_versioned().then(|| Before {
             recorded: self.recorded.clone(),
             info: self.info.clone(),
             files: self.files.clone(),

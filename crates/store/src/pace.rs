@@ -18,7 +18,7 @@ const LIMIT: usize = 256;
 /// So many threads drive light work.
 const MOST_LANES: usize = 8;
 /// How often it is looked whether the person has interrupted.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 /// How long it is measured before the number changes.
 const WINDOW: Duration = Duration::from_millis(500);
 /// How many windows it stays as it is after a change that did not pay.

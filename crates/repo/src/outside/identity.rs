@@ -152,11 +152,10 @@ impl There {
             _ => file.written_etag.clone(),
         };
         told.ok_or_else(|| {
-            let slash = if file.inner.is_empty() { "" } else { "/" };
             Error::dvc(format!(
-                "'{}{slash}{}' has no checksum that its store tells, so that nobody could see whether it changed. Download it \
+                "'{}' has no checksum that its store tells, so that nobody could see whether it changed. Download it \
                  with `get-url` and track it with `add`.",
-                self.url, file.inner
+                self.shown(file)
             ))
         })
     }

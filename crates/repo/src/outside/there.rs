@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures_util::StreamExt;
 use rayon::prelude::*;
-use trackway_dvcfile::{Dep, FileEntry, Info};
+use trackway_dvcfile::{Dep, Info};
 use trackway_remote::{RelPath, Stat};
 use trackway_store::{Cache, Hash, HashName, Oid, Progress, Tree, transfer};
 
@@ -136,27 +136,22 @@ impl There {
 
     /// What was there when it was recorded; `None` where nothing says which versions these were.
     pub(crate) fn recorded(&self, dep: &Dep, progress: &dyn Progress) -> Result<Option<Seen>> {
-        let one = |inner: &str, info: &Info| SeenFile {
-            inner: inner.to_owned(),
+        let recorded: Vec<(&str, &Info)> = match &dep.files {
+            Some(files) => files.iter().map(|file| (file.relpath.as_str(), &file.info)).collect(),
+            None => vec![("", &dep.info)],
+        };
+        if recorded.is_empty() || recorded.iter().any(|(_, info)| info.version_id.is_none()) {
+            return Ok(None);
+        }
+        let files = recorded.iter().map(|(inner, info)| SeenFile {
+            inner: (*inner).to_owned(),
             size: info.size.unwrap_or_default(),
             etag: None,
             written_etag: info.etag.clone(),
             version: info.version_id.clone(),
-        };
-        let named = |file: &FileEntry| file.info.version_id.is_some();
-        let mut seen = match &dep.files {
-            Some(files) if !files.is_empty() && files.iter().all(named) => {
-                let files = files.iter().map(|file| one(&file.relpath, &file.info)).collect();
-                Seen { is_dir: true, files }
-            }
-            None if dep.info.version_id.is_some() => Seen { is_dir: false, files: vec![one("", &dep.info)] },
-            _ => return Ok(None),
-        };
-        let sizes_are_known = match &dep.files {
-            Some(files) => files.iter().all(|file| file.info.size.is_some()),
-            None => dep.info.size.is_some(),
-        };
-        if !sizes_are_known {
+        });
+        let mut seen = Seen { is_dir: dep.files.is_some(), files: files.collect() };
+        if recorded.iter().any(|(_, info)| info.size.is_none()) {
             seen.files = self.each(&seen, None, "looking up versions", progress, |file| {
                 let (path, version) = (self.path_of(file)?, file.version.as_deref().unwrap_or_default());
                 let found = runtime()?.block_on(self.remote.stat_version(&path, version));
@@ -169,13 +164,16 @@ impl There {
     }
 
     fn gone(&self, file: &SeenFile) -> Error {
-        let slash = if file.inner.is_empty() { "" } else { "/" };
-        Error::dvc(format!(
-            "the version '{}' of '{}{slash}{}' is not there any more",
-            file.version.as_deref().unwrap_or_default(),
-            self.url,
-            file.inner
-        ))
+        let version = file.version.as_deref().unwrap_or_default();
+        Error::dvc(format!("the version '{version}' of '{}' is not there any more", self.shown(file)))
+    }
+
+    /// As messages name it.
+    pub(super) fn shown(&self, file: &SeenFile) -> String {
+        match file.inner.as_str() {
+            "" => self.url.clone(),
+            inner => format!("{}/{inner}", self.url),
+        }
     }
 
     fn missing_version(&self, error: trackway_remote::Error, file: &SeenFile) -> Error {
@@ -241,10 +239,8 @@ impl There {
             let object = object.map_err(|error| self.missing_version(error, file))?;
             let stat = object.stat();
             if stat.size != file.size || stat.etag.is_some() && file.etag.is_some() && stat.etag != file.etag {
-                return Err(Error::dvc(format!(
-                    "'{}/{}' was changed meanwhile. Run the command again.",
-                    self.url, file.inner
-                )));
+                let shown = self.shown(file);
+                return Err(Error::dvc(format!("'{shown}' was changed meanwhile. Run the command again.")));
             }
             let mut pieces = object.stream_all();
             while let Some(piece) = pieces.next().await {

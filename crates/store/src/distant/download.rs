@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Remote, Stat};
 
-use super::{AT_ONCE, Distant, LOOK, PART, Room, SMALL, expect, is_absent, room, stop_if_cancelled};
-use crate::pace::Moved;
+use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent, room, stop_if_cancelled};
+use crate::pace::{LOOK, Moved};
 use crate::partial::Origin;
 use crate::tree::MAX_TREE_BYTES;
 use crate::{Cache, Error, HashName, Oid, Progress, Result, hash_bytes};

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trackway_remote::{Listing, RelPath, Remote};
 
 use crate::cache::Place;
-use crate::pace::{self, Moved};
+use crate::pace::{self, LOOK, Moved};
 use crate::{Error, HashName, Layout, Oid, Progress, Result};
 
 /// Bodies up to this size are so light that a few threads move all of them.
@@ -41,8 +41,6 @@ const AT_ONCE: usize = 6;
 const MEMORY: u32 = 56;
 /// How many questions are under way at once.
 const QUESTIONS: usize = 64;
-/// How often it is looked whether the person has interrupted.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long a person who has interrupted waits for what was begun to be cleared away.
 const SETTLING: Duration = Duration::from_secs(2);
 
