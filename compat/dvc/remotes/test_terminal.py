@@ -1,12 +1,13 @@
 """At a terminal: what a person sees of a transfer, Ctrl-C in the middle of one, and questions for passwords."""
 
 import re
+import time
 
 import pytest
 
 from dvc.on_terminal import OnTerminal
 from dvc.remotes.repository import Repository
-from dvc.remotes.test_faults import UP_TO_DATE, whole
+from dvc.remotes.test_faults import SECONDS, UP_TO_DATE, whole
 
 # A machine that does much else, and stock with its slow libraries.
 pytestmark = pytest.mark.timeout(600)
@@ -84,6 +85,17 @@ def test_nothing_is_drawn_into_a_pipe(kind, remote, one, fault_proxy):
     assert seen.through_pipes == f"{OBJECTS} files pushed\n"
 
 
+def at_rest(remote) -> None:
+    """Waits until its server has done what a client that has gone had asked for: nothing changes any more."""
+    until = time.monotonic() + SECONDS
+    seen, same = None, 0
+    while same < 5:
+        assert time.monotonic() < until, "it goes on changing"
+        now = remote.objects.keys("p/")
+        seen, same = now, same + 1 if now == seen else 0
+        time.sleep(0.2)
+
+
 @pytest.mark.kinds("s3", "ssh")
 def test_ctrl_c(kind, remote, repository, ours, stock, one, fault_proxy):
     """In the middle of a push and of a pull: one line, nothing half, and the next run goes on."""
@@ -97,9 +109,10 @@ def test_ctrl_c(kind, remote, repository, ours, stock, one, fault_proxy):
         assert seen.end() == INTERRUPTED, seen.shown
         left = [line for line in seen.left() if line != "^C"]
         assert left == ["ERROR: interrupted by the user"] or left == ["^CERROR: interrupted by the user"], left
-        proxy.set()
+        proxy.cut_all()
 
     interrupted(one, "push")
+    at_rest(remote)
     sent = whole(remote)
     assert sent < OBJECTS
     remote.configure(one, "p", "p")
