@@ -706,7 +706,7 @@ pub(crate) struct Temp<'a> {
 }
 
 impl Temp<'_> {
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.cache.objects.join(self.name.as_deref().unwrap_or_default())
     }
 

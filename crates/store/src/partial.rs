@@ -2,10 +2,14 @@
 //!
 //! `<cache>/trackway/partial/<object>` has the bytes from the beginning on, `<object>.json` beside it says of which version of
 //! what they are. Who works on it has it locked; another process takes a file of its own.
+//!
+//! Pieces are written where they belong as they arrive, never further than [`AHEAD`] behind the first that lacks. So of a
+//! file that was left, whatever ended the process, all but its last [`AHEAD`] bytes have arrived.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode};
@@ -16,7 +20,10 @@ use crate::{Cache, Error, HashName, Hasher, Oid, Progress, Result};
 
 /// What nobody has gone on with for so long is deleted.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-const PIECE: usize = 1 << 20;
+/// How far behind the first byte that lacks others may lie already.
+pub(crate) const AHEAD: u64 = 48 << 20;
+/// What is read and hashed at once: what the processor's cache holds.
+const PIECE: usize = 256 << 10;
 
 /// Of what the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +40,24 @@ pub(crate) struct Partial<'a> {
     kept: Option<PathBuf>,
     oid: Oid,
     hasher: Hasher,
+    /// So much was hashed.
     len: u64,
+    /// So much had arrived before.
+    had: u64,
+    piece: Vec<u8>,
+}
+
+/// Writes pieces of one, from any thread.
+#[derive(Clone)]
+pub(crate) struct PartialWriter {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl PartialWriter {
+    pub fn write_at(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, at).map_err(|error| Error::io("writing", &self.path, error))
+    }
 }
 
 impl Cache {
@@ -44,37 +68,35 @@ impl Cache {
         self.make_dirs(&dir).map_err(|error| Error::io("making the folder", &dir, error))?;
         clear_forgotten(&dir);
         let path = dir.join(oid.to_string());
-        let hasher = Hasher::new(name);
-        let Some(mut file) = open_alone(&path, self.record_mode()) else {
-            return Ok(Partial { temp: Some(self.temp()?), kept: None, oid: *oid, hasher, len: 0 });
+        let (hasher, piece) = (Hasher::new(name), vec![0; PIECE]);
+        let mut partial = Partial { temp: None, kept: None, oid: *oid, hasher, len: 0, had: 0, piece };
+        let Some(file) = open_alone(&path, self.record_mode()) else {
+            partial.temp = Some(self.temp()?);
+            return Ok(partial);
         };
         let record = record_of(&path);
         let known = std::fs::read(&record).ok().and_then(|bytes| serde_json::from_slice::<Origin>(&bytes).ok());
         let failed = |error| Error::io("writing", &path, error);
-        if known.as_ref() != Some(origin) {
+        if known.as_ref() == Some(origin) {
+            partial.had = file.metadata().map_err(failed)?.len().saturating_sub(AHEAD).min(origin.size);
+            file.set_len(partial.had).map_err(failed)?;
+        } else {
             let _ = std::fs::remove_file(&record);
             file.set_len(0).map_err(failed)?;
             let bytes = serde_json::to_vec(origin).map_err(|error| failed(std::io::Error::other(error)))?;
             std::fs::write(&record, bytes).map_err(failed)?;
         }
-        let (mut hasher, mut len) = (hasher, 0);
-        let mut piece = vec![0; PIECE];
-        while len < origin.size {
-            let want = usize::try_from(origin.size - len).unwrap_or(PIECE).min(PIECE);
-            let read = file.read(&mut piece[..want]).map_err(|error| Error::io("reading", &path, error))?;
-            if read == 0 {
-                break;
-            }
+        partial.temp = Some(self.temp_at(&path, file));
+        partial.kept = Some(path);
+        while partial.len < partial.had {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
-            hasher.update(&piece[..read]);
-            progress.add(0, read as u64);
-            len += read as u64;
+            let before = partial.len;
+            partial.hash_to(partial.had.min(before + (1 << 20)))?;
+            progress.add(0, partial.len - before);
         }
-        file.set_len(len).map_err(failed)?;
-        let temp = Some(self.temp_at(&path, file));
-        Ok(Partial { temp, kept: Some(path), oid: *oid, hasher, len })
+        Ok(partial)
     }
 }
 
@@ -83,14 +105,27 @@ impl Partial<'_> {
         self.len
     }
 
-    /// Adds what comes next.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let path = self.kept.clone().unwrap_or_default();
-        if let Some(temp) = &mut self.temp {
-            temp.file.write_all(bytes).map_err(|error| Error::io("writing", path, error))?;
+    pub fn writer(&self) -> Result<PartialWriter> {
+        let path = self.temp.as_ref().map(Temp::path).unwrap_or_default();
+        let file = match &self.temp {
+            Some(temp) => temp.file.try_clone(),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let file = Arc::new(file.map_err(|error| Error::io("opening", &path, error))?);
+        Ok(PartialWriter { file, path })
+    }
+
+    /// All before `end` has been written: it is hashed.
+    pub fn hash_to(&mut self, end: u64) -> Result<()> {
+        let Some(temp) = &self.temp else { return Ok(()) };
+        while self.len < end {
+            let want = usize::try_from(end - self.len).unwrap_or(PIECE).min(PIECE);
+            let piece = &mut self.piece[..want];
+            let read = temp.file.read_exact_at(piece, self.len);
+            read.map_err(|error| Error::io("reading", temp.path(), error))?;
+            self.hasher.update(piece);
+            self.len += want as u64;
         }
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
         Ok(())
     }
 
@@ -118,6 +153,7 @@ impl Partial<'_> {
 impl Drop for Partial<'_> {
     fn drop(&mut self) {
         if let (Some(temp), Some(_)) = (self.temp.take(), &self.kept) {
+            let _ = temp.file.set_len(self.len.max(self.had) + AHEAD);
             temp.keep();
         }
     }
@@ -166,19 +202,24 @@ mod tests {
         let origin = |etag: &str| Origin { place: "s3://b/x".to_owned(), etag: etag.to_owned(), size: 3_000_000 };
 
         let mut first = cache.partial(&oid, &origin("one"), &NoProgress).unwrap();
-        first.write(&content[..2_000_000]).unwrap();
+        first.writer().unwrap().write_at(0, &content[..2_000_000]).unwrap();
+        first.hash_to(2_000_000).unwrap();
         // Another process meanwhile has its own.
         assert_eq!(cache.partial(&oid, &origin("one"), &NoProgress).unwrap().len(), 0);
         drop(first);
         let mut second = cache.partial(&oid, &origin("one"), &NoProgress).unwrap();
         assert_eq!(second.len(), 2_000_000);
-        second.write(&content[2_000_000..]).unwrap();
+        let writer = second.writer().unwrap();
+        writer.write_at(2_500_000, &content[2_500_000..]).unwrap();
+        writer.write_at(2_000_000, &content[2_000_000..2_500_000]).unwrap();
+        second.hash_to(3_000_000).unwrap();
         second.finish(Path::new("s3://b/x")).unwrap();
         cache.rehash(&oid, &NoProgress).unwrap();
 
         let mut wrong = cache.partial(&oid, &origin("two"), &NoProgress).unwrap();
         assert_eq!(wrong.len(), 0);
-        wrong.write(b"something else").unwrap();
+        wrong.writer().unwrap().write_at(0, b"something else").unwrap();
+        wrong.hash_to(14).unwrap();
         assert!(matches!(wrong.finish(Path::new("s3://b/x")), Err(Error::Corrupt { .. })));
         assert_eq!(cache.partial(&oid, &origin("two"), &NoProgress).unwrap().len(), 0);
     }

@@ -1,4 +1,5 @@
-//! Bringing objects into the cache: a small one as it comes, a large one in ranges, some of them at once.
+//! Bringing objects into the cache: a small one as it comes, a large one in ranges, some of them at once. Each is written to
+//! the file as it comes, and another thread reads and hashes what is whole: neither waits for the other, nothing lies in memory.
 //!
 //! What has arrived of a large one stays when the work is interrupted (`partial.rs`), and the next run goes on behind it.
 
@@ -6,17 +7,19 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::Semaphore;
 use trackway_remote::{Error as RemoteError, Listing, Object, RelPath, Remote, Stat};
 
-use super::{AT_ONCE, Distant, PART, Room, SMALL, expect, is_absent, room, stop_if_cancelled};
+use super::{AT_ONCE, Distant, PART, SMALL, expect, is_absent, room, stop_if_cancelled};
 use crate::pace::{LOOK, Moved};
-use crate::partial::Origin;
+use crate::partial::{AHEAD, Origin, PartialWriter};
 use crate::tree::MAX_TREE_BYTES;
 use crate::{Cache, Error, HashName, Oid, Progress, Result, hash_bytes};
+
+// A file that was left is gone on with by that.
+const _: () = assert!(PART * AT_ONCE as u64 <= AHEAD);
 
 impl Distant {
     /// Brings one object into the cache, verified; an error of the system that says so if it is not here.
@@ -77,17 +80,24 @@ impl Distant {
             let mut partial = cache.partial(oid, &origin, progress)?;
             let resumed = partial.len() > 0;
             let arrived = Arc::new(AtomicU64::new(0));
-            let outcome = self.wait(progress, async {
-                let ranges = std::iter::successors(Some(partial.len()), |at| Some(at + PART));
-                let ranges = ranges.take_while(|at| *at < stat.size).map(|at| at..(at + PART).min(stat.size));
+            let (begin, writer) = (partial.len(), partial.writer()?);
+            let (version, arrived) = (&stat, &arrived);
+            let receiving = |written: SyncSender<u64>| async move {
+                let ranges = std::iter::successors(Some(begin), |at| Some(at + PART));
+                let ranges = ranges.take_while(|at| *at < version.size).map(|at| at..(at + PART).min(version.size));
                 // Of one connection, the next comes while the last is hashed.
                 let at_once = if self.remote.capabilities().listing == Listing::Pages { AT_ONCE } else { 2 };
                 let ranges = ranges.map(|wanted| {
-                    let (remote, memory) = (self.remote.clone(), Arc::clone(&self.memory));
-                    self.spawn(range(remote, memory, key.clone(), stat.clone(), wanted, Arc::clone(&arrived)))
+                    let room = room(Arc::clone(&self.memory), wanted.end - wanted.start);
+                    let (remote, writer) = (self.remote.clone(), writer.clone());
+                    let (key, stat, arrived) = (key.clone(), version.clone(), Arc::clone(arrived));
+                    self.spawn(async move {
+                        let _room = room.await?;
+                        range(remote, key, stat, wanted, writer, arrived).await
+                    })
                 });
                 let ranges = futures_util::stream::iter(ranges);
-                let mut pieces = ranges.buffered(at_once);
+                let mut ranges = ranges.buffered(at_once);
                 // As they come, for a part may take a minute.
                 let tell = || {
                     let bytes = arrived.swap(0, Ordering::Relaxed);
@@ -95,21 +105,30 @@ impl Distant {
                     progress.add(0, bytes);
                 };
                 loop {
-                    let piece = tokio::select! {
+                    let end = tokio::select! {
                         biased;
-                        piece = pieces.next() => piece,
+                        end = ranges.next() => end,
                         () = tokio::time::sleep(LOOK) => {
                             tell();
                             continue;
                         }
                     };
                     tell();
-                    let Some(piece) = piece else { break };
-                    let (bytes, _room) = piece?;
+                    let Some(end) = end else { break };
                     stop_if_cancelled(progress)?;
-                    partial.write(&bytes)?;
+                    if written.send(end?).is_err() {
+                        // Hashing has failed, and says why.
+                        break;
+                    }
                 }
                 Ok(())
+            };
+            let outcome = std::thread::scope(|scope| {
+                let (written, ends) = sync_channel(AT_ONCE);
+                let hashing = scope.spawn(|| ends.into_iter().try_for_each(|end| partial.hash_to(end)));
+                let received = self.wait(progress, receiving(written));
+                let hashed = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                received.and(hashed)
             });
             match outcome.and_then(|()| partial.finish(&self.path(oid))) {
                 // Once more from its beginning: what was there was of another version, or the disk has lost some of it.
@@ -209,16 +228,15 @@ async fn pour(
     Ok(())
 }
 
+/// Writes a range into the file; tells its end.
 async fn range(
     remote: Remote,
-    memory: Arc<Semaphore>,
     key: RelPath,
     stat: Stat,
     wanted: Range<u64>,
+    writer: PartialWriter,
     arrived: Arc<AtomicU64>,
-) -> Result<(Bytes, Room)> {
-    let length = (wanted.end - wanted.start) as usize;
-    let room = room(memory, length as u64).await?;
+) -> Result<u64> {
     let changed = || RemoteError::Changed { path: key.to_string() };
     let object = match remote.known(&key, &stat)? {
         Some(object) => object,
@@ -230,15 +248,16 @@ async fn range(
             object
         }
     };
+    let (mut at, end) = (wanted.start, wanted.end);
     let mut pieces = object.stream(wanted);
-    let mut bytes = Vec::with_capacity(length);
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
-        bytes.extend_from_slice(&piece);
+        if piece.len() as u64 > end - at {
+            return Err(changed().into());
+        }
+        writer.write_at(at, &piece)?;
+        at += piece.len() as u64;
         arrived.fetch_add(piece.len() as u64, Ordering::Relaxed);
     }
-    match bytes.len() == length {
-        true => Ok((bytes.into(), room)),
-        false => Err(changed().into()),
-    }
+    if at == end { Ok(end) } else { Err(changed().into()) }
 }
