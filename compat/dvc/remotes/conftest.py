@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from dvc.remotes.kinds import KINDS, Remote
+from dvc.remotes.password_sshd import PasswordSshd
 from dvc.remotes.plain_http import PlainHttp
 from dvc.remotes.repository import Repository
 from dvc.runners import Stock
@@ -29,6 +30,20 @@ def stock(dvc_python, tmp_path_factory):
 @pytest.fixture(scope="session")
 def plain_http(tmp_path_factory):
     server = PlainHttp(tmp_path_factory.mktemp("web"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def password_sshd(dvc_python, tmp_path_factory):
+    server = PasswordSshd(dvc_python, tmp_path_factory.mktemp("sftp"), "password")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def asking_sshd(dvc_python, tmp_path_factory):
+    server = PasswordSshd(dvc_python, tmp_path_factory.mktemp("sftp"), "keyboard-interactive")
     yield server
     server.stop()
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 
 from buckets import PREFIX, Bucket
-from dvc.remotes import plain_http
+from dvc.remotes import password_sshd, plain_http
 from dvc.remotes.webhdfs import Hdfs
 
 
@@ -142,6 +142,20 @@ def ssh(server) -> Remote:
     )
 
 
+def ssh_by_password(server) -> Remote:
+    url, folder = server.folder()
+    password = password_sshd.PASSWORD
+    return Remote(
+        url,
+        Folder(folder),
+        options={},
+        private={"password": password},
+        wrong={"password": f"wrong-{password}"},
+        secrets=(password,),
+        address=server.address,
+    )
+
+
 def webdav(server) -> Remote:
     name = server.folder()
     root = pathlib.Path(server.variables["APACHE_AUTHORITY"]).parent.parent / "dav" / name
@@ -229,6 +243,8 @@ KINDS = {
     "gs": Kind("fake_gcs", gs),
     "gs-versions": Kind("fake_gcs_with_versions", gs, on_demand=True),
     "ssh": Kind("sshd", ssh),
+    "ssh-password": Kind("password_sshd", ssh_by_password),
+    "ssh-keyboard": Kind("asking_sshd", ssh_by_password, on_demand=True),
     "webdav": Kind("apache", webdav, stock_misses=False),
     "webhdfs": Kind("hdfs", webhdfs, stock_deletes=False, stock_misses=False),
     "http": Kind("plain_http", http, lists=False),

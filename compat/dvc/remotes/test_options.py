@@ -106,6 +106,22 @@ def test_https_by_an_authority_of_ones_own(kind, remote, one, apache):
     assert (one.path / "f").read_bytes() == b"file\n"
 
 
+# SSH.
+
+
+@pytest.mark.kinds("ssh-password", "ssh-keyboard")
+def test_a_password_in_either_way_that_servers_ask_for_it(kind, remote, repository, stock, one):
+    works(one)
+    one.commit()
+    theirs = repository("theirs", stock, remote, of=one)
+    theirs.dvc("pull", "-r", "p")
+    assert theirs.data() == one.data()
+    one.dvc("remote", "modify", "--local", "p", "password", remote.wrong["password"])
+    assert "password" in error_of(one)
+    one.dvc("remote", "modify", "--local", "p", "--unset", "password")
+    assert "password" in error_of(one)
+
+
 # S3.
 
 UPLOADS = {

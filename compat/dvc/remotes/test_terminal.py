@@ -135,7 +135,7 @@ def test_ctrl_c(kind, remote, repository, ours, stock, one, fault_proxy):
     assert theirs.dvc("status").stdout == "Data and pipelines are up to date.\n"
 
 
-@pytest.mark.kinds("webdav", "http")
+@pytest.mark.kinds("webdav", "http", "ssh-password", "ssh-keyboard")
 def test_a_password_is_asked_for(kind, remote, one):
     one.dvc("remote", "modify", "p", "ask_password", "true")
     one.dvc("remote", "modify", "--local", "--unset", "p", "password")
