@@ -40,12 +40,19 @@ class Authority:
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
     def sign(
-        self, stem: str, *, valid: tuple[int, int] = (-1, 30), password: str | None = None, kind: str = "ec"
+        self,
+        stem: str,
+        *,
+        valid: tuple[int, int] = (-1, 30),
+        password: str | None = None,
+        kind: str = "ec",
+        hosts: tuple[str, ...] = ("localhost",),
     ) -> tuple[pathlib.Path, pathlib.Path]:
-        """Writes a certificate for this machine and its key, valid from one day to another counted from now."""
+        """Writes a certificate for this machine and its key, valid from one day to another counted from now. `hosts`: by
+        which names it is known."""
         key = rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [*map(x509.DNSName, hosts), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name(stem))

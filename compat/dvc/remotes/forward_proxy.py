@@ -1,11 +1,13 @@
 """A proxy as companies have one: it is asked for whole URLs, or for a tunnel (CONNECT), and notes both. It can answer in the
-place of the server."""
+place of the server, and stand for hosts that cannot be had: their tunnels end in it, encrypted, and go on to a server here.
+"""
 
 import dataclasses
 import http.client
 import http.server
 import select
 import socket
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable
@@ -60,11 +62,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self._note(b"")
-        host, _, port = self.path.rpartition(":")
+        host, _, port = self.server.stands_for.get(self.path, self.path).rpartition(":")
         with socket.create_connection((host, int(port)), 60) as server:
             self.send_response_only(200)
             self.end_headers()
-            ends = {self.connection: server, server: self.connection}
+            client = self.connection
+            if self.path in self.server.stands_for:
+                try:
+                    client = self.server.tls.wrap_socket(client, server_side=True)
+                except OSError:  # of a client that does not believe the certificate
+                    self.close_connection = True
+                    return
+            # No more than a record's 16 KiB are decrypted at once: what is left shows as bytes to be read.
+            ends = {client: server, server: client}
             while ready := select.select(list(ends), [], [], 60)[0]:
                 for end in ready:
                     try:
@@ -105,6 +115,9 @@ class ForwardProxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[Seen] = []
         self.answer = answer
+        # `host:port` of a tunnel to where it goes, and how it is encrypted up to here.
+        self.stands_for: dict[str, str] = {}
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property

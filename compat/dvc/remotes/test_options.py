@@ -10,6 +10,7 @@ import pytest
 
 from dvc.remotes.forward_proxy import ForwardProxy
 from dvc.remotes.repository import Repository
+from operations.certificates import Authority
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,6 +26,20 @@ def forward_proxy():
     yield make
     for proxy in made:
         proxy.stop()
+
+
+@pytest.fixture
+def in_place_of(forward_proxy, tmp_path):
+    """Makes `https://host` reach a server here: gives the proxy by which it does, and the authority to be believed."""
+
+    def make(host: str, address: str) -> tuple[ForwardProxy, str]:
+        authority = Authority(tmp_path / "authority")
+        proxy = forward_proxy()
+        proxy.tls.load_cert_chain(*authority.sign("cloud", hosts=(host,)))
+        proxy.stands_for[f"{host}:443"] = address
+        return proxy, str(authority.path)
+
+    return make
 
 
 @pytest.fixture
@@ -136,6 +151,25 @@ UPLOADS = {
 
 
 @pytest.mark.kinds("s3")
+def test_s3_by_an_authority_of_ones_own(kind, remote, one, in_place_of):
+    proxy, authority = in_place_of("s3.example.org", remote.address)
+    one.env["HTTPS_PROXY"] = proxy.url
+    one.env.pop("SSL_CERT_FILE", None)
+    one.dvc("remote", "modify", "p", "endpointurl", "https://s3.example.org")
+    assert "certificate" in error_of(one)
+    for value in (authority, "false"):
+        one.dvc("remote", "modify", "p", "ssl_verify", value)
+        works(one)
+    one.dvc("remote", "modify", "p", "ssl_verify", "true")
+    for variable in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+        assert "certificate" in error_of(one)
+        one.env[variable] = authority
+        works(one)
+        del one.env[variable]
+    assert {(seen.method, seen.url) for seen in proxy.seen} == {("CONNECT", "s3.example.org:443")}
+
+
+@pytest.mark.kinds("s3")
 def test_what_uploads_to_s3_say(kind, remote, one, forward_proxy):
     def puts(options: dict[str, str]) -> list[dict[str, str]]:
         name = f"p{len(one.dvc('remote', 'list').stdout)}"
@@ -231,21 +265,26 @@ def test_where_s3_finds_credentials(way, kind, remote, one):
 # Azure and Google.
 
 
-@pytest.mark.kinds("azure")
-@pytest.mark.parametrize("way", ["key", "sas", "variable"])
-def test_how_azure_is_opened(way, kind, remote, one, azurite):
+def account_sas(account: str, key: str) -> str:
+    """A signature that opens all containers for an hour."""
     from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
-    variables = azurite.variables
-    account, key = variables["AZURE_STORAGE_ACCOUNT_NAME"], variables["AZURE_STORAGE_ACCESS_KEY"]
-    endpoint = variables["AZURE_STORAGE_ENDPOINT"]
-    sas = generate_account_sas(
+    return generate_account_sas(
         account,
         key,
         ResourceTypes(service=True, container=True, object=True),
         AccountSasPermissions(read=True, write=True, delete=True, list=True, add=True, create=True),
         expiry=datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1),
     )
+
+
+@pytest.mark.kinds("azure")
+@pytest.mark.parametrize("way", ["key", "sas", "variable"])
+def test_how_azure_is_opened(way, kind, remote, one, azurite):
+    variables = azurite.variables
+    account, key = variables["AZURE_STORAGE_ACCOUNT_NAME"], variables["AZURE_STORAGE_ACCESS_KEY"]
+    endpoint = variables["AZURE_STORAGE_ENDPOINT"]
+    sas = account_sas(account, key)
     one.dvc("remote", "modify", "--local", "--unset", "p", "connection_string")
     assert "AZURE_STORAGE_ACCOUNT" in error_of(one)
     place = f"DefaultEndpointsProtocol=http;BlobEndpoint={endpoint};"
@@ -260,6 +299,26 @@ def test_how_azure_is_opened(way, kind, remote, one, azurite):
         one.dvc("remote", "modify", "--local", "p", option, value)
     remote.secrets += (sas,)
     works(one)
+
+
+@pytest.mark.kinds("azure")
+@pytest.mark.parametrize("way", ["account_key", "sas_token", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"])
+def test_an_account_of_azure_at_its_own_host(way, kind, remote, one, azurite, in_place_of):
+    account, key = azurite.variables["AZURE_STORAGE_ACCOUNT_NAME"], azurite.variables["AZURE_STORAGE_ACCESS_KEY"]
+    proxy, authority = in_place_of(f"{account}.blob.core.windows.net", remote.address)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        one.env[name] = proxy.url
+    one.env["SSL_CERT_FILE"] = authority
+    one.dvc("remote", "modify", "--local", "--unset", "p", "connection_string")
+    one.dvc("remote", "modify", "p", "account_name", account)
+    secret = account_sas(account, key) if "sas" in way.lower() else key
+    if way.isupper():
+        one.env[way] = secret
+    else:
+        one.dvc("remote", "modify", "--local", "p", way, secret)
+    remote.secrets += (secret,)
+    works(one)
+    assert {(seen.method, seen.url) for seen in proxy.seen} == {("CONNECT", f"{account}.blob.core.windows.net:443")}
 
 
 @pytest.mark.kinds("gs")
