@@ -322,6 +322,15 @@ def test_an_account_of_azure_at_its_own_host(way, kind, remote, one, azurite, in
 
 
 @pytest.mark.kinds("gs")
+def test_google_at_its_own_host(kind, remote, one, in_place_of):
+    proxy, authority = in_place_of("storage.googleapis.com", remote.address)
+    one.env["HTTPS_PROXY"], one.env["SSL_CERT_FILE"] = proxy.url, authority
+    one.dvc("remote", "modify", "p", "--unset", "endpointurl")
+    works(one)
+    assert {(seen.method, seen.url) for seen in proxy.seen} == {("CONNECT", "storage.googleapis.com:443")}
+
+
+@pytest.mark.kinds("gs")
 def test_a_service_account_of_google(kind, remote, one, forward_proxy):
     """Its key signs what each request shows."""
     proxy = forward_proxy()
