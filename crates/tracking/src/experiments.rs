@@ -235,13 +235,16 @@ pub(crate) fn find(db: &Conn, id: i64) -> Result<Experiment> {
 }
 
 pub(crate) fn check_active(experiment: &Experiment) -> Result<()> {
-    if experiment.lifecycle == Lifecycle::Active {
+    check_lifecycle(experiment.id, experiment.lifecycle)
+}
+
+pub(crate) fn check_lifecycle(id: i64, lifecycle: Lifecycle) -> Result<()> {
+    if lifecycle == Lifecycle::Active {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "The experiment {} must be in the 'active' state. Current state is {}.",
-        experiment.id,
-        experiment.lifecycle.name()
+        "The experiment {id} must be in the 'active' state. Current state is {}.",
+        lifecycle.name()
     )))
 }
 
@@ -273,7 +276,7 @@ fn from_row(row: &Row) -> Result<Experiment> {
     })
 }
 
-fn not_found(id: i64) -> Error {
+pub(crate) fn not_found(id: i64) -> Error {
     Error::not_found(format!("No Experiment with id={id} exists"))
 }
 

@@ -41,7 +41,13 @@ pub(crate) fn append(tx: &Tx, run_id: &str, metrics: &[Metric]) -> Result<()> {
             let bytes = store_sqlite(tx.db, run.row, &block(tx, metrics)?)?;
             (run, bytes)
         }
-        Dialect::Postgres => store_postgres(tx.db, run_id, &block(tx, metrics)?)?,
+        Dialect::Postgres => {
+            let block = block(tx, metrics)?;
+            if metrics.iter().all(|metric| metric.model_id.is_none()) {
+                tx.bare();
+            }
+            store_postgres(tx.db, run_id, &block)?
+        }
     };
     tx.done(Done::Appended { run: run.row, bytes });
     tx.changed(Change::run(run.experiment, run_id, Kind::Metrics));
@@ -161,7 +167,8 @@ fn store_postgres(db: &Conn, run_id: &str, block: &[(u32, Point)]) -> Result<(Ac
     if !run.ranked {
         return Ok((run, size));
     }
-    rank::unrank(db, &run)?;
+    // Nothing was stored, and the run may be held no more.
+    rank::unrank(db, &runs::active(db, run_id)?)?;
     Ok((stored()?, size))
 }
 

@@ -70,7 +70,7 @@ impl Store {
     }
 
     pub async fn get_model_version(&self, name: String, version: i64) -> Result<ModelVersion> {
-        self.db.read(Weight::Light, move |db| load_with_aliases(db, &name, version)).await
+        self.db.read(Weight::Light, move |db| registered_models::load::version(db, &name, version)).await
     }
 
     pub async fn update_model_version(
@@ -86,7 +86,7 @@ impl Store {
                     "UPDATE model_version SET description = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2",
                     params![&name, version, &description, now()],
                 )?;
-                load_with_aliases(tx.db, &name, version)
+                registered_models::load::version(tx.db, &name, version)
             })
             .await
     }
@@ -114,7 +114,7 @@ impl Store {
                 }
                 tx.db.execute("UPDATE model_version SET stage = ?3, last_update_time = ?4 WHERE name = ?1 AND version = ?2", params![&name, version, stage, now])?;
                 touch(tx, &name, now)?;
-                load_with_aliases(tx.db, &name, version)
+                registered_models::load::version(tx.db, &name, version)
             })
             .await
     }
@@ -241,20 +241,14 @@ fn put_tag(tx: &Tx, name: &str, version: i64, tag: &Tag) -> Result<()> {
 pub(crate) fn find(db: &Conn, name: &str, version: i64) -> Result<ModelVersion> {
     let mut found = db
         .row(version_where!("name = ?1 AND version = ?2 AND stage <> ?3"), params![name, version, DELETED], from_row)?
-        .ok_or_else(|| Error::NotFound(format!("Model Version (name={name}, version={version}) not found")))?;
+        .ok_or_else(|| not_found(name, version))?;
     let tags = "SELECT key, value FROM model_version_tag WHERE name = ?1 AND version = ?2 ORDER BY key";
     found.tags = db.rows(tags, params![name, version], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
     Ok(found)
 }
 
-pub(crate) fn load_with_aliases(db: &Conn, name: &str, version: i64) -> Result<ModelVersion> {
-    with_aliases(db, find(db, name, version)?)
-}
-
-pub(crate) fn with_aliases(db: &Conn, mut found: ModelVersion) -> Result<ModelVersion> {
-    let aliases = "SELECT alias FROM registered_model_alias WHERE name = ?1 AND version = ?2 ORDER BY alias";
-    found.aliases = db.rows(aliases, params![&found.name, found.version], |row| row.get(0))?;
-    Ok(found)
+pub(crate) fn not_found(name: &str, version: i64) -> Error {
+    Error::NotFound(format!("Model Version (name={name}, version={version}) not found"))
 }
 
 fn from_row(row: &Row) -> Result<ModelVersion> {

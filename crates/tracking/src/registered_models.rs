@@ -1,5 +1,7 @@
 //! Registered models: named lines of model versions, with tags and aliases.
 
+pub(crate) mod load;
+
 use crate::db::{Conn, Row, Tx, Weight, params};
 use crate::error::{Error, Result};
 use crate::filter::{self, Attribute, Comparison, Entity, Field, Filter, Op, Value};
@@ -72,13 +74,13 @@ impl Store {
                     return Err(Error::AlreadyExists(format!("Registered Model (name={name}) already exists.")));
                 }
                 tags.iter().try_for_each(|tag| put_tag(tx, &name, tag))?;
-                load(tx.db, &name)
+                load::model(tx.db, &name)
             })
             .await
     }
 
     pub async fn get_registered_model(&self, name: String) -> Result<RegisteredModel> {
-        self.db.read(Weight::Light, move |db| load(db, &name)).await
+        self.db.read(Weight::Light, move |db| load::model(db, &name)).await
     }
 
     /// Without a description the stored one is cleared, as in MLflow.
@@ -90,7 +92,7 @@ impl Store {
                     "UPDATE registered_model SET description = ?2, last_update_time = ?3 WHERE name = ?1",
                     params![&name, description.clone().unwrap_or_default(), now()],
                 )?;
-                load(tx.db, &name)
+                load::model(tx.db, &name)
             })
             .await
     }
@@ -113,7 +115,7 @@ impl Store {
                     "UPDATE model_version SET last_update_time = ?2 WHERE name = ?1",
                     params![&new_name, now],
                 )?;
-                load(tx.db, &new_name)
+                load::model(tx.db, &new_name)
             })
             .await
     }
@@ -185,10 +187,10 @@ impl Store {
             .read(Weight::Light, move |db| {
                 find(db, &name)?;
                 if alias.eq_ignore_ascii_case(LATEST) {
-                    let newest = latest_versions(db, &name)?.pop();
+                    let newest = load::model(db, &name)?.latest_versions.pop();
                     let newest =
                         newest.ok_or_else(|| Error::NotFound(format!("Latest version not found for model {name}.")))?;
-                    return model_versions::with_aliases(db, newest);
+                    return load::version(db, &name, newest.version);
                 }
                 let version: Option<i64> = db.row(
                     "SELECT version FROM registered_model_alias WHERE name = ?1 AND alias = ?2",
@@ -198,7 +200,7 @@ impl Store {
                 // Not a 404: MLflow's clients tell a missing alias from a missing model by this code.
                 let version =
                     version.ok_or_else(|| Error::Invalid(format!("Registered model alias {alias} not found.")))?;
-                model_versions::load_with_aliases(db, &name, version)
+                load::version(db, &name, version)
             })
             .await
     }
@@ -208,13 +210,16 @@ impl Store {
         let stages = stages.iter().map(|stage| model_versions::canonical_stage(stage)).collect::<Result<Vec<_>>>()?;
         self.db
             .read(Weight::Light, move |db| {
-                find(db, &name)?;
-                let mut latest = latest_versions(db, &name)?;
+                let RegisteredModel { aliases, latest_versions: mut latest, .. } = load::model(db, &name)?;
                 if !stages.is_empty() {
                     latest.retain(|version| stages.contains(&version.stage.as_str()));
                 }
                 // With aliases here, without where a model is shown with its latest versions, as in MLflow 3.17.
-                latest.into_iter().map(|version| model_versions::with_aliases(db, version)).collect()
+                for found in &mut latest {
+                    let own = aliases.iter().filter(|alias| alias.version == found.version);
+                    found.aliases = own.map(|alias| alias.alias.clone()).collect();
+                }
+                Ok(latest)
             })
             .await
     }
@@ -228,7 +233,7 @@ impl Store {
                 filter_without_prompts(&mut query, &filter, "r.name", "registered_model_tag")?;
                 query.order(&order, vec![], Sort::text("r.name", false))?;
                 let page = query.page(search.max_results, search.page_token.as_deref(), |row| row.get::<String>(0))?;
-                page.load(|name| load(db, &name))
+                page.load(|name| load::model(db, &name))
             })
             .await
     }
@@ -280,25 +285,6 @@ fn put_tag(tx: &Tx, name: &str, tag: &Tag) -> Result<()> {
 
 pub(crate) fn find(db: &Conn, name: &str) -> Result<RegisteredModel> {
     db.row(model_where!("name = ?1"), params![name], from_row)?.ok_or_else(|| not_found(name))
-}
-
-fn load(db: &Conn, name: &str) -> Result<RegisteredModel> {
-    let mut model = find(db, name)?;
-    let tags = "SELECT key, value FROM registered_model_tag WHERE name = ?1 ORDER BY key";
-    model.tags = db.rows(tags, params![name], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?;
-    let aliases = "SELECT alias, version FROM registered_model_alias WHERE name = ?1 ORDER BY alias";
-    model.aliases = db.rows(aliases, params![name], |row| Ok(Alias { alias: row.get(0)?, version: row.get(1)? }))?;
-    model.latest_versions = latest_versions(db, name)?;
-    Ok(model)
-}
-
-fn latest_versions(db: &Conn, name: &str) -> Result<Vec<ModelVersion>> {
-    let versions: Vec<i64> = db.rows(
-        "SELECT max(version) FROM model_version WHERE name = ?1 AND stage <> ?2 GROUP BY stage ORDER BY 1",
-        params![name, model_versions::DELETED],
-        |row| row.get(0),
-    )?;
-    versions.into_iter().map(|version| model_versions::find(db, name, version)).collect()
 }
 
 fn from_row(row: &Row) -> Result<RegisteredModel> {

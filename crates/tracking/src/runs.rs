@@ -4,7 +4,7 @@ mod load;
 mod plan;
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::changes::{Change, Kind};
 use crate::datasets::DatasetInput;
@@ -108,7 +108,10 @@ pub struct RunUpdate {
 
 impl Store {
     pub async fn create_run(&self, new: NewRun) -> Result<Run> {
-        self.db.create(format!("{new:?}"), move |tx| create(tx, &new)).await
+        let run_id = uuid::Uuid::new_v4().simple().to_string();
+        // Made once, however often the transaction runs.
+        let run = described(&run_id, &new);
+        self.db.create_run(&run_id, format!("{new:?}"), move |tx| create(tx, new.experiment_id, &run)).await
     }
 
     /// Also finds a deleted run, as MLflow does.
@@ -269,9 +272,8 @@ fn from_row(row: &Row) -> Result<Found> {
     })
 }
 
-fn create(tx: &Tx, new: &NewRun) -> Result<Run> {
-    let experiment = experiments::find(tx.db, new.experiment_id)?;
-    experiments::check_active(&experiment)?;
+/// The run that is asked for, but for where its artifacts lie.
+fn described(run_id: &str, new: &NewRun) -> Result<Run> {
     let mut tags = new.tags.clone();
     let tag =
         tags.iter().find(|tag| tag.key == RUN_NAME_TAG).map(|tag| tag.value.clone()).filter(|name| !name.is_empty());
@@ -287,30 +289,24 @@ fn create(tx: &Tx, new: &NewRun) -> Result<Run> {
     let name = if new.name.is_empty() { tag.unwrap_or_else(names::random) } else { new.name.clone() };
     tags.retain(|tag| tag.key != RUN_NAME_TAG);
     tags.push(Tag { key: RUN_NAME_TAG.to_owned(), value: name.clone() });
-    let run_id = uuid::Uuid::new_v4().simple().to_string();
+    let mut keys = BTreeSet::new();
+    if let Some(tag) = tags.iter().find(|tag| !keys.insert(&tag.key)) {
+        return Err(Error::BadRequest(format!(
+            "The tag '{}' is given twice. Send each tag of a new run once.",
+            tag.key
+        )));
+    }
     let info = RunInfo {
-        artifact_uri: crate::join_uri(&experiment.artifact_location, &format!("{run_id}/artifacts")),
-        run_id,
-        experiment_id: experiment.id,
+        run_id: run_id.to_owned(),
+        experiment_id: new.experiment_id,
         name,
         user_id: new.user_id.clone(),
         status: RunStatus::Running,
         start_time: new.start_time,
         end_time: None,
         lifecycle: Lifecycle::Active,
+        artifact_uri: String::new(),
     };
-    let row: i64 = tx.db.one("INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id", params![&info.run_id, info.experiment_id, &info.name, &info.user_id, info.status.name(), info.start_time, &info.artifact_uri], |row| row.get(0))?;
-    let mut distinct: BTreeMap<&str, &str> = BTreeMap::new();
-    for tag in &tags {
-        if distinct.insert(&tag.key, &tag.value).is_some() {
-            return Err(Error::BadRequest(format!(
-                "The tag '{}' is given twice. Send each tag of a new run once.",
-                tag.key
-            )));
-        }
-    }
-    set_tags(tx.db, row, &distinct)?;
-    tx.changed(Change::run(info.experiment_id, &info.run_id, Kind::Created));
     Ok(Run {
         info,
         metrics: vec![],
@@ -320,6 +316,71 @@ fn create(tx: &Tx, new: &NewRun) -> Result<Run> {
         model_inputs: vec![],
         model_outputs: vec![],
     })
+}
+
+fn create(tx: &Tx, experiment: i64, described: &Result<Run>) -> Result<Run> {
+    let mut run = match described {
+        Ok(run) => run.clone(),
+        // A wrong experiment is told first, as MLflow does.
+        Err(error) => {
+            experiments::check_active(&experiments::find(tx.db, experiment)?)?;
+            return Err(error.clone());
+        }
+    };
+    run.info.artifact_uri = match tx.db.dialect() {
+        Dialect::Sqlite => insert_sqlite(tx.db, &run)?,
+        Dialect::Postgres => insert_postgres(tx, &run)?,
+    };
+    tx.changed(Change::run(experiment, &run.info.run_id, Kind::Created));
+    Ok(run)
+}
+
+/// Stores a new run; where its artifacts lie.
+fn insert_sqlite(db: &Conn, Run { info, tags, .. }: &Run) -> Result<String> {
+    let experiment = experiments::find(db, info.experiment_id)?;
+    experiments::check_active(&experiment)?;
+    let artifact_uri = crate::join_uri(&experiment.artifact_location, &format!("{}/artifacts", info.run_id));
+    let sql = "INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id";
+    let values = params![
+        &info.run_id,
+        info.experiment_id,
+        &info.name,
+        &info.user_id,
+        info.status.name(),
+        info.start_time,
+        &artifact_uri
+    ];
+    let row = db.one(sql, values, |row| row.get(0))?;
+    set_tags(db, row, &tags.iter().map(|tag| (&*tag.key, &*tag.value)).collect())?;
+    Ok(artifact_uri)
+}
+
+/// The same in one statement, which finds the run there if it comes again. It joins paths as [`crate::join_uri`] does.
+fn insert_postgres(tx: &Tx, Run { info, tags, .. }: &Run) -> Result<String> {
+    let sql = "WITH e AS (SELECT id, lifecycle, split_part(artifact_location, '?', 1) AS base, artifact_location FROM experiment WHERE id = ?2),
+         to_be AS MATERIALIZED (SELECT id, lifecycle,
+            base || CASE WHEN base LIKE '%/' THEN '' ELSE '/' END || ?7 || substr(artifact_location, length(base) + 1) AS artifact_uri FROM e),
+         r AS (INSERT INTO run (uuid, experiment, name, user_id, status, start_time, artifact_uri)
+            SELECT ?1, id, ?3, ?4, ?5, ?6, artifact_uri FROM to_be WHERE lifecycle = 0
+            ON CONFLICT (uuid) DO NOTHING RETURNING id),
+         t AS (INSERT INTO tag SELECT r.id, g.* FROM r, unnest(?8, ?9) g)
+         SELECT lifecycle, artifact_uri FROM to_be";
+    let values = params![
+        &info.run_id,
+        info.experiment_id,
+        &info.name,
+        &info.user_id,
+        info.status.name(),
+        info.start_time,
+        format!("{}/artifacts", info.run_id),
+        Sql::texts(tags.iter().map(|tag| &*tag.key)),
+        Sql::texts(tags.iter().map(|tag| &*tag.value)),
+    ];
+    tx.bare();
+    let found = tx.db.row(sql, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (lifecycle, artifact_uri) = found.ok_or_else(|| experiments::not_found(info.experiment_id))?;
+    experiments::check_lifecycle(info.experiment_id, Lifecycle::from_number(lifecycle))?;
+    Ok(artifact_uri)
 }
 
 pub(crate) fn rename(db: &Conn, row: i64, name: &str) -> Result<()> {

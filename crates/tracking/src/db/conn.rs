@@ -61,6 +61,14 @@ impl Conn {
         }
     }
 
+    /// The next statement is all that this snapshot is for, or all that is written: PostgreSQL is spared a BEGIN and a
+    /// COMMIT around it. What follows nevertheless sees a newer snapshot, and a write is committed then.
+    pub(crate) fn bare(&self) {
+        if let Conn::Postgres(session) = self {
+            session.bare();
+        }
+    }
+
     /// Runs a statement; the number of rows it changed.
     pub(crate) fn execute(&self, sql: &str, parameters: &[Sql]) -> Result<usize> {
         match self {

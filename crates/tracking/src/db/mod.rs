@@ -167,12 +167,32 @@ impl Db {
         request: String,
         job: impl Fn(&Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.create_as(None, request, job).await
+    }
+
+    /// The same for a job that creates the run of this id: done once more it changes nothing, and like what is written to
+    /// runs it may share a transaction.
+    pub(crate) async fn create_run<T: Send + 'static>(
+        &self,
+        run_id: &str,
+        request: String,
+        job: impl Fn(&Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.create_as(Some(run_id), request, job).await
+    }
+
+    async fn create_as<T: Send + 'static>(
+        &self,
+        run_id: Option<&str>,
+        request: String,
+        job: impl Fn(&Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         if let Some(answer) = self.lost_answers.claim(&request).await {
             return Ok(answer);
         }
         let unheard = lost_answers::keeper(request.clone(), Arc::clone(&self.lost_answers));
         let (job, answer) = request::request(job, Some(unheard));
-        self.push(None, 512 + 2 * request.len(), job)?;
+        self.push(run_id, 512 + 2 * request.len(), job)?;
         Awaiting::new(answer, request, Arc::clone(&self.lost_answers)).heard().await
     }
 

@@ -42,6 +42,13 @@ impl Tx<'_> {
         self.metric_keys.intern(self.db, name)
     }
 
+    /// The next statement is all that this job writes: see [`Conn::bare`].
+    pub(crate) fn bare(&self) {
+        if self.metric_keys.are_known() {
+            self.db.bare();
+        }
+    }
+
     /// Notes a change that listeners are told of after the commit.
     pub(crate) fn changed(&self, change: Change) {
         self.done(Done::Changed(change));
@@ -106,4 +113,6 @@ impl<T: Send, F: Fn(&Tx) -> Result<T> + Send> Request for Write<T, F> {
 /// Gives each metric name its number. Names are never deleted.
 pub(super) trait MetricKeys {
     fn intern(&self, db: &Conn, name: &str) -> Result<u32>;
+    /// False when a number that was given is none, and all that is written has to be taken back.
+    fn are_known(&self) -> bool;
 }

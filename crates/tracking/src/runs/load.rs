@@ -53,6 +53,7 @@ pub(super) fn at_once(db: &Conn, run_id: &str) -> Result<Option<Run>> {
         UNION ALL SELECT 5, NULL, NULL, x.dataset, 0, 0, 0, NULL, NULL, NULL, NULL, NULL FROM r JOIN run_dataset x ON x.run = r.id";
     let (mut found, mut metrics, mut with_datasets) = (None, Vec::new(), false);
     let (mut params, mut tags, mut models) = (Vec::new(), Vec::new(), Vec::new());
+    db.bare();
     db.each(sql, &[Sql::from(run_id)], |row| {
         match row.get::<i64>(0)? {
             0 => {

@@ -53,6 +53,10 @@ impl MetricKeys for Lookup<'_> {
         // Any number will do: all that is written with it is rolled back.
         Ok(0)
     }
+
+    fn are_known(&self) -> bool {
+        self.wanted.is_empty()
+    }
 }
 
 impl Keys {

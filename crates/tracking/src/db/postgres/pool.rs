@@ -54,6 +54,9 @@ struct Queue {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
+    /// Threads that wait for a job, the last one to come on top: it gets the next job, so that little work stays with few
+    /// connections, whose caches are warm and whose statements are planned.
+    idle: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -67,7 +70,8 @@ struct Counters {
 struct Shared {
     config: PostgresConfig,
     queue: Mutex<Queue>,
-    ready: Condvar,
+    /// One for each thread.
+    ready: Vec<Condvar>,
     /// Since when the database is away, so that not every request waits for a connection in vain.
     away: Mutex<Option<(Instant, Error)>>,
     counters: Counters,
@@ -93,7 +97,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             config: config.clone(),
             queue: Mutex::default(),
-            ready: Condvar::new(),
+            ready: (0..config.connections.max(1)).map(|_| Condvar::new()).collect(),
             away: Mutex::default(),
             counters: Counters::default(),
             keys: Arc::clone(keys),
@@ -102,10 +106,10 @@ impl Pool {
             most_bytes: options.queue_bytes,
         });
         let mut threads = Vec::new();
-        for _ in 0..config.connections.max(1) {
-            let shared = Arc::clone(&shared);
+        for number in 0..shared.ready.len() {
+            let worker = Worker { number, shared: Arc::clone(&shared), connection: None };
             let thread = std::thread::Builder::new().name(format!("trackway-{name}"));
-            threads.push(thread.spawn(move || Worker { shared, connection: None }.run()).map_err(OpenError::Thread)?);
+            threads.push(thread.spawn(move || worker.run()).map_err(OpenError::Thread)?);
         }
         Ok(Pool { shared, threads: Mutex::new(threads) })
     }
@@ -121,8 +125,11 @@ impl Pool {
         }
         queue.bytes += bytes;
         queue.jobs.push_back(job);
+        let woken = queue.idle.pop();
         drop(queue);
-        self.shared.ready.notify_one();
+        if let Some(number) = woken {
+            self.shared.ready[number].notify_one();
+        }
         Ok(())
     }
 
@@ -144,7 +151,7 @@ impl Pool {
     /// Takes no more, finishes what was accepted, and hangs up.
     pub(super) fn close(&self) {
         lock(&self.shared.queue).closed = true;
-        self.shared.ready.notify_all();
+        self.shared.ready.iter().for_each(Condvar::notify_one);
         for thread in lock(&self.threads).drain(..) {
             // A panic in the thread was logged there; closing goes on.
             let _ = thread.join();
@@ -168,6 +175,7 @@ impl Job {
 }
 
 struct Worker {
+    number: usize,
     shared: Arc<Shared>,
     connection: Option<Conn>,
 }
@@ -215,7 +223,10 @@ impl Worker {
             if queue.closed {
                 return None;
             }
-            queue = self.shared.ready.wait(queue).unwrap_or_else(|poison| poison.into_inner());
+            queue.idle.push(self.number);
+            queue = self.shared.ready[self.number].wait(queue).unwrap_or_else(|poison| poison.into_inner());
+            // Still there only if nobody woke it.
+            queue.idle.retain(|number| *number != self.number);
         };
         let mut group = vec![first];
         let mut bytes = group[0].bytes();
@@ -309,7 +320,8 @@ impl Worker {
                 Ok(false) => return Tried::Done,
                 Err(error) => return Tried::Lost(error),
             },
-            _ => session.begin(Mode::Write),
+            Some(_) => session.begin(Mode::Write),
+            None => session.begin(if members.len() == 1 { Mode::WriteAlone } else { Mode::Write }),
         }
         let wanted = Wanted::default();
         let lookup = Lookup { keys: &shared.keys, wanted: &wanted };

@@ -37,7 +37,10 @@ static NAMES_REFUSED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
+    /// Writes that share the transaction, or that leave a token in it.
     Write,
+    /// One write, which may come again.
+    WriteAlone,
     /// A snapshot for all statements.
     Read,
 }
@@ -65,6 +68,8 @@ pub(crate) struct Session {
     runtime: Option<Runtime>,
     /// A BEGIN that has not been sent: it travels together with the first statement.
     pending: Cell<Option<Mode>>,
+    /// The next statement goes without it.
+    bare: Cell<bool>,
     in_transaction: Cell<bool>,
     wrote: Cell<bool>,
     failure: Cell<Option<Failure>>,
@@ -93,6 +98,7 @@ impl Session {
             is_direct,
             runtime: Some(runtime),
             pending: Cell::new(None),
+            bare: Cell::new(false),
             in_transaction: Cell::new(false),
             wrote: Cell::new(false),
             failure: Cell::new(None),
@@ -120,9 +126,16 @@ impl Session {
     /// Begins a transaction with the next statement.
     pub(super) fn begin(&self, mode: Mode) {
         self.pending.set(Some(mode));
+        self.bare.set(false);
         self.wrote.set(false);
         self.failure.set(None);
-        self.time.set(if mode == Mode::Write { WRITE_TIME } else { READ_TIME });
+        self.time.set(if mode == Mode::Read { READ_TIME } else { WRITE_TIME });
+    }
+
+    /// The next statement is a transaction by itself, where that is possible; what follows it begins one as usual.
+    pub(in crate::db) fn bare(&self) {
+        let may_be = matches!(self.pending.get(), Some(Mode::Read | Mode::WriteAlone));
+        self.bare.set(self.is_direct && may_be);
     }
 
     pub(super) fn commit(&self) -> Result<()> {
@@ -131,7 +144,19 @@ impl Session {
 
     /// Commits, and notes by this token that it was done.
     pub(super) fn commit_as(&self, token: Uuid) -> Result<()> {
-        self.end(&format!("INSERT INTO trackway.done (token) VALUES ('{token}'); COMMIT"))
+        let parameters = [Sql::from(token.to_string())];
+        let plan = self.plan("INSERT INTO trackway.done (token) VALUES (?1::text::uuid)", &parameters)?;
+        let Plan::Kept(statement) = plan else {
+            return self.end(&format!("INSERT INTO trackway.done (token) VALUES ('{token}'); COMMIT"));
+        };
+        self.in_transaction.set(false);
+        let values = values(&parameters);
+        self.run(async {
+            // Both are sent at once. Where the first fails, the second takes all back.
+            let note = self.client.execute(&statement, &values);
+            let (noted, committed) = future::join(note, self.client.batch_execute("COMMIT")).await;
+            noted.and(committed)
+        })
     }
 
     pub(super) fn rollback(&self) -> Result<()> {
@@ -182,18 +207,21 @@ impl Session {
     pub(crate) fn execute(&self, sql: &str, parameters: &[Sql]) -> Result<usize> {
         self.wrote.set(true);
         let changed = match self.plan(sql, parameters)? {
-            Plan::Kept(statement) => self.run(self.client.execute(&statement, &values(parameters)))?,
-            Plan::Anew(sql) => self.run(self.client.execute_typed(&sql, &typed(parameters)))?,
+            Plan::Kept(statement) => self.run(self.client.execute(&statement, &values(parameters))),
+            Plan::Anew(sql) => self.run(self.client.execute_typed(&sql, &typed(parameters))),
         };
-        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+        self.bare.set(false);
+        Ok(usize::try_from(changed?).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn query(&self, sql: &str, parameters: &[Sql]) -> Result<Vec<Row>> {
         self.note_write(sql);
-        match self.plan(sql, parameters)? {
+        let rows = match self.plan(sql, parameters)? {
             Plan::Kept(statement) => self.run(self.client.query(&statement, &values(parameters))),
             Plan::Anew(sql) => self.run(self.client.query_typed(&sql, &typed(parameters))),
-        }
+        };
+        self.bare.set(false);
+        rows
     }
 
     pub(crate) fn each(
@@ -216,6 +244,7 @@ impl Session {
                 break;
             }
         }
+        self.bare.set(false);
         Ok(())
     }
 
@@ -243,7 +272,7 @@ impl Session {
 
     /// Waits for the server, having sent a BEGIN before it if one is due.
     fn run<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
-        let pending = self.pending.take();
+        let pending = if self.bare.get() { None } else { self.pending.take() };
         if pending.is_some() {
             self.in_transaction.set(true);
         }
@@ -276,9 +305,9 @@ impl Session {
     async fn send_begin(&self, mode: Mode) -> Result<(), tokio_postgres::Error> {
         // No JIT: it would cost more than the searches of this crate take.
         let begin = match (mode, self.is_direct) {
-            (Mode::Write, true) => "BEGIN",
+            (Mode::Write | Mode::WriteAlone, true) => "BEGIN",
             (Mode::Read, true) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            (Mode::Write, false) => "BEGIN; SET LOCAL search_path TO trackway",
+            (Mode::Write | Mode::WriteAlone, false) => "BEGIN; SET LOCAL search_path TO trackway",
             (Mode::Read, false) => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off"
             }
@@ -287,6 +316,7 @@ impl Session {
     }
 
     fn fail(&self, error: &tokio_postgres::Error) -> Error {
+        self.bare.set(false);
         let mut failure = classify(error);
         if self.is_direct && is_about_plans(error) {
             // Another session meets a schema that changed under a plan. One whose names the server does not know is no

@@ -48,6 +48,10 @@ impl Keys {
 }
 
 impl MetricKeys for Keys {
+    fn are_known(&self) -> bool {
+        true
+    }
+
     fn intern(&self, db: &Conn, name: &str) -> Result<u32> {
         if let Some(id) = self.known.borrow().get(name) {
             return Ok(*id);
