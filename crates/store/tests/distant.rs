@@ -156,16 +156,20 @@ fn to_gcs_and_back() {
 fn many_objects_are_found_among_many() {
     let (_bucket, place) = Place::s3();
     let depot = place.depot();
-    let cargo = folder(&place.here, 2300, 0);
-    transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
     let absent = Oid::parse("0123456789abcdef0123456789abcdef").unwrap();
-    for count in [1, 5, 30, 2300] {
-        let mut asked = cargo.files[..count].to_vec();
-        asked.push(absent);
-        let found = depot.find(&asked, &NoProgress).unwrap();
-        assert!(found[..count].iter().all(|found| *found) && !found[count], "{count}");
+    // Of so many, pages are asked for in turn; of so many, at once.
+    for files in [1500, 3300] {
+        let cargo = folder(&place.here, files, 0);
+        transfer::push(&place.here, &depot, &cargo, false, &NoProgress).unwrap();
+        for count in [1, 5, 30, files as usize] {
+            let mut asked = cargo.files[..count].to_vec();
+            asked.push(absent);
+            let found = depot.find(&asked, &NoProgress).unwrap();
+            assert!(found[..count].iter().all(|found| *found) && !found[count], "{count} of {files}");
+        }
     }
-    assert_eq!(depot.inventory(&NoProgress).unwrap().len(), 2301);
+    // The lists of both folders are there too.
+    assert_eq!(depot.inventory(&NoProgress).unwrap().len(), 3302);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::{Oid, Progress, Result};
 const ASK_UP_TO: usize = 8;
 /// A listing gives so many names with a request.
 pub(super) const PAGE: usize = 1000;
+/// So many names are had by one page after another about as fast as by several lists at once, with fewer requests.
+const IN_TURN: usize = 5 * PAGE / 2;
 /// A remote of folders is listed if each holds about so many times what is asked for, or less.
 const LIST_UP_TO: usize = 16;
 
@@ -79,6 +81,15 @@ impl Distant {
             }
             if wanted.is_some_and(|wanted| estimate / PAGE > wanted) {
                 return Ok(None);
+            }
+            if estimate <= IN_TURN {
+                let mut after = first.next;
+                while after.is_some() {
+                    let page = listing.remote.list_page(&listing.objects, "", after).await?;
+                    found.extend(page.files.iter().filter_map(|file| Some((listing.oid(&file.path)?, file.size))));
+                    after = page.next;
+                }
+                return Ok(Some(found));
             }
             let prefixes: Vec<String> = match estimate / PAGE {
                 ..=64 => (0..16).map(|digit| format!("{digit:x}")).collect(),
