@@ -54,10 +54,7 @@ impl Conn {
     pub(crate) fn along_indexes(&self) -> Result<()> {
         match self {
             Conn::Sqlite(_) => Ok(()),
-            Conn::Postgres(session) => session.script(
-                "SET LOCAL enable_seqscan TO off; SET LOCAL enable_bitmapscan TO off;
-                 SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off",
-            ),
+            Conn::Postgres(session) => session.along_indexes(),
         }
     }
 

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::{TryStreamExt, future};
+use futures_util::stream::TryReadyChunksError;
+use futures_util::{TryFutureExt, TryStreamExt, future};
 use tokio::runtime::Runtime;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -31,6 +32,13 @@ use crate::error::{Error, Result};
 /// A statement that takes longer than this is given up, with its connection.
 const WRITE_TIME: Duration = Duration::from_secs(120);
 const READ_TIME: Duration = Duration::from_secs(600);
+
+const ALONG_INDEXES: &str = "SET LOCAL enable_seqscan TO off; SET LOCAL enable_bitmapscan TO off;
+    SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off; SET LOCAL enable_memoize TO off;
+    SET LOCAL max_parallel_workers_per_gather TO 0";
+
+/// The most rows that are taken out of what has arrived.
+const AT_ONCE: usize = 128;
 
 /// A server did not know a name that it was given: something stands between that gives connections to others.
 static NAMES_REFUSED: AtomicBool = AtomicBool::new(false);
@@ -74,6 +82,7 @@ pub(crate) struct Session {
     wrote: Cell<bool>,
     failure: Cell<Option<Failure>>,
     time: Cell<Duration>,
+    along_indexes: Cell<bool>,
     plans: RefCell<Plans>,
     /// No pooler stands between: plans and settings stay.
     is_direct: bool,
@@ -103,6 +112,7 @@ impl Session {
             wrote: Cell::new(false),
             failure: Cell::new(None),
             time: Cell::new(WRITE_TIME),
+            along_indexes: Cell::new(false),
             plans: RefCell::default(),
         })
     }
@@ -127,6 +137,7 @@ impl Session {
     pub(super) fn begin(&self, mode: Mode) {
         self.pending.set(Some(mode));
         self.bare.set(false);
+        self.along_indexes.set(false);
         self.wrote.set(false);
         self.failure.set(None);
         self.time.set(if mode == Mode::Read { READ_TIME } else { WRITE_TIME });
@@ -199,6 +210,15 @@ impl Session {
         self.failure.get()
     }
 
+    /// See [`crate::db::Conn::along_indexes`]; it goes with a BEGIN that is yet to be sent.
+    pub(in crate::db) fn along_indexes(&self) -> Result<()> {
+        if self.pending.get().is_some() {
+            self.along_indexes.set(true);
+            return Ok(());
+        }
+        self.script(ALONG_INDEXES)
+    }
+
     /// Runs statements as they stand, several at once, outside of any transaction unless they begin one.
     pub(in crate::db) fn script(&self, sql: &str) -> Result<()> {
         self.run(self.client.batch_execute(sql))
@@ -238,14 +258,22 @@ impl Session {
                 self.run(self.client.query_typed_raw(&sql, typed))?
             }
         };
-        let mut rows = std::pin::pin!(rows);
-        while let Some(row) = self.run(rows.try_next())? {
-            if read(&row)?.is_break() {
-                break;
+        // To enter the runtime costs more than a small row.
+        let mut rows = std::pin::pin!(rows.try_ready_chunks(AT_ONCE));
+        let failed = |error: TryReadyChunksError<_, _>| error.1;
+        let mut read_all = || {
+            while let Some(rows) = self.run(rows.try_next().map_err(failed))? {
+                for row in rows {
+                    if read(&row)?.is_break() {
+                        return Ok(());
+                    }
+                }
             }
-        }
+            Ok(())
+        };
+        let outcome = read_all();
         self.bare.set(false);
-        Ok(())
+        outcome
     }
 
     /// How this statement is sent. One that came before gets a name where that is of use.
@@ -312,6 +340,9 @@ impl Session {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO trackway; SET LOCAL jit TO off"
             }
         };
+        if self.along_indexes.get() {
+            return self.client.batch_execute(&format!("{begin}; {ALONG_INDEXES}")).await;
+        }
         self.client.batch_execute(begin).await
     }
 
