@@ -19,9 +19,10 @@ use crate::{Lifecycle, ViewType};
 const MOST_WALKS: usize = 16;
 /// How many more rows than a page has are tested in the order of time, before other ways are thought of.
 const FIRST_LOOK: usize = 10;
-/// From so many rows on, they are met with what other conditions find, if that is no more than so many times as many.
-const WORTH_MEETING: usize = 300;
-const MEETING: usize = 5;
+/// So many runs with a metric in a range are sorted before anything else is tried: an index alone counts them.
+const SOON_FOUND: usize = 1_000;
+/// From so many rows on, other conditions are tested before the runs themselves are read.
+const WORTH_NARROWING: usize = 100;
 /// The most values of a list that are looked up one by one.
 const MOST_VALUES: usize = 100;
 
@@ -47,6 +48,10 @@ impl Plan<'_> {
         let walks = self.walks();
         if let Some(mut walks) = walks {
             if filtered {
+                let is_metric = |comparison: &Comparison| matches!(comparison.field, Field::Metric(_));
+                if let Some(few) = self.few(SOON_FOUND, is_metric)? {
+                    return self.of(&[few]);
+                }
                 // Most filters find a page soon.
                 let first = (self.limit + 1).saturating_mul(FIRST_LOOK);
                 walks.iter_mut().for_each(|walk| walk.first = Some(first));
@@ -55,13 +60,13 @@ impl Plan<'_> {
                     return Ok(Planned { page, to_rank: None });
                 }
                 walks.iter_mut().for_each(|walk| walk.first = None);
-                if let Some(few) = self.few()? {
+                if let Some(few) = self.few(self.most()?, |_| true)? {
                     return self.of(&[few]);
                 }
             }
             return self.of(&walks);
         }
-        if filtered && let Some(few) = self.few()? {
+        if filtered && let Some(few) = self.few(self.most()?, |_| true)? {
             return self.of(&[few]);
         }
         if let Some(ranked) = self.ranked()? {
@@ -78,7 +83,7 @@ impl Plan<'_> {
     }
 
     pub(super) fn count(&self) -> Result<u64> {
-        let few = if self.filter.conjuncts().is_empty() { None } else { self.few()? };
+        let few = if self.filter.conjuncts().is_empty() { None } else { self.few(self.most()?, |_| true)? };
         self.query.count(&few.unwrap_or_else(|| self.query.source(self.scope())))
     }
 
@@ -149,17 +154,24 @@ impl Plan<'_> {
             let value = if stage == 0 { Sort::real(value, *descending) } else { Sort::constant_real(0.0, *descending) };
             [kind, value].into_iter().chain(rest.iter().cloned()).collect::<Vec<_>>()
         };
+        // The runs that are being written to lead to their metrics, whatever the planner believes: its statistics may be of
+        // a time when no run was ranked.
         let unranked = match self.db().dialect() {
             // Not along another index that has more columns in common with the search.
-            Dialect::Sqlite => "run r INDEXED BY run_unranked CROSS JOIN latest_metric o",
-            Dialect::Postgres => "run r CROSS JOIN latest_metric o",
+            Dialect::Sqlite => {
+                "run r INDEXED BY run_unranked CROSS JOIN latest_metric o
+                 ON r.experiment = ? AND r.ranked = 0 AND o.run = r.id AND o.key = ?"
+            }
+            Dialect::Postgres => {
+                "(SELECT * FROM run WHERE experiment = ? AND ranked = 0 OFFSET 0) r
+                 CROSS JOIN LATERAL (SELECT nan, value FROM latest_metric WHERE run = r.id AND key = ? OFFSET 0) o"
+            }
         };
         let mut sources = Vec::new();
         for experiment in self.experiments {
+            let parameters = vec![Sql::Integer(*experiment), Sql::Integer(key)];
             for nan in 0..2 {
-                let of_rank =
-                    format!("w.experiment = ? AND w.key = ? AND w.nan = {nan} AND r.id = w.run AND r.ranked = 1");
-                let parameters = vec![Sql::Integer(*experiment), Sql::Integer(key)];
+                let of_rank = format!("w.experiment = ? AND w.key = ? AND w.nan = {nan} AND r.id = w.run");
                 sources.push(Source {
                     stage: nan,
                     from: "metric_rank w CROSS JOIN run r".to_owned(),
@@ -168,13 +180,11 @@ impl Plan<'_> {
                     sorts: sorts(nan, "w.value"),
                     first: None,
                 });
-                let beside =
-                    format!("r.experiment = ? AND r.ranked = 0 AND o.run = r.id AND o.key = ? AND o.nan = {nan}");
                 sources.push(Source {
                     stage: nan,
                     from: unranked.to_owned(),
-                    parameters: vec![],
-                    conditions: vec![Condition::new(beside, parameters), self.lifecycle()],
+                    parameters: parameters.clone(),
+                    conditions: vec![Condition::new(format!("o.nan = {nan}"), vec![]), self.lifecycle()],
                     sorts: sorts(nan, "o.value"),
                     first: None,
                 });
@@ -185,10 +195,7 @@ impl Plan<'_> {
                 stage: 2,
                 from: "run r".to_owned(),
                 parameters: vec![],
-                conditions: vec![
-                    Condition::new(without, vec![Sql::Integer(*experiment), Sql::Integer(key)]),
-                    self.lifecycle(),
-                ],
+                conditions: vec![Condition::new(without, parameters), self.lifecycle()],
                 sorts: sorts(2, ""),
                 first: None,
             });
@@ -211,40 +218,47 @@ impl Plan<'_> {
         Ok(None)
     }
 
-    /// From the runs that one condition of the filter finds by an index, if they are few.
-    fn few(&self) -> Result<Option<Source>> {
+    /// How many runs an index may find that are sorted, rather than that all are walked.
+    ///
+    /// Walking finds a page after `runs / found` times its length, sorting reads all that is found: both cost the same
+    /// where `found` is the root of the product.
+    fn most(&self) -> Result<usize> {
         let runs = self.db().row("SELECT id FROM run ORDER BY id DESC LIMIT 1", &[], |row| row.get::<i64>(0))?;
-        // Walking finds a page after `runs / found` times its length, sorting reads all that is found: both cost the
-        // same where `found` is the root of the product.
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a rough bound"
         )]
-        let mut most = ((runs.unwrap_or(0) as f64 * (self.limit + 1) as f64).sqrt() as usize).clamp(1_000, 20_000);
+        let most = (runs.unwrap_or(0) as f64 * (self.limit + 1) as f64).sqrt() as usize;
+        Ok(most.clamp(1_000, 20_000))
+    }
+
+    /// From the runs that one of these comparisons finds by an index, if they are no more than `most`.
+    fn few(&self, mut most: usize, may_find: impl Fn(&Comparison) -> bool) -> Result<Option<Source>> {
         let comparisons = || {
             self.filter.conjuncts().iter().filter_map(|part| match part {
                 Filter::Is(comparison) => Some(comparison),
                 _ => None,
             })
         };
-        let mut fewest: Option<(&Comparison, Vec<i64>)> = None;
-        for comparison in comparisons() {
-            if let Some(found) = self.found_by(comparison, most)? {
-                most = found.len();
-                fewest = Some((comparison, found));
+        let mut fewest = None;
+        for comparison in comparisons().filter(|comparison| may_find(comparison)) {
+            let look_ups = self.look_ups(comparison)?;
+            if let Some(found) = self.count_of(&look_ups, most)? {
+                most = found;
+                fewest = Some((comparison, look_ups));
             }
         }
-        let Some((by, mut rows)) = fewest else { return Ok(None) };
-        // To read what another condition finds is much cheaper than to test row by row.
-        for comparison in comparisons().filter(|comparison| *comparison != by) {
-            if rows.len() < WORTH_MEETING {
-                break;
-            }
-            if let Some(others) = self.found_by(comparison, rows.len() * MEETING)? {
-                rows.retain(|row| others.binary_search(row).is_ok());
-            }
+        let Some((by, look_ups)) = fewest else { return Ok(None) };
+        let mut rows = Vec::with_capacity(most);
+        for LookUp { sql, parameters } in look_ups {
+            rows.extend(self.db().rows(&sql, &parameters, row)?);
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        if rows.len() >= WORTH_NARROWING {
+            rows = self.narrowed(rows, comparisons().filter(|comparison| *comparison != by))?;
         }
         let mut source = self.query.source(self.scope());
         source.parameters.push(Sql::Integers(rows));
@@ -259,82 +273,94 @@ impl Plan<'_> {
         Ok(Some(source))
     }
 
-    /// The runs that an index finds for a condition, in any experiment; `None` if none can or if they are more than
-    /// `most`. All for which the condition holds are among them.
-    fn found_by(&self, Comparison { field, op, value }: &Comparison, most: usize) -> Result<Option<Vec<i64>>> {
-        let texts = match (op, value) {
-            (Op::Eq, Value::Text(text)) => vec![text.clone()],
-            (Op::In, Value::List(texts)) if texts.len() <= MOST_VALUES => texts.clone(),
-            _ => vec![],
-        };
-        let mut found = Vec::new();
-        match field {
-            Field::Param(key) if !texts.is_empty() => {
-                for text in texts {
-                    self.with_value("param", key, &text, most, &mut found)?;
-                }
-            }
-            Field::Tag(key) if !texts.is_empty() => {
-                for text in texts {
-                    self.with_value("tag", key, &text, most, &mut found)?;
-                }
-            }
-            Field::Attribute(Attribute::RunId) if !texts.is_empty() => {
-                for text in texts {
-                    found.extend(self.db().row("SELECT id FROM run WHERE uuid = ?1", &[Sql::from(text)], row)?);
-                }
-            }
-            Field::Metric(key) => {
-                let Some((low, high)) = bounds(*op, value) else { return Ok(None) };
-                let key = self.query.metric_key(key)?;
-                for experiment in self.experiments.iter().take(MOST_WALKS + 1) {
-                    self.with_metric(*experiment, key, low, high, most, &mut found)?;
-                }
-                if self.experiments.len() > MOST_WALKS {
-                    return Ok(None);
-                }
-            }
-            _ => return Ok(None),
+    /// Those for which comparisons with what hangs on a run hold, without reading the runs.
+    fn narrowed<'f>(&self, rows: Vec<i64>, comparisons: impl Iterator<Item = &'f Comparison>) -> Result<Vec<i64>> {
+        let beside = |comparison: &&Comparison| !matches!(comparison.field, Field::Attribute(_));
+        let conditions = comparisons
+            .filter(beside)
+            .map(|comparison| self.query.comparison(comparison))
+            .collect::<Result<Vec<_>>>()?;
+        if conditions.is_empty() {
+            return Ok(rows);
         }
-        found.sort_unstable();
-        found.dedup();
-        Ok(Some(found).filter(|found| found.len() <= most))
-    }
-
-    fn with_value(&self, table: &str, key: &str, value: &str, most: usize, found: &mut Vec<i64>) -> Result<()> {
-        let start = match self.db().dialect() {
-            Dialect::Sqlite => "substr(value, 1, 100) = substr(?2, 1, 100)",
-            Dialect::Postgres => "\"left\"(value, 100) = \"left\"(?2, 100)",
+        let Condition { sql, mut parameters } = Condition::all(conditions.iter());
+        parameters.insert(0, Sql::Integers(rows));
+        let from = match self.db().dialect() {
+            Dialect::Sqlite => "(SELECT value AS id FROM json_each(?)) r",
+            Dialect::Postgres => "unnest(?) r(id)",
         };
-        let sql = format!(
-            "SELECT run FROM {table} WHERE key = ?1 AND {start} LIMIT {}",
-            (most + 1).saturating_sub(found.len())
-        );
-        found.extend(self.db().rows(&sql, &[Sql::from(key.to_owned()), Sql::from(value.to_owned())], row)?);
-        Ok(())
+        self.db().rows(&format!("SELECT r.id FROM {from} WHERE {sql}"), &parameters, row)
     }
 
-    /// Ranked ones in the range, and all that are not ranked.
-    fn with_metric(
-        &self,
-        experiment: i64,
-        key: i64,
-        low: f64,
-        high: f64,
-        most: usize,
-        found: &mut Vec<i64>,
-    ) -> Result<()> {
-        let left = |found: &Vec<i64>| (most + 1).saturating_sub(found.len());
-        let sql = format!("SELECT id FROM run WHERE experiment = ?1 AND ranked = 0 LIMIT {}", left(found));
-        found.extend(self.db().rows(&sql, &[Sql::Integer(experiment)], row)?);
-        let sql = format!(
-            "SELECT run FROM metric_rank WHERE experiment = ?1 AND key = ?2 AND nan = 0 AND value >= ?3 AND value <= ?4 LIMIT {}",
-            left(found)
-        );
-        let parameters = [Sql::Integer(experiment), Sql::Integer(key), Sql::Real(low), Sql::Real(high)];
-        found.extend(self.db().rows(&sql, &parameters, row)?);
-        Ok(())
+    /// How many rows these find together, unless they are more than `most` or there is nothing to look up.
+    fn count_of(&self, look_ups: &[LookUp], most: usize) -> Result<Option<usize>> {
+        let mut found = 0;
+        for LookUp { sql, parameters } in look_ups {
+            let sql = format!("SELECT count(*) FROM ({sql} LIMIT ?) few");
+            let mut parameters = parameters.clone();
+            parameters.push(Sql::Integer(i64::try_from(most + 1 - found).unwrap_or(i64::MAX)));
+            found += self.db().one(&sql, &parameters, |row| Ok(row.get::<i64>(0)?.unsigned_abs() as usize))?;
+            if found > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(found).filter(|_| !look_ups.is_empty()))
     }
+
+    /// Statements that find runs by an index, in any experiment: all for which a comparison holds are among them.
+    /// There are none if no index serves.
+    fn look_ups(&self, Comparison { field, op, value }: &Comparison) -> Result<Vec<LookUp>> {
+        let texts = match (op, value) {
+            (Op::Eq, Value::Text(text)) => std::slice::from_ref(text),
+            (Op::In, Value::List(texts)) if texts.len() <= MOST_VALUES => texts,
+            _ => &[],
+        };
+        let with_value = |table: &str, key: &str, text: &String| {
+            let start = match self.db().dialect() {
+                Dialect::Sqlite => "substr(value, 1, 100) = substr(?, 1, 100)",
+                Dialect::Postgres => "\"left\"(value, 100) = \"left\"(?, 100)",
+            };
+            let parameters = vec![Sql::from(key.to_owned()), Sql::from(text.clone())];
+            LookUp { sql: format!("SELECT run FROM {table} WHERE key = ? AND {start}"), parameters }
+        };
+        let with_id = |text: &String| {
+            let parameters = vec![Sql::from(text.clone())];
+            LookUp { sql: "SELECT id FROM run WHERE uuid = ?".to_owned(), parameters }
+        };
+        Ok(match field {
+            Field::Param(key) => texts.iter().map(|text| with_value("param", key, text)).collect(),
+            Field::Tag(key) => texts.iter().map(|text| with_value("tag", key, text)).collect(),
+            Field::Attribute(Attribute::RunId) => texts.iter().map(with_id).collect(),
+            Field::Metric(key) if self.experiments.len() <= MOST_WALKS => match bounds(*op, value) {
+                Some((low, high)) => {
+                    let key = self.query.metric_key(key)?;
+                    self.experiments.iter().flat_map(|experiment| with_metric(*experiment, key, low, high)).collect()
+                }
+                None => vec![],
+            },
+            _ => vec![],
+        })
+    }
+}
+
+/// A statement that finds rows of runs by an index, with its parameters.
+struct LookUp {
+    sql: String,
+    parameters: Vec<Sql>,
+}
+
+/// Ranked runs in the range, and all that are not ranked.
+fn with_metric(experiment: i64, key: i64, low: f64, high: f64) -> [LookUp; 2] {
+    let in_range =
+        "SELECT run FROM metric_rank WHERE experiment = ? AND key = ? AND nan = 0 AND value >= ? AND value <= ?";
+    let range = vec![Sql::Integer(experiment), Sql::Integer(key), Sql::Real(low), Sql::Real(high)];
+    [
+        LookUp {
+            sql: "SELECT id FROM run WHERE experiment = ? AND ranked = 0".to_owned(),
+            parameters: vec![Sql::Integer(experiment)],
+        },
+        LookUp { sql: in_range.to_owned(), parameters: range },
+    ]
 }
 
 fn row(row: &Row) -> Result<i64> {

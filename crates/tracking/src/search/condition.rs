@@ -80,7 +80,7 @@ impl Query<'_> {
         Ok(self.joined(word, left)?.joined(word, self.joined(word, right)?))
     }
 
-    fn comparison(&self, Comparison { field, op, value }: &Comparison) -> Result<Condition> {
+    pub(crate) fn comparison(&self, Comparison { field, op, value }: &Comparison) -> Result<Condition> {
         match field {
             Field::Attribute(attribute) => {
                 let column = self.table.column(*attribute)?;
