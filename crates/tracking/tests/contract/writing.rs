@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use trackway_tracking::{Error, NewRun, Options, RunSearch, Store};
 
 use crate::{fresh, param, point, run, tag};
@@ -89,25 +90,50 @@ async fn a_creation_whose_answer_was_lost_is_not_done_twice() {
     let store = &fresh.store;
     let new = NewRun { start_time: 1, ..NewRun::default() };
     let (mut lost, mut runs) = (0, 0);
-    for attempt in 0..200_u64 {
-        // The caller goes away at various moments: right after asking, or when the writer is about done.
-        if tokio::time::timeout(Duration::ZERO, store.create_run(new.clone())).await.is_ok() {
-            // The disk was quicker than the caller: this answer was heard.
+    for _ in 0..100 {
+        // The caller asks, and goes away before it looks for the answer: at once, or when the writer is done.
+        let mut asked = Box::pin(store.create_run(new.clone()));
+        if (&mut asked).now_or_never().is_some() {
+            // The caller was held up between asking and looking, and the writer was done by then.
             runs += 1;
             continue;
         }
-        lost += 1;
-        tokio::time::sleep(Duration::from_millis([0, 1, 20][attempt as usize % 3])).await;
+        let mut done = vec![];
+        match lost % 3 {
+            0 => drop(asked),
+            1 => {
+                drop(asked);
+                done = all_runs(store, runs + 1).await;
+            }
+            _ => {
+                done = all_runs(store, runs + 1).await;
+                drop(asked);
+            }
+        }
         let again = store.create_run(new.clone()).await.unwrap().info.run_id;
+        assert!(done.is_empty() || done.contains(&again), "the run that was created is what is answered");
         // Once told, the answer is spent: the same request is a new run.
         let other = store.create_run(new.clone()).await.unwrap().info.run_id;
         assert_ne!(again, other);
         runs += 2;
-        if lost == 6 {
-            break;
+        assert_eq!(all_runs(store, runs).await.len(), runs);
+        lost += 1;
+        if lost == 9 {
+            return;
         }
     }
-    assert_eq!(lost, 6, "too few answers were lost to show anything");
-    let search = RunSearch { experiment_ids: vec![0], max_results: 1000, ..RunSearch::default() };
-    assert_eq!(store.search_runs(search).await.unwrap().items.len(), runs);
+    panic!("only {lost} of 100 answers were lost");
+}
+
+/// The ids of all runs, when there are so many.
+async fn all_runs(store: &Store, runs: usize) -> Vec<String> {
+    for _ in 0..1000 {
+        let search = RunSearch { experiment_ids: vec![0], max_results: 1000, ..RunSearch::default() };
+        let found = store.search_runs(search).await.unwrap().items;
+        if found.len() >= runs {
+            return found.into_iter().map(|run| run.info.run_id).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("there are no {runs} runs after ten seconds");
 }
